@@ -1,0 +1,38 @@
+# make test: all set-up, the linter and the tests.   make demo: all set-up and the whole loop on made-up images.
+#
+# PYTHON=...    the Python to use, else the first of 3.11 to 3.13 found
+# PIP_ARGS=...  further arguments for pip, such as where to find PyTorch for your GPU
+
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
+
+.PHONY: test demo setup clean
+.DELETE_ON_ERROR:
+
+test: $(VENV)/.ready-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m pytest
+
+demo: $(VENV)/.ready
+	$(VENV)/bin/semi-supervised-seg demo
+
+setup: $(VENV)/.ready
+
+$(VENV)/.made: .ci/make_venv
+	@PYTHON="$(PYTHON)" .ci/make_venv $(VENV)
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.made pyproject.toml
+	@echo "Installing what the project needs into $(VENV). The first time this takes some minutes: PyTorch is large."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	@echo "Installing what the tests need."
+	@$(PIP) --editable ".[test]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo-study
+	find SemiSupervisedSegLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
