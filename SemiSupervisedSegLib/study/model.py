@@ -1,0 +1,197 @@
+"""The study: cases with a site and a role, and the structures that are segmented in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from .errors import UserError
+from .reading import Reader
+
+SCHEMA_VERSION = 1
+MAX_LABEL = 255
+CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Role(StrEnum):
+    """What a case is used for."""
+
+    LABELED = "labeled"
+    UNLABELED = "unlabeled"
+    VALIDATION = "validation"
+    IGNORED = "ignored"
+
+
+class Modality(StrEnum):
+    """How the images of a study were taken; decides how intensities are normalised."""
+
+    MR = "MR"
+    CT = "CT"
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Something that is segmented: a name, its value in labelmaps (1 to 255), a colour, optionally a terminology."""
+
+    name: str
+    label: int
+    color: tuple[int, int, int]
+    terminology: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image; paths are in POSIX form relative to the study folder, or absolute."""
+
+    id: str
+    image: str
+    site: str
+    role: Role
+    annotation: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """All cases of one task; class index i in 1..N of every class map is `structures[i - 1]`, 0 is background."""
+
+    folder: Path
+    name: str
+    modality: Modality
+    local_site: str
+    structures: tuple[Structure, ...]
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes with the background."""
+        return 1 + len(self.structures)
+
+    def case(self, case_id: str) -> Case:
+        """The case with this id; raises UserError when there is none."""
+        for case in self.cases:
+            if case.id == case_id:
+                return case
+        raise UserError(f"The study has no case {case_id!r}.", "The command `study show` lists the cases.")
+
+    def cases_of(self, role: Role) -> tuple[Case, ...]:
+        """All cases of one role, in the order of the study."""
+        return tuple(case for case in self.cases if case.role == role)
+
+    def is_external(self, case: Case) -> bool:
+        """Whether the case comes from another site than the local one."""
+        return case.site != self.local_site
+
+    def image_path(self, case: Case) -> Path:
+        """Where the image of a case lies."""
+        return self.folder / case.image
+
+    def annotation_path(self, case: Case) -> Path | None:
+        """Where the annotation of a case lies, None if it has none."""
+        return None if case.annotation is None else self.folder / case.annotation
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of study.json."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "modality": self.modality.value,
+            "local_site": self.local_site,
+            "structures": [_structure_to_dict(structure) for structure in self.structures],
+            "cases": [_case_to_dict(case) for case in self.cases],
+        }
+
+    @classmethod
+    def from_dict(cls, folder: Path | str, data: Any) -> Study:
+        """The study in `folder` from the content of its study.json; raises UserError for anything unexpected."""
+        top = Reader(data, "The study")
+        version = top.integer("schema_version", 1)
+        if version > SCHEMA_VERSION:
+            raise UserError(
+                f"The study was saved by a newer version of this program (format {version}, known up to "
+                f"{SCHEMA_VERSION}).",
+                "Update the program to open it.",
+            )
+        study = cls(
+            folder=Path(folder),
+            name=top.text("name"),
+            modality=top.choice("modality", Modality),
+            local_site=top.text("local_site"),
+            structures=tuple(_read_structure(item) for item in top.items("structures", "structure")),
+            cases=tuple(_read_case(item) for item in top.items("cases", "case")),
+        )
+        top.finish()
+        _check_unique(study)
+        return study
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a stored path is absolute on any system; a study may have been made on another one."""
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+
+
+def _structure_to_dict(structure: Structure) -> dict[str, Any]:
+    entry = {"name": structure.name, "label": structure.label, "color": list(structure.color)}
+    return entry if structure.terminology is None else entry | {"terminology": structure.terminology}
+
+
+def _case_to_dict(case: Case) -> dict[str, Any]:
+    entry = {"id": case.id, "image": case.image, "site": case.site, "role": case.role.value}
+    return entry if case.annotation is None else entry | {"annotation": case.annotation}
+
+
+def _read_structure(item: Reader) -> Structure:
+    structure = Structure(
+        name=item.text("name"),
+        label=item.integer("label", 1, MAX_LABEL),
+        color=item.color("color"),
+        terminology=item.optional_text("terminology", maximum=2000),
+    )
+    item.finish()
+    return structure
+
+
+def _read_case(item: Reader) -> Case:
+    case = Case(
+        id=item.text("id"),
+        image=item.text("image", maximum=4096),
+        site=item.text("site"),
+        role=item.choice("role", Role),
+        annotation=item.optional_text("annotation", maximum=4096),
+    )
+    item.finish()
+    if not CASE_ID.fullmatch(case.id):
+        raise UserError(
+            f"The case id {case.id!r} cannot be used.",
+            "An id starts with a letter or digit and has up to 100 letters, digits, dots, underscores and hyphens.",
+        )
+    for path in (case.image, case.annotation):
+        if path is not None and not is_absolute(path):
+            _check_inside(case.id, path)
+    return case
+
+
+def _check_inside(case_id: str, path: str) -> None:
+    if ".." in re.split(r"[/\\]", path) or PureWindowsPath(path).drive:
+        raise UserError(
+            f"The path {path!r} of case {case_id} leads out of the study folder.",
+            "Use a path inside the study folder or an absolute path.",
+        )
+
+
+def _check_unique(study: Study) -> None:
+    if not study.structures:
+        raise UserError("The study has no structure.", "Name at least one structure to segment.")
+    keys = [
+        ("structure name", [structure.name.casefold() for structure in study.structures]),
+        ("label value", [structure.label for structure in study.structures]),
+        ("case id", [case.id.casefold() for case in study.cases]),
+    ]
+    for what, values in keys:
+        seen = set()
+        for value in values:
+            if value in seen:
+                raise UserError(f"The {what} {value} occurs twice in the study.", f"Give every {what} only once.")
+            seen.add(value)

@@ -1,0 +1,84 @@
+"""Strict reading of JSON objects: every value has the expected type and range, or the user is told which one has not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from .errors import UserError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Reader:
+    """Takes typed values out of one JSON object; raises UserError, naming `where` and the key, for anything else."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        self._where = where
+        if not isinstance(data, dict):
+            raise self._error("is not an object with named values")
+        self._data = dict(data)
+
+    def text(self, key: str, maximum: int = 200) -> str:
+        """A printable, not empty string without blanks at its ends, of at most `maximum` characters."""
+        value = self._take(key)
+        if not isinstance(value, str) or not value or value != value.strip() or not value.isprintable():
+            raise self._error(f"needs a printable text without blanks at its ends as {key!r}")
+        if len(value) > maximum:
+            raise self._error(f"has more than {maximum} characters in {key!r}")
+        return value
+
+    def optional_text(self, key: str, maximum: int = 200) -> str | None:
+        """As `text`, or None when the key is absent or null."""
+        if self._data.get(key) is None:
+            self._data.pop(key, None)
+            return None
+        return self.text(key, maximum)
+
+    def integer(self, key: str, minimum: int, maximum: int | None = None) -> int:
+        """A whole number in a closed range."""
+        value = self._take(key)
+        allowed = f"from {minimum} to {maximum}" if maximum is not None else f"of at least {minimum}"
+        # Truth values are integers to Python, not to a person.
+        if type(value) is not int or value < minimum or (maximum is not None and value > maximum):
+            raise self._error(f"needs a whole number {allowed} as {key!r}")
+        return value
+
+    def choice(self, key: str, choices: type[Choice]) -> Choice:
+        """One value of an enumeration."""
+        value = self._take(key)
+        if not isinstance(value, str) or value not in {choice.value for choice in choices}:
+            raise self._error(f"needs one of {', '.join(choices)} as {key!r}")
+        return choices(value)
+
+    def color(self, key: str) -> tuple[int, int, int]:
+        """Red, green and blue from 0 to 255."""
+        value = self._take(key)
+        if (
+            not isinstance(value, list)
+            or len(value) != 3
+            or any(type(part) is not int or not 0 <= part <= 255 for part in value)
+        ):
+            raise self._error(f"needs three whole numbers from 0 to 255 as {key!r}")
+        red, green, blue = value
+        return red, green, blue
+
+    def items(self, key: str, what: str) -> list[Reader]:
+        """The objects of a list; `what` names one of them in messages."""
+        value = self._take(key)
+        if not isinstance(value, list):
+            raise self._error(f"needs a list as {key!r}")
+        return [Reader(item, f"The {what} number {number}") for number, item in enumerate(value, 1)]
+
+    def finish(self) -> None:
+        """Refuse what was not read, because saving would lose it."""
+        if self._data:
+            raise self._error(f"has the unknown entry {sorted(map(str, self._data))[0]!r}")
+
+    def _take(self, key: str) -> Any:
+        if key not in self._data:
+            raise self._error(f"has no {key!r}")
+        return self._data.pop(key)
+
+    def _error(self, problem: str) -> UserError:
+        return UserError(f"{self._where} {problem}.", "Correct study.json or restore it from a copy.")
