@@ -1,0 +1,150 @@
+"""Annotations as class maps on the grid of their image, from labelmaps and segmentations of 3D Slicer, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import UserError
+from .images import Geometry, read_file, read_image, same_grid, write_image
+from .model import Structure
+from .segments import Segment, attach_metadata, is_segmentation, read_segments, segment_metadata, segmentation_metadata
+from .segments import structures_of as structures_of
+
+
+def read_annotation(path: Path | str, structures: Sequence[Structure], reference: sitk.Image) -> sitk.Image:
+    """Read an annotation as uint8 class map on the grid of `reference`: 0 background, i for `structures[i - 1]`.
+
+    A labelmap holds the label values of the structures; the segments of a .seg.nrrd are matched by name. Raises
+    UserError for a missing or damaged file, another grid, an unknown value or name, overlapping segments, or an empty
+    annotation.
+    """
+    path = Path(path)
+    classes, geometry = (
+        _read_segmentation(path, structures) if is_segmentation(path) else _read_labels(path, structures)
+    )
+    if not classes.any():
+        raise UserError(f"The annotation {path.name} is empty.", "Annotate at least one structure, or leave it out.")
+    target = Geometry.of(reference)
+    if not same_grid(geometry, target):
+        # 3D Slicer saves only the part of the grid that has segments.
+        if not is_segmentation(path):
+            raise _different_grids(path)
+        classes = _pad(path, classes, geometry, target)
+    result = sitk.GetImageFromArray(classes)
+    result.CopyInformation(reference)
+    return result
+
+
+def write_segmentation(path: Path | str, class_map: sitk.Image, structures: Sequence[Structure]) -> None:
+    """Write a class map as .seg.nrrd that 3D Slicer shows with the names, colours and label values of `structures`.
+
+    Completely or not at all; raises UserError when it cannot be written.
+    """
+    lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
+    image = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(class_map)])
+    image.CopyInformation(class_map)
+    attach_metadata(image, segmentation_metadata())
+    for number, structure in enumerate(structures):
+        attach_metadata(image, segment_metadata(number, structure, class_map.GetSize()))
+    write_image(path, image)
+
+
+def _read_labels(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarray, Geometry]:
+    image = read_image(path)
+    values = sitk.GetArrayViewFromImage(image)
+    classes = np.zeros(values.shape, dtype=np.uint8)
+    known = values == 0
+    for index, structure in enumerate(structures, 1):
+        inside = values == structure.label
+        classes[inside] = index
+        known |= inside
+    _check_known(path, values, known)
+    return classes, Geometry.of(image)
+
+
+def _check_known(path: Path, values: np.ndarray, known: np.ndarray) -> None:
+    if not known.all():
+        value = values[~known].flat[0].item()
+        raise UserError(
+            f"The annotation {path.name} has the label value {value}, which no structure of the study has.",
+            "Add a structure with this label value or remove it from the annotation.",
+        )
+
+
+def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarray, Geometry]:
+    segments = read_segments(path)
+    indices = _match(path, segments, structures)
+    layers, geometry = _read_layers(path)
+    classes = np.zeros(layers[0].shape, dtype=np.uint8)
+    known = [layer == 0 for layer in layers]
+    for segment, index in zip(segments, indices, strict=True):
+        if not 0 <= segment.layer < len(layers) or segment.value == 0:
+            raise UserError(f"{path.name} has a damaged segment description.", "Save it again from 3D Slicer.")
+        inside = layers[segment.layer] == segment.value
+        if np.any(classes[inside]):
+            other = structures[int(classes[inside].max()) - 1].name
+            raise UserError(
+                f"The segments {segment.name!r} and {other!r} of {path.name} overlap.",
+                "Correct one of them; every voxel can belong to one structure only.",
+            )
+        classes[inside] = index
+        known[segment.layer] |= inside
+    for layer, claimed in zip(layers, known, strict=True):
+        _check_known(path, layer, claimed)
+    return classes, geometry
+
+
+def _match(path: Path, segments: Sequence[Segment], structures: Sequence[Structure]) -> list[int]:
+    by_name = {structure.name.casefold(): index for index, structure in enumerate(structures, 1)}
+    indices = []
+    for segment in segments:
+        index = by_name.get(segment.name.casefold())
+        if index is None:
+            names = ", ".join(structure.name for structure in structures)
+            raise UserError(
+                f"The annotation {path.name} has the segment {segment.name!r}, which is no structure of the study.",
+                f"Rename or remove the segment; the structures are: {names}.",
+            )
+        if index in indices:
+            raise UserError(
+                f"The annotation {path.name} has two segments named {segment.name!r}.", "Rename or join them."
+            )
+        indices.append(index)
+    return indices
+
+
+def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry]:
+    """The layers (Z, Y, X) of a segmentation; more than one is stored as several values per voxel."""
+    image = read_file(path)
+    if image.GetDimension() != 3:
+        raise UserError(f"{path.name} is not a 3D segmentation.", "Save it again from 3D Slicer.")
+    values = sitk.GetArrayFromImage(image)
+    if values.dtype.kind not in "iu":
+        raise UserError(f"{path.name} has values that are not whole numbers.", "Save it again from 3D Slicer.")
+    layers = [values] if values.ndim == 3 else list(np.moveaxis(values, -1, 0))
+    return layers, Geometry.of(image)
+
+
+def _pad(path: Path, classes: np.ndarray, part: Geometry, whole: Geometry) -> np.ndarray:
+    """Put a part (Z, Y, X) of the reference's grid at its place in the whole; raises UserError when it is not one."""
+    start = np.rint(whole.index(np.array(part.origin))).astype(int)
+    end = start + np.array(part.size)
+    if np.any(start < 0) or np.any(end > np.array(whole.size)):
+        raise _different_grids(path)
+    expected = Geometry(part.size, whole.spacing, tuple(whole.position(tuple(start))), whole.direction)
+    if not same_grid(part, expected):
+        raise _different_grids(path)
+    padded = np.zeros(whole.size[::-1], dtype=np.uint8)
+    padded[tuple(slice(a, b) for a, b in zip(start[::-1], end[::-1], strict=True))] = classes
+    return padded
+
+
+def _different_grids(path: Path) -> UserError:
+    return UserError(
+        f"The annotation {path.name} and its image are on different grids.",
+        "Export the annotation with the image as its reference, so that size, spacing, position and axes agree.",
+    )

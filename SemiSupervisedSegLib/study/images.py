@@ -1,0 +1,170 @@
+"""Images as SimpleITK volumes: read, checked, compared and written."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .dicom import series_files
+from .errors import UserError
+from .files import atomic_path, write_error
+from .integrity import check_complete, damaged
+
+# Formats that keep single precision move corners by far less; a voxel that is off by more is another grid.
+_GRID_TOLERANCE = 0.05
+_ORTHOGONAL = 1e-3
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The grid of a volume, axes in SimpleITK's order: size in voxels, spacing and origin in mm, direction cosines."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @classmethod
+    def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Geometry:
+        """The grid of an image, or of a file whose header was read."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    def position(self, index: tuple[float, float, float]) -> np.ndarray:
+        """Where a voxel index lies, in mm (3,)."""
+        axes = np.array(self.direction).reshape(3, 3)
+        return np.array(self.origin) + axes @ (np.array(index) * np.array(self.spacing))
+
+    def index(self, position: np.ndarray) -> np.ndarray:
+        """The continuous voxel index (3,) of a position in mm."""
+        axes = np.array(self.direction).reshape(3, 3)
+        return np.linalg.solve(axes, np.asarray(position) - np.array(self.origin)) / np.array(self.spacing)
+
+
+def read_image(path: Path | str) -> sitk.Image:
+    """Read a scalar volume from an NRRD, NIfTI or MetaImage file or a folder with one DICOM series.
+
+    Raises UserError when it is missing, damaged, cut short, not a 3D scalar image, or has NaN or infinite voxels.
+    """
+    path = Path(path)
+    image = _read(path)
+    _check_kind(path, image)
+    _check_geometry(path, Geometry.of(image))
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UserError(f"{path.name} has voxels that are not a number or infinite.", "Repair or leave out this image.")
+    return image
+
+
+def image_geometry(path: Path | str) -> Geometry:
+    """The grid of an image from its header; raises UserError when that cannot be read or is not of a 3D scalar image.
+
+    A DICOM series has no common header and is read as a whole.
+    """
+    path = Path(path)
+    header = _read(path) if path.is_dir() else read_header(path)
+    _check_kind(path, header)
+    geometry = Geometry.of(header)
+    _check_geometry(path, geometry)
+    return geometry
+
+
+def read_header(path: Path) -> sitk.ImageFileReader:
+    """A reader that knows the header of an image file with its metadata; raises UserError when it cannot be read."""
+    _check_exists(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise damaged(path) from error
+    return reader
+
+
+def read_file(path: Path) -> sitk.Image:
+    """Read any image file as it is; raises UserError when it is missing, damaged or cut short."""
+    reader = read_header(path)
+    check_complete(path)
+    try:
+        return reader.Execute()
+    except (RuntimeError, MemoryError) as error:
+        raise damaged(path) from error
+
+
+def same_grid(first: sitk.Image | Geometry, second: sitk.Image | Geometry) -> bool:
+    """Whether two volumes have the same size and every corner at the same place, to 5 % of the smallest spacing."""
+    first, second = (item if isinstance(item, Geometry) else Geometry.of(item) for item in (first, second))
+    if first.size != second.size:
+        return False
+    allowed = _GRID_TOLERANCE * min(first.spacing)
+    corners = itertools.product(*((0, size - 1) for size in first.size))
+    # One slice has no second corner across it, but its thickness is part of the grid as well.
+    return np.allclose(first.spacing, second.spacing, rtol=_GRID_TOLERANCE) and all(
+        np.linalg.norm(first.position(corner) - second.position(corner)) <= allowed for corner in corners
+    )
+
+
+def write_image(path: Path | str, image: sitk.Image) -> None:
+    """Write an image as compressed NRRD, completely or not at all; raises UserError when the disk is full."""
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise _write_failure(path, temporary) from error
+
+
+def _write_failure(path: Path, temporary: Path) -> UserError:
+    # ITK does not say why it could not write; the same small write says it in the words of the system.
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return write_error(path, error)
+    return UserError(f"{path.name} could not be written in {path.parent}.", "Check the free space and try again.")
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise UserError(f"There is no file {path.name} in {path.parent}.", "Put it back or correct its path.")
+
+
+def _read(path: Path) -> sitk.Image:
+    _check_exists(path)
+    if not path.is_dir():
+        return read_file(path)
+    try:
+        return sitk.ReadImage(series_files(path))
+    except RuntimeError as error:
+        raise damaged(path) from error
+
+
+def _check_kind(path: Path, image: sitk.Image | sitk.ImageFileReader) -> None:
+    if image.GetDimension() != 3:
+        raise UserError(
+            f"{path.name} has {image.GetDimension()} dimensions, a volume with 3 is needed.",
+            "Export one 3D volume; a single picture can be a volume of one slice.",
+        )
+    if isinstance(image, sitk.Image):
+        components = image.GetNumberOfComponentsPerPixel()
+    else:
+        components = image.GetNumberOfComponents()
+    if components != 1 or image.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+        raise UserError(
+            f"{path.name} has several values per voxel, such as a colour image.", "Export one grey value per voxel."
+        )
+
+
+def _check_geometry(path: Path, geometry: Geometry) -> None:
+    axes = np.array(geometry.direction).reshape(3, 3)
+    numbers = np.array([*geometry.spacing, *geometry.origin, *geometry.direction])
+    if not np.isfinite(numbers).all() or min(geometry.spacing) <= 0 or min(geometry.size) < 1:
+        raise UserError(f"{path.name} has no valid voxel spacing or position.", "Export it again with its geometry.")
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=_ORTHOGONAL):
+        raise UserError(
+            f"The axes of {path.name} are not at right angles, as after a tilted gantry.",
+            "Resample it to a regular grid first.",
+        )
