@@ -1,0 +1,1 @@
+"""The torch side: data, networks, losses, methods, training, inference and evaluation."""

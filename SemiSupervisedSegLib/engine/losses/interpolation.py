@@ -1,0 +1,79 @@
+"""Exact shortcuts for feature maps that would be upsampled to image size.
+
+A bottleneck map of 256 channels upsampled to 96x96x96 takes 0.9 GB per image. Sums over the upsampled
+map, its dot products with a vector and its norm can all be had from the coarse map, exactly. Interpolation
+is bilinear or trilinear with ``align_corners=False`` throughout.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_MODES = {2: "bilinear", 3: "trilinear"}
+
+
+def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Interpolate maps (B, L, *coarse) to (B, L, *size)."""
+    if tuple(maps.shape[2:]) == tuple(size):
+        return maps
+    return functional.interpolate(maps, size=tuple(size), mode=_MODES[maps.dim() - 2], align_corners=False)
+
+
+def adjoint_upsample(weights: Tensor, size: Sequence[int]) -> Tensor:
+    """Apply the transpose of :func:`upsample` to weights (B, C, *fine): the result is (B, C, *size).
+
+    sum_v w(v) Up(h)(v) = sum_u (Up^T w)(u) h(u), so masked average pooling of an upsampled map equals
+    pooling of the coarse map with these weights. Total mass is preserved.
+    """
+    fine = list(weights.shape[2:])
+    if fine == list(size):
+        return weights
+    backward = {
+        2: torch.ops.aten.upsample_bilinear2d_backward,
+        3: torch.ops.aten.upsample_trilinear3d_backward,
+    }[len(fine)]
+    return backward(weights, fine, [*weights.shape[:2], *size], False)
+
+
+def _axis_rule(coarse: int, fine: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return lower and upper neighbours and their weights for each fine position along one axis."""
+    position = ((torch.arange(fine, device=like.device, dtype=like.dtype) + 0.5) * (coarse / fine) - 0.5).clamp(min=0)
+    lower = position.long().clamp(max=coarse - 1)
+    upper = (lower + 1).clamp(max=coarse - 1)
+    # Past the last coarse centre both neighbours are the same point.
+    weight = torch.where(upper > lower, position - lower, torch.zeros_like(position))
+    return lower, upper, 1 - weight, weight
+
+
+def upsampled_squared_norm(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Squared L2 norm over channels of the upsampled map, (B, L, *coarse) to (B, *size), without building it.
+
+    Along one axis |a x + b y|^2 = a^2 |x|^2 + b^2 |y|^2 + 2 a b <x, y>. Applied axis by axis this needs only
+    the dot products of each coarse voxel with its 3^n neighbours.
+    """
+    coarse = tuple(features.shape[2:])
+    if coarse == tuple(size):
+        return features.square().sum(dim=1)
+    axes = range(len(coarse))
+    products = [
+        (features * features.roll([-o for o in offset], dims=[a + 2 for a in axes])).sum(dim=1)
+        for offset in itertools.product((-1, 0, 1), repeat=len(coarse))
+    ]
+    norms = torch.stack(products).reshape(*(3,) * len(coarse), features.shape[0], *coarse)
+    for axis in reversed(axes):
+        lower, upper, a, b = _axis_rule(coarse[axis], size[axis], features)
+        before, same, after = norms.unbind(dim=axis)
+        # One offset axis is gone per round: the spatial axis sits behind `axis` offsets and the batch.
+        spatial = axis + 1 + axis
+        shape = [1] * same.dim()
+        shape[spatial] = -1
+        a, b = a.reshape(shape), b.reshape(shape)
+        at = same.index_select
+        cross = after.index_select(spatial, lower) + before.index_select(spatial, upper)
+        norms = a * a * at(spatial, lower) + b * b * at(spatial, upper) + a * b * cross
+    return norms

@@ -1,0 +1,1 @@
+"""Semi-supervised methods, one file each; see method.py for the contract they fulfil."""

@@ -1,0 +1,73 @@
+"""CPCL: cyclic prototype consistency learning.
+
+Z. Xu et al., "All-Around Real Label Supervision", IEEE J. Biomed. Health Inform. 26(7), 2022.
+Ablations of its Table II by settings: MT, F-PCL, B-PCL, MT-F-PCL, MT-B-PCL, MT-C-PCL and CPCL are the
+combinations of ``use_mean_teacher``, ``use_forward`` and ``use_backward``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn import functional
+
+from ..losses.consistency import probability_consistency
+from ..losses.overlap import one_hot, supervised_loss
+from ..losses.prototypes import Prototypes, image_mean_prototypes, prototype_cross_entropy, prototype_logits, usable
+from ..networks.output import FeatureLevel, NetworkOutput
+from .method import Batch, Labeled, Loss, Losses, Moment
+from .teacher_student import TeacherStudent
+
+
+class CPCL(TeacherStudent):
+    """L = L_s + lambda(t) (L_fpc + beta L_bpc): labels supervise unlabeled images through prototypes and back."""
+
+    prototype_level: ClassVar[FeatureLevel] = "bottleneck"
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_s, the forward and the backward prototype consistency, and L_mt where an ablation asks for it."""
+        weight = self.consistency_weight(moment)
+        student = self.student(batch.labeled.images)
+        losses = {"supervised": Loss(supervised_loss(student.logits, batch.labeled.labels))}
+
+        if self.settings["use_forward"] or self.settings["use_backward"]:
+            teacher = self.teacher(batch.unlabeled)
+            if self.settings["use_forward"]:
+                losses["forward_prototype"] = Loss(self.forward_consistency(student, batch.labeled, teacher), weight)
+            if self.settings["use_backward"]:
+                backward = self.backward_consistency(student, batch.labeled, teacher)
+                losses["backward_prototype"] = Loss(backward, weight * self.settings["beta"])
+        if self.settings["use_mean_teacher"]:
+            student_logits = self.student(self.noisy(batch.unlabeled)).logits
+            teacher_logits = self.teacher(self.noisy(batch.unlabeled)).logits
+            losses["consistency"] = Loss(probability_consistency(student_logits, teacher_logits), weight)
+        return losses
+
+    def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
+        """L_fpc: labeled prototypes segment the unlabeled images (equations 3 to 6).
+
+        The gradient runs through the labeled prototypes into the student's encoder; the teacher's features and
+        probabilities are constants.
+        """
+        masks = one_hot(labeled.labels, self.num_classes)
+        prototypes = image_mean_prototypes(self._features(student), masks)
+        logits = self._propagate(self._features(teacher), prototypes, teacher.logits)
+        return usable(prototypes) * functional.mse_loss(logits.softmax(dim=1), teacher.logits.float().softmax(dim=1))
+
+    def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
+        """L_bpc: unlabeled prototypes segment the labeled images, whose labels judge them (equations 7 to 10).
+
+        The prototypes come from the teacher's own pseudo labels and are constants; the gradient runs through the
+        student's features of the labeled images into its encoder.
+        """
+        pseudo_labels = one_hot(teacher.logits.argmax(dim=1), self.num_classes)
+        prototypes = image_mean_prototypes(self._features(teacher), pseudo_labels)
+        logits = self._propagate(self._features(student), prototypes, student.logits)
+        return usable(prototypes) * prototype_cross_entropy(logits, labeled.labels, prototypes.valid)
+
+    def _features(self, output: NetworkOutput) -> Tensor:
+        return output.features(self.prototype_level)
+
+    def _propagate(self, features: Tensor, prototypes: Prototypes, like: Tensor) -> Tensor:
+        return prototype_logits(features, prototypes, like.shape[2:], self.settings["similarity_scale"])

@@ -1,0 +1,62 @@
+"""CPCL as its authors' later re-implementation trains it (``fidelity="released_code"``).
+
+It differs from the paper in what reaches the student: stored feature maps and prototypes are detached, so both
+prototype losses carry no gradient and training amounts to L_s plus a mean-teacher term on the logits of *all*
+images (teacher noisy, student clean). Prototypes are confidence-weighted, one set per image, and images are paired
+by their place in the batch; the cross-entropy is applied to probabilities as if they were logits, so that even a
+perfect binary prediction costs 0.313.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..losses.consistency import logit_consistency
+from ..losses.overlap import one_hot, supervised_loss
+from ..losses.prototypes import pooled_prototypes, prototype_logits
+from ..networks.output import NetworkOutput
+from .cpcl import CPCL
+from .method import Batch, Labeled, Loss, Losses, Moment
+
+
+class ReleasedCPCL(CPCL):
+    """L = L_s + lambda(t) (L_mt + L_fpc + beta L_bpc), the prototype losses being constants."""
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_s, the consistency on logits, and the two prototype losses without gradient."""
+        weight, count = self.consistency_weight(moment), len(batch.labeled.images)
+        images = torch.cat([batch.labeled.images, batch.unlabeled])
+        student, teacher = self.student(images), self.teacher(self.noisy(images))
+        student_labeled = NetworkOutput(*(tensor[:count] for tensor in student))
+        teacher_unlabeled = NetworkOutput(*(tensor[count:] for tensor in teacher))
+        with torch.no_grad():
+            forward = self.forward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
+            backward = self.backward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
+        return {
+            "supervised": Loss(supervised_loss(student_labeled.logits, batch.labeled.labels)),
+            "consistency": Loss(logit_consistency(student.logits, teacher.logits), weight),
+            "forward_prototype": Loss(forward, weight),
+            "backward_prototype": Loss(backward, weight * self.settings["beta"]),
+        }
+
+    def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
+        """L_fpc with one confidence-weighted set of prototypes per labeled image."""
+        weights = one_hot(labeled.labels, self.num_classes) * student.logits.float().softmax(dim=1)
+        propagated = self._propagate_pairwise(self._features(student), weights, self._features(teacher), teacher.logits)
+        return functional.mse_loss(propagated, teacher.logits.float().softmax(dim=1))
+
+    def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
+        """L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""
+        probabilities = teacher.logits.float().softmax(dim=1)
+        weights = one_hot(probabilities.argmax(dim=1), self.num_classes) * probabilities
+        propagated = self._propagate_pairwise(self._features(teacher), weights, self._features(student), student.logits)
+        return functional.cross_entropy(propagated, labeled.labels)
+
+    def _propagate_pairwise(self, support: Tensor, weights: Tensor, query: Tensor, like: Tensor) -> Tensor:
+        """Segment image b of the query with the prototypes of image b of the support, as probabilities."""
+        scale, size = self.settings["similarity_scale"], like.shape[2:]
+        pairs = zip(support.split(1), weights.split(1), query.split(1), strict=True)
+        logits = [prototype_logits(q, pooled_prototypes(s, w), size, scale) for s, w, q in pairs]
+        return torch.cat(logits).softmax(dim=1)

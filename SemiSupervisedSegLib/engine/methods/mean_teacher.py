@@ -1,0 +1,31 @@
+"""Mean Teacher: the student agrees with an averaged copy of itself on noisy unlabeled images.
+
+A. Tarvainen and H. Valpola, NeurIPS 2017, as run for medical segmentation by the papers compared here.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ..losses.consistency import probability_consistency
+from ..losses.overlap import supervised_loss
+from .method import Batch, Loss, Losses, Moment
+from .teacher_student import TeacherStudent
+
+
+class MeanTeacherMethod(TeacherStudent):
+    """L = L_sup + lambda(t) mean (p_s(x_u) - p_t(x_u + xi))^2, on unlabeled images only."""
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup and the consistency of clean student and noisy teacher."""
+        labeled, unlabeled = batch.labeled, batch.unlabeled
+        logits = self.student(torch.cat([labeled.images, unlabeled])).logits
+        student_labeled, student_unlabeled = logits.split([len(labeled.images), len(unlabeled)])
+        teacher_unlabeled = self.teacher(self.noisy(unlabeled)).logits
+
+        started = moment.step >= self.settings["consistency_start"]
+        weight = self.consistency_weight(moment) if started else 0.0
+        return {
+            "supervised": Loss(supervised_loss(student_labeled, labeled.labels)),
+            "consistency": Loss(probability_consistency(student_unlabeled, teacher_unlabeled), weight),
+        }

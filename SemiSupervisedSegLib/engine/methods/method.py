@@ -1,0 +1,180 @@
+"""The contract between a method and the one training loop.
+
+A method is a module that owns its networks and names its losses. It knows nothing of files, loops or
+devices. The loop draws a batch, and for each *objective* of the method in turn computes the weighted sum of
+its losses, back-propagates and steps that objective's optimizer; then it calls :meth:`Method.after_step`.
+
+How each family fits:
+
+One student (Supervised, EntMin)::
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.student = context.build_network()
+    def losses(self, batch, moment):
+        return {"supervised": Loss(supervised_loss(self.student(batch.labeled.images).logits, ...))}
+
+Student and EMA teacher (Mean Teacher, UA-MT, CPCL, CU2L)::
+
+    self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
+    def losses(self, batch, moment):
+        target = self.teacher(batch.unlabeled)
+        ...
+    def after_step(self, moment):
+        self.teacher.update(self.student, moment.step)
+
+Two students that teach each other (CPS, CauSSL): one objective trains both, for their losses add up::
+
+    self.student, self.second = context.build_network(), context.build_network()
+    def losses(self, batch, moment):
+        first, second = self.student(images).logits, self.second(images).logits
+        return {"cross": Loss(cross_entropy(first, second.argmax(1)) + cross_entropy(second, first.argmax(1)))}
+    def inference_network(self): return self.student
+
+Extra decoders (MC-Net, CCT, URPC)::
+
+    self.decoders = nn.ModuleList([self.student.decoder, VNetDecoder(...)])
+    def losses(self, batch, moment):
+        skips = self.student.encoder(images)
+        outputs = [self.student.head(decoder(skips)[-1]) for decoder in self.decoders]
+        ...
+
+A discriminator with an optimizer of its own (DAN, SASSNet, ASE-Net)::
+
+    def objectives(self):
+        segmenter = Objective("segmentation", self.losses, self.student)
+        critic = Objective("discriminator", self.critic_losses, self.discriminator, {"optimizer": "adam", ...})
+        return (segmenter, critic)
+    # self.losses keeps the detached maps for self.critic_losses, which runs next in the same step
+
+Several stages (AUA then PCL, BCP's pre-training)::
+
+    def stages(self): return (Stage("pretrain", "Pre-training", 0.25), Stage("selftrain", "Self-training", 0.75))
+    def start_stage(self, stage, draw):
+        if stage.name == "selftrain":
+            self.bank.collect(self.student, (draw(step) for step in range(3000)))
+            reset_parameters(self.student)
+
+Several tasks with a prompt (UniSeMi)::
+
+    def losses(self, batch, moment):
+        logits = self.student(batch.labeled.images, prompt=batch.labeled.tasks).logits
+        ...
+    def inference_network(self): return AllTasks(self.student)     # answers for every prompt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ..networks.base import SegmentationNetwork
+from ..networks.output import FeatureLevel
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Labeled images (B, C_in, *spatial) with class indices (B, *spatial)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees: images (B, C_in, *spatial) of the streams a method asked for, None for the others."""
+
+    labeled: Labeled
+    unlabeled: Tensor | None = None
+    external: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands: ``step`` counts from 0 within the stage, ``total_steps`` is the stage's length."""
+
+    step: int
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A scalar loss and its weight in the objective; weight 0 only logs it."""
+
+    value: Tensor
+    weight: float = 1.0
+
+
+Losses = dict[str, Loss]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training; ``share`` is its share of all steps."""
+
+    name: str
+    title: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Losses that train one module with one optimizer; ``optimizer`` overrides the study's settings."""
+
+    name: str
+    losses: Callable[[Batch, Moment], Losses]
+    module: nn.Module
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MethodContext:
+    """What a method is built from: a maker of fresh networks, the task's size, and settings of the catalogue."""
+
+    build_network: Callable[[], SegmentationNetwork]
+    num_classes: int
+    dimensions: int
+    settings: Mapping[str, Any]
+
+
+class Method(nn.Module):
+    """Base of all methods; see the module's docstring for how each family fills it in.
+
+    Attributes:
+        prototype_level: the feature map from which review prototypes are taken.
+        similarity_scale: factor on the cosine in prototype-based predictions (20, i.e. temperature 0.05).
+    """
+
+    prototype_level: ClassVar[FeatureLevel] = "decoder_half"
+    similarity_scale: ClassVar[float] = 20.0
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__()
+        self.settings = context.settings
+        self.num_classes = context.num_classes
+        self.student = context.build_network()
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages of training in order."""
+        return (Stage("train", "Training", 1.0),)
+
+    def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
+        """Prepare a stage; ``draw(step)`` gives training batches, for statistics over the data."""
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return what each step optimises, in order."""
+        return (Objective("segmentation", self.losses, self.student),)
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return the named losses of the segmentation objective."""
+        raise TypeError(f"{type(self).__name__} names no losses.")
+
+    def after_step(self, moment: Moment) -> None:
+        """Follow up an optimizer step, e.g. by averaging the teacher."""
+
+    def inference_network(self) -> nn.Module:
+        """Return the network that predicts."""
+        return self.student

@@ -1,0 +1,1 @@
+"""Behaviour that several methods share: the teacher, input noise, ramps, prototype memory."""

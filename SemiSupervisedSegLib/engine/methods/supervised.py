@@ -1,0 +1,15 @@
+"""Supervised learning on the labeled cases alone: the lower bound that every method must beat."""
+
+from __future__ import annotations
+
+from ..losses.overlap import supervised_loss
+from .method import Batch, Loss, Losses, Method, Moment
+
+
+class Supervised(Method):
+    """L = L_sup = 0.5 (cross-entropy + Dice) on labeled images."""
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup."""
+        logits = self.student(batch.labeled.images).logits
+        return {"supervised": Loss(supervised_loss(logits, batch.labeled.labels))}

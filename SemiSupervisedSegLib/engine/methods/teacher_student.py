@@ -1,0 +1,34 @@
+"""The mean-teacher family: a student and its EMA teacher."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .method import Method, MethodContext, Moment
+from .parts.noise import clipped_noise
+from .parts.ramp import consistency_weight
+from .parts.teacher import MeanTeacher
+
+
+class TeacherStudent(Method):
+    """A student with an EMA teacher, averaged after each step; the base of its family."""
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
+
+    def noisy(self, images: Tensor) -> Tensor:
+        """Return images with a fresh draw of the method's clipped Gaussian noise xi."""
+        return clipped_noise(images, self.settings["noise_std"], self.settings["noise_clip"])
+
+    def consistency_weight(self, moment: Moment) -> float:
+        """Return lambda(t)."""
+        return consistency_weight(moment.step, moment.total_steps, self.settings)
+
+    def after_step(self, moment: Moment) -> None:
+        """Average the student into the teacher."""
+        self.teacher.update(self.student, moment.step)
+
+    def inference_network(self) -> nn.Module:
+        """Return the student, as the papers do, or the teacher by setting."""
+        return self.student if self.settings["inference_network"] == "student" else self.teacher.network

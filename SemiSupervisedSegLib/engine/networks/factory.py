@@ -1,0 +1,38 @@
+"""Networks by name, as plans, settings and model bundles name them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ...study.errors import UserError
+from .base import SegmentationNetwork
+from .monai_networks import monai_basic_unet
+from .unet2d import unet_2d
+from .unet3d import unet_3d
+from .vnet import v_net
+
+BUILDERS: dict[str, Callable[[int, int], SegmentationNetwork]] = {
+    "unet_2d": unet_2d,
+    "v_net": v_net,
+    "unet_3d": unet_3d,
+    "monai_basic_unet_2d": partial(monai_basic_unet, 2),
+    "monai_basic_unet_3d": partial(monai_basic_unet, 3),
+}
+
+
+def build_network(name: str, in_channels: int, num_classes: int) -> SegmentationNetwork:
+    """Build a network by its name, with random weights.
+
+    Args:
+        name: a key of `BUILDERS`.
+        in_channels: channels of the images (B, in_channels, *spatial).
+        num_classes: classes of the logits (B, num_classes, *spatial), background included.
+
+    Raises:
+        UserError: no network has this name.
+    """
+    builder = BUILDERS.get(name)
+    if builder is None:
+        raise UserError(f'There is no network called "{name}".', f"Choose one of: {', '.join(BUILDERS)}.")
+    return builder(in_channels, num_classes)
