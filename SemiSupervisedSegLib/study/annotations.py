@@ -11,8 +11,17 @@ import SimpleITK as sitk
 from .errors import UserError
 from .images import Geometry, read_file, read_image, same_grid, write_image
 from .model import Structure
-from .segments import Segment, attach_metadata, is_segmentation, read_segments, segment_metadata, segmentation_metadata
-from .segments import structures_of as structures_of
+from .segments import (
+    Segment,
+    attach_metadata,
+    is_segmentation,
+    read_segments,
+    segment_metadata,
+    segmentation_metadata,
+    structures_of,
+)
+
+__all__ = ["read_annotation", "structures_of", "write_segmentation"]
 
 
 def read_annotation(path: Path | str, structures: Sequence[Structure], reference: sitk.Image) -> sitk.Image:

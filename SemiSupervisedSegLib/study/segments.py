@@ -80,10 +80,10 @@ def segmentation_metadata() -> dict[str, str]:
 
 
 def structures_of(path: Path | str) -> tuple[Structure, ...]:
-    """The structures that the segments of a .seg.nrrd file stand for, with labels 1 to N in their order.
+    """The structures that the segments of a .seg.nrrd file stand for, in their order.
 
-    The label values in the file are kept where they are distinct. Raises UserError when there are no segments, more
-    than 255, or names that are empty.
+    The label values of the file are kept where they are distinct, else they are 1 to N. Raises UserError when the file
+    cannot be read or has no segments.
     """
     path = Path(path)
     segments = read_segments(path)

@@ -1,0 +1,91 @@
+"""Whole made-up studies from several sites."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ..study.annotations import write_segmentation
+from ..study.errors import UserError
+from ..study.files import write_error
+from ..study.images import write_image
+from ..study.model import Case, Modality, Role, Structure, Study
+from ..study.store import create_study, save_study
+from .sites import SiteLook, draw_site
+from .volume import Recipe, render_case
+
+_COLORS = (
+    (220, 60, 50),
+    (70, 150, 230),
+    (240, 180, 40),
+    (90, 190, 90),
+    (170, 100, 210),
+    (60, 200, 200),
+    (230, 120, 170),
+    (150, 150, 60),
+)
+
+
+def generate_study(
+    folder: Path | str,
+    *,
+    name: str = "Phantom",
+    sites: int = 3,
+    labeled: int = 4,
+    unlabeled: int = 12,
+    external: int = 12,
+    validation: int = 6,
+    structures: int = 2,
+    size: tuple[int, int, int] = (64, 64, 8),
+    spacing: tuple[float, float, float] | None = None,
+    modality: Modality = Modality.MR,
+    difficulty: float = 0.5,
+    seed: int = 0,
+    oblique: bool = True,
+) -> Study:
+    """Make a study folder with images and annotations; the same arguments give the same study, voxel by voxel.
+
+    Labeled, unlabeled and validation cases are local; `external` unlabeled ones are spread over `sites - 1` others. The
+    size in voxels and the spacing in mm (x, y, z) are those of the local site. `difficulty` 0..1 lowers the contrast
+    and raises noise, look-alikes and the differences between sites. Raises UserError for values out of range.
+    """
+    if min(labeled, unlabeled, external, validation) < 0 or sites < 1 or (external and sites < 2):
+        raise UserError("A phantom needs counts of at least 0, and a second site for external cases.")
+    recipe = Recipe(size, spacing, structures, difficulty, Modality(modality))
+    looks = [draw_site(index, difficulty=difficulty, seed=seed, oblique=oblique) for index in range(sites)]
+    study = create_study(folder, name, recipe.modality, looks[0].name, phantom_structures(structures))
+    for subfolder in ("images", "annotations"):
+        try:
+            (study.folder / subfolder).mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(study.folder / subfolder, error) from error
+    plan = [(Role.LABELED, 0)] * labeled + [(Role.VALIDATION, 0)] * validation + [(Role.UNLABELED, 0)] * unlabeled
+    plan += [(Role.UNLABELED, 1 + number % (sites - 1)) for number in range(external)]
+    cases = []
+    for number, (role, site) in enumerate(plan):
+        rng = np.random.default_rng([seed, site, number])
+        cases.append(_write_case(study, f"case-{number + 1:03d}", role, looks[site], recipe, rng))
+    study = dataclasses.replace(study, cases=tuple(cases))
+    save_study(study)
+    return study
+
+
+def phantom_structures(count: int) -> tuple[Structure, ...]:
+    """The structures of a phantom: a chamber and its wall, then further pairs with a number."""
+    names = [f"{part} {group}" if group > 1 else part for group in range(1, 5) for part in ("chamber", "wall")]
+    return tuple(Structure(names[index], index + 1, _COLORS[index]) for index in range(count))
+
+
+def _write_case(
+    study: Study, case_id: str, role: Role, look: SiteLook, recipe: Recipe, rng: np.random.Generator
+) -> Case:
+    image, class_map = render_case(rng, recipe, look)
+    image_path = f"images/{case_id}.nrrd"
+    write_image(study.folder / image_path, image)
+    annotation = None
+    if role in (Role.LABELED, Role.VALIDATION):
+        annotation = f"annotations/{case_id}.seg.nrrd"
+        write_segmentation(study.folder / annotation, class_map, study.structures)
+    return Case(case_id, image_path, look.name, role, annotation)
