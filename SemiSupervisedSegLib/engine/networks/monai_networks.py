@@ -8,7 +8,7 @@ from monai.networks.layers.factories import Conv
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
-from .base import Decoder, SegmentationNetwork
+from .base import SegmentationNetwork
 
 CHANNELS = (32, 32, 64, 128, 256)
 LAST_CHANNELS = 32
@@ -36,7 +36,7 @@ class BasicUNetEncoder(nn.Module):
         return maps
 
 
-class BasicUNetDecoder(Decoder):
+class BasicUNetDecoder(nn.Module):
     """Four stages of transposed convolution, concatenation and two convolutions."""
 
     def __init__(self, dimensions: int) -> None:
@@ -65,4 +65,4 @@ def monai_basic_unet(dimensions: int, in_channels: int, num_classes: int) -> Seg
     Half-resolution features and the classifier's input have 32 channels.
     """
     head = Conv["conv", dimensions](LAST_CHANNELS, num_classes, kernel_size=1)
-    return SegmentationNetwork(BasicUNetEncoder(dimensions, in_channels), BasicUNetDecoder(dimensions), head)
+    return SegmentationNetwork(BasicUNetEncoder(dimensions, in_channels), BasicUNetDecoder(dimensions), head, CHANNELS)
