@@ -1,0 +1,162 @@
+"""`train`: one more round on a study, or the continuation of one that was stopped."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..jobs.catalogue import load_catalogue
+from ..jobs.folder import JobFolder
+from ..jobs.launcher import launch
+from ..jobs.rounds import find_round, next_round
+from ..jobs.spec import JobCase, JobSpec
+from ..study.checks import check_study
+from ..study.errors import UserError
+from ..study.model import Case, Role, Study
+from ..study.store import load_study
+from .run_job import run_job
+from .versions import installed_versions
+
+DEFAULT_PRESET = "standard"
+_PREVIEWED_CASES = 3
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    catalogue = load_catalogue()
+    parser = subparsers.add_parser("train", help="train a model on a study and segment all its cases")
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    parser.add_argument("--method", choices=list(catalogue.methods), help="how to train")
+    parser.add_argument("--preset", choices=list(catalogue.presets), help=f"how long to train ({DEFAULT_PRESET})")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="set one setting; repeatable"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything random (0)")
+    parser.add_argument("--resume", metavar="ROUND", help="continue a round that was stopped")
+    parser.add_argument("--warm-start", metavar="ROUND", help="begin from the model of an earlier round")
+    parser.add_argument(
+        "--detach", action="store_true", help="go on in the background, also after this terminal closes"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; raises UserError when something is wrong with the study or the options."""
+    study = load_study(options.study)
+    folder = _resumed_round(study, options) if options.resume else _new_round(study, options)
+    print(f"Round {folder.name}", flush=True)
+    if options.detach:
+        launch(folder, detached=True)
+        print(f"Training goes on in the background; {folder.path / 'status.json'} says how far it is.")
+        print(f"To stop it, make a file named cancel in {folder.path}.")
+        return 0
+    try:
+        run_job(folder)
+    except KeyboardInterrupt:
+        print(f"To go on: semi-supervised-seg train {options.study} --resume {folder.name}")
+        raise
+    print(f"Done. Segmentations of all cases: {folder.predictions}")
+    if folder.report.exists():
+        print(f"Report: {folder.report}")
+    return 0
+
+
+def make_training_spec(
+    study: Study,
+    method: str,
+    preset: str,
+    settings: dict[str, str | int | float | bool],
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    warm_start: Path | None = None,
+) -> JobSpec:
+    """The job that trains a method on a study as it is now; raises UserError when the settings cannot be used."""
+    catalogue = load_catalogue()
+    catalogue.resolve(method, preset, settings)
+    cases = [case for case in study.cases if case.role != Role.IGNORED]
+    return JobSpec(
+        kind="train",
+        method=method,
+        preset=preset,
+        settings=catalogue.method(method).check(settings),
+        device=device,
+        seed=seed,
+        study_name=study.name,
+        modality=study.modality,
+        structures=study.structures,
+        cases=tuple(_job_case(study, case) for case in cases),
+        warm_start=None if warm_start is None else str(warm_start.absolute()),
+        preview_cases=_preview_cases(cases),
+        versions=installed_versions(),
+    )
+
+
+def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
+    if options.method is None:
+        raise UserError("No method was chosen.", f"Add --method with one of: {', '.join(load_catalogue().methods)}.")
+    spec = make_training_spec(
+        study,
+        options.method,
+        options.preset or DEFAULT_PRESET,
+        _parse_settings(options.settings),
+        device=options.device,
+        seed=options.seed,
+        warm_start=_model_of(study, options.warm_start) if options.warm_start else None,
+    )
+    for warning in check_study(study, load_catalogue().method(spec.method).streams - {"labeled"}):
+        print(f"warning: {warning}")
+    folder = next_round(study.folder, spec.method)
+    folder.write_spec(spec)
+    return folder
+
+
+def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
+    if options.method or options.preset or options.settings or options.warm_start:
+        raise UserError(
+            "A round goes on with the settings it began with.",
+            "Leave --method, --preset, --set and --warm-start out, or begin a new round without --resume.",
+        )
+    folder = find_round(study.folder, options.resume)
+    folder.spec()
+    if folder.is_running():
+        raise UserError(f"The round {folder.name} is running.", "Wait until it ends, or stop it first.")
+    if folder.status().state == "finished" and folder.result() is not None:
+        raise UserError(f"The round {folder.name} is complete.", "Begin a new round, with --warm-start to build on it.")
+    return folder
+
+
+def _model_of(study: Study, round_name: str) -> Path:
+    folder = find_round(study.folder, round_name)
+    if not folder.model.is_dir():
+        raise UserError(f"The round {folder.name} has no model yet.", "Let it finish first, or choose another round.")
+    return folder.model
+
+
+def _parse_settings(texts: list[str]) -> dict[str, str]:
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"{text!r} sets nothing.", "Write --set NAME=VALUE, such as --set steps=2000.")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def _job_case(study: Study, case: Case) -> JobCase:
+    annotation = study.annotation_path(case)
+    return JobCase(
+        id=case.id,
+        image=str(study.image_path(case)),
+        site=case.site,
+        role=case.role,
+        external=study.is_external(case),
+        annotation=None if annotation is None else str(annotation),
+    )
+
+
+def _preview_cases(cases: list[Case]) -> tuple[str, ...]:
+    # Validation cases first: there the annotation can be compared with.
+    order = {Role.VALIDATION: 0, Role.UNLABELED: 1, Role.LABELED: 2}
+    return tuple(case.id for case in sorted(cases, key=lambda case: order[case.role])[:_PREVIEWED_CASES])

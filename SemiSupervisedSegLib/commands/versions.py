@@ -1,0 +1,21 @@
+"""The versions of the programs that decide about results."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from .. import __version__
+
+_PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK")
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions by name; packages that are not there are left out. Imports none of them."""
+    versions = {"semi-supervised-seg": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,48 @@
+"""`worker`: do a job. Started by the other commands and by the panel, not by people."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from ..jobs.folder import JobFolder
+from ..jobs.parent import watch_parent
+from ..study.errors import UserError
+
+_GRACE_SECONDS = 120.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("worker", help="do a job (used by the other commands)")
+    parser.add_argument("--job", required=True, type=Path, metavar="FOLDER", help="job folder with a job.json")
+    parser.add_argument("--detached", action="store_true", help="go on when the process that started this one ends")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do the job and return the exit code; raises UserError when there is none."""
+    folder = JobFolder(options.job)
+    folder.spec()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: folder.request_cancel())
+    if not options.detached:
+        watch_parent(lambda: _stop(folder))
+
+    from ..engine.worker import main
+
+    return main(folder.path)
+
+
+def _stop(folder: JobFolder) -> None:
+    # A disk that takes no request must not keep the device busy for nobody.
+    with contextlib.suppress(UserError):
+        folder.request_cancel()
+    time.sleep(_GRACE_SECONDS)
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)

@@ -1,0 +1,229 @@
+"""The job folder: every file by which a worker and whoever asked for the job speak to each other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..study.errors import UserError
+from ..study.files import write_error, write_text_atomically
+from ..study.locking import hold_lock
+from .events import Event, from_line, stamped, to_line
+from .records import from_plain, to_plain
+from .spec import JobSpec
+
+State = Literal["waiting", "running", "finished", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The state of a job at a glance.
+
+    Attributes:
+        state: `running` stays behind when a worker was killed; `JobFolder.is_running` tells the two apart.
+        stage: id of the part of the job that is at work.
+        step: how far that part got.
+        total: how long it is, zero when not known.
+        message: one line for the user.
+        pid: process id of the worker.
+        host: name of its machine.
+        updated: seconds since the epoch.
+    """
+
+    state: State = "waiting"
+    stage: str = ""
+    step: int = 0
+    total: int = 0
+    message: str = ""
+    pid: int = 0
+    host: str = ""
+    updated: float = 0.0
+
+
+class JobFolder:
+    """The files of one job below `path`, which is created by the first file written."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
+        self.predictions = self.path / "predictions"
+        self.previews = self.path / "previews"
+        self.report = self.path / "report.html"
+        self.metrics = self.path / "metrics.csv"
+        self.log = self.path / "worker.log"
+        self.lock_file = self.path / "worker.lock"
+        self._spec = self.path / "job.json"
+        self._status = self.path / "status.json"
+        self._events = self.path / "events.jsonl"
+        self._result = self.path / "result.json"
+        self._cancel = self.path / "cancel"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, such as 001-cu2l."""
+        return self.path.name
+
+    def exists(self) -> bool:
+        """Whether there is a job in the folder."""
+        return self._spec.is_file()
+
+    def spec(self) -> JobSpec:
+        """What the job is to do; raises UserError when job.json is missing, damaged or newer."""
+        return JobSpec.from_json(_read_text(self._spec, self.path))
+
+    def write_spec(self, spec: JobSpec) -> None:
+        """Write job.json; raises UserError when it cannot be written."""
+        self._make()
+        write_text_atomically(self._spec, spec.to_json())
+
+    def status(self) -> JobStatus:
+        """The last status written, `waiting` before the first; raises UserError when the file is damaged."""
+        if not self._status.exists():
+            return JobStatus()
+        return _parse(self._status, self.path, lambda data: from_plain(JobStatus, data, ignore_unknown=True))
+
+    def write_status(
+        self, state: State, *, stage: str = "", step: int = 0, total: int = 0, message: str = ""
+    ) -> JobStatus:
+        """Replace status.json, signed by this process; raises UserError when it cannot be written."""
+        status = JobStatus(state, stage, step, total, message, os.getpid(), socket.gethostname(), time.time())
+        self._make()
+        write_text_atomically(self._status, json.dumps(to_plain(status), indent=2) + "\n")
+        return status
+
+    def append_event(self, event: Event) -> Event:
+        """Add an event to events.jsonl and return it with its time; raises UserError when it cannot be written.
+
+        The line goes to the system in one write, so that a kill leaves at most one partial line, the last. The next
+        writer ends such a line first.
+        """
+        event = stamped(event)
+        self._make()
+        try:
+            _append_line(self._events, to_line(event).encode())
+        except OSError as error:
+            raise write_error(self._events, error) from error
+        return event
+
+    def events(self, offset: int = 0) -> tuple[list[Event], int]:
+        """All events from a byte offset on, and the offset to go on from; damaged and unknown lines are left out."""
+        try:
+            with open(self._events, "rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except FileNotFoundError:
+            return [], offset
+        except OSError as error:
+            raise _read_error(self._events, error) from error
+        complete = content[: content.rfind(b"\n") + 1]
+        events = []
+        for line in complete.splitlines():
+            # A partial line of a killed worker is no reason to lose the others.
+            with contextlib.suppress(ValueError):
+                events.append(from_line(line.decode("utf-8")))
+        return [event for event in events if event is not None], offset + len(complete)
+
+    def end_of_events(self) -> int:
+        """The offset behind the last event written so far."""
+        try:
+            return self._events.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def result(self) -> dict[str, Any] | None:
+        """The content of result.json, None while there is none; raises UserError when it is damaged."""
+        if not self._result.exists():
+            return None
+        return _parse(self._result, self.path, _expect_dict)
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Replace result.json, which says that the job is complete; raises UserError when it cannot be written."""
+        self._make()
+        write_text_atomically(self._result, json.dumps(to_plain(result), indent=2, allow_nan=False) + "\n")
+
+    def request_cancel(self) -> None:
+        """Ask the worker to save a checkpoint and to end."""
+        self._make()
+        write_text_atomically(self._cancel, "")
+
+    def cancel_requested(self) -> bool:
+        """Whether the worker was asked to end."""
+        return self._cancel.exists()
+
+    def clear_cancel(self) -> None:
+        """Take a request back, which is done before a worker is started and not by the worker."""
+        self._cancel.unlink(missing_ok=True)
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """A block in which no other worker works here; raises UserError saying who does."""
+        self._make()
+        return hold_lock(self.lock_file, f"The job {self.name}")
+
+    def is_running(self) -> bool:
+        """Whether a worker holds the lock."""
+        if not self.lock_file.exists():
+            return False
+        try:
+            with self.lock():
+                return False
+        except UserError:
+            return True
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        if os.lseek(descriptor, 0, os.SEEK_END) > 0:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":
+                line = b"\n" + line
+        written = os.write(descriptor, line)
+        if written < len(line):
+            # A full disk takes a part; asking for the rest makes the system say why.
+            os.write(descriptor, line[written:])
+    finally:
+        os.close(descriptor)
+
+
+def _expect_dict(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError("it is not an object with named values")
+    return data
+
+
+def _parse(path: Path, folder: Path, read: Any) -> Any:
+    try:
+        return read(json.loads(_read_text(path, folder)))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path.name} of the job {folder.name} is damaged.", "Continue or repeat the job to write it anew."
+        ) from error
+
+
+def _read_text(path: Path, folder: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"There is no job in {folder}.", "Choose the folder of a round.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name} in {folder} is damaged.", "Start a new round.") from error
+    except OSError as error:
+        raise _read_error(path, error) from error
+
+
+def _read_error(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} could not be read ({error.strerror}).", "Check that you may read it.")

@@ -1,0 +1,116 @@
+"""Start a worker from plain Python, follow it and end it together with everything it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..study.files import write_error
+from .events import Event
+from .folder import JobFolder
+
+_PACKAGE = __package__.split(".", maxsplit=1)[0]
+_POLL_SECONDS = 0.1
+
+
+def launch(folder: JobFolder, detached: bool = False) -> WorkerProcess:
+    """Start the worker of a job; a detached one goes on when this process ends. Raises UserError if it cannot start."""
+    command = [sys.executable, "-m", _PACKAGE, "worker", "--job", str(folder.path)]
+    return WorkerProcess(folder, [*command, "--detached"] if detached else command, detached)
+
+
+class WorkerProcess:
+    """A running worker in a process group of its own.
+
+    Its standard input is a pipe that stays open as long as this process lives, by which it notices the end of its
+    parent. Its standard output is left out, as events.jsonl has all of it; its standard error goes to worker.log.
+    """
+
+    def __init__(self, folder: JobFolder, command: Sequence[str], detached: bool = False) -> None:
+        self.folder = folder
+        self._start = self._offset = folder.end_of_events()
+        # An old request would stop the new worker at once.
+        folder.clear_cancel()
+        try:
+            with open(folder.log, "ab") as log:
+                self._process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    env=_environment(),
+                    **_own_group(detached),
+                )
+        except OSError as error:
+            raise write_error(folder.log, error) from error
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker, which is also the id of its group."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit code, None while the worker runs; negative for a signal."""
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code; raises subprocess.TimeoutExpired."""
+        # Popen.wait; communicate would close the pipe that tells the worker that its parent lives.
+        return self._process.wait(timeout)
+
+    def new_events(self) -> list[Event]:
+        """What the worker said since the last call; does not wait."""
+        events, self._offset = self.folder.events(self._offset)
+        return events
+
+    def all_events(self) -> list[Event]:
+        """What the worker said since it was started."""
+        return self.folder.events(self._start)[0]
+
+    def events(self) -> Iterator[Event]:
+        """Everything the worker says until it ends, as it says it."""
+        ended = False
+        while not ended:
+            # Asked before reading, so that the last lines are not lost.
+            ended = self.poll() is not None
+            yield from self.new_events()
+            if not ended:
+                time.sleep(_POLL_SECONDS)
+
+    def cancel(self, grace: float = 120.0) -> int:
+        """Ask the worker to save a checkpoint and end, kill it after `grace` seconds, and return the exit code."""
+        self.folder.request_cancel()
+        try:
+            return self.wait(grace)
+        except subprocess.TimeoutExpired:
+            return self.kill_tree()
+
+    def kill_tree(self) -> int:
+        """End the worker and everything it started at once, and return the exit code."""
+        # The group of a process that was waited for may belong to somebody else by now.
+        if self.poll() is None:
+            if os.name == "nt":
+                subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.pid)], check=False, capture_output=True)
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+        return self.wait()
+
+
+def _environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def _own_group(detached: bool) -> dict[str, int | bool]:
+    if os.name != "nt":
+        return {"start_new_session": True}
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP
+    return {"creationflags": flags | (subprocess.DETACHED_PROCESS if detached else 0)}

@@ -1,0 +1,52 @@
+"""The rounds of a study: numbered job folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..study.errors import UserError
+from ..study.files import write_error
+from ..study.locking import hold_lock
+from .folder import JobFolder
+
+ROUNDS_FOLDER = "rounds"
+_ROUND = re.compile(r"(\d{3,})-([a-z0-9_]+)")
+
+
+def rounds(study_folder: Path | str) -> list[JobFolder]:
+    """All rounds of a study, oldest first."""
+    parent = Path(study_folder) / ROUNDS_FOLDER
+    found = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
+    return [JobFolder(entry) for entry in sorted(found, key=_number)]
+
+
+def next_round(study_folder: Path | str, method: str) -> JobFolder:
+    """Make the folder of a new round, such as rounds/001-cu2l; raises UserError when that is not possible."""
+    parent = Path(study_folder) / ROUNDS_FOLDER
+    try:
+        parent.mkdir(exist_ok=True)
+        with hold_lock(parent / "rounds.lock", "The list of rounds"):
+            number = max((_number(folder.path) for folder in rounds(study_folder)), default=0) + 1
+            folder = JobFolder(parent / f"{number:03d}-{method}")
+            folder.path.mkdir()
+    except OSError as error:
+        raise write_error(parent, error) from error
+    return folder
+
+
+def find_round(study_folder: Path | str, name: str) -> JobFolder:
+    """The round of this name, number or path; raises UserError when there is none."""
+    existing = [folder for folder in rounds(study_folder) if folder.exists()]
+    for folder in existing:
+        if name == folder.name or (name.isdecimal() and int(name) == _number(folder.path)):
+            return folder
+    given = JobFolder(name)
+    if given.exists():
+        return given
+    names = ", ".join(folder.name for folder in existing) or "none yet"
+    raise UserError(f"The study has no round {name!r}.", f"Its rounds: {names}.")
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split("-", 1)[0])

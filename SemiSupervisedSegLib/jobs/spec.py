@@ -1,0 +1,126 @@
+"""What a job is to do, frozen at the moment it was asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..study.errors import UserError
+from ..study.model import CASE_ID, MAX_LABEL, Modality, Role, Structure
+from .records import from_plain, to_plain
+
+SCHEMA_VERSION = 1
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+SettingValue = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class JobCase:
+    """A case as it was when the job was asked for; paths are absolute."""
+
+    id: str
+    image: str
+    site: str
+    role: Role
+    external: bool
+    annotation: str | None = None
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One job: a round of training, or the prediction of images by a trained model.
+
+    Attributes:
+        kind: `train` or `predict`.
+        method: id in the catalogue; empty for predictions, where the model knows.
+        preset: id in the catalogue; empty for predictions.
+        settings: what the user set beside the preset, by name. The worker completes it with `Catalogue.resolve` once
+            it knows whether the images are taken as slices or as volumes.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        seed: decides everything random.
+        study_name: name of the study, for reports.
+        modality: decides how intensities are normalised; None for predictions.
+        structures: class index i of the networks is `structures[i - 1]`; empty for predictions.
+        cases: what to train on and to predict.
+        warm_start: path of a model folder to begin from.
+        model: path of the model folder that predicts.
+        preview_cases: ids of the cases that are segmented now and then while training.
+        versions: of the programs at hand when the job was asked for.
+    """
+
+    kind: Literal["train", "predict"]
+    method: str
+    preset: str
+    settings: dict[str, SettingValue]
+    device: str
+    seed: int
+    study_name: str
+    modality: Modality | None
+    structures: tuple[Structure, ...]
+    cases: tuple[JobCase, ...]
+    warm_start: str | None = None
+    model: str | None = None
+    preview_cases: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse what no worker could do; raises UserError."""
+        check_device(self.device)
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"The seed {self.seed} cannot be used.", "Take a whole number from 0 to 4294967295.")
+        _check_cases(self)
+
+    def to_json(self) -> str:
+        """The content of job.json."""
+        return json.dumps(to_plain(self), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> JobSpec:
+        """Read the content of job.json; raises UserError when it is damaged or from a newer version."""
+        try:
+            data = json.loads(text)
+            _check_version(data)
+            return from_plain(cls, data)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"job.json is damaged: {_reason(error)}.", "Start a new round.") from error
+
+
+def check_device(device: str) -> None:
+    """Raise UserError for a name that no device can have; whether the device is there, only the worker knows."""
+    if not _DEVICE.fullmatch(device):
+        raise UserError(f"There is no device named {device!r}.", "Choose auto, cpu, cuda or cuda:N.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno} is not JSON"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _check_version(data: Any) -> None:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError("it does not say its version")
+    if version > SCHEMA_VERSION:
+        raise UserError(
+            f"job.json was written by a newer version of this program (format {version}, known up to "
+            f"{SCHEMA_VERSION}).",
+            "Update the program to go on with this round.",
+        )
+
+
+def _check_cases(spec: JobSpec) -> None:
+    ids = [case.id.casefold() for case in spec.cases]
+    for case in spec.cases:
+        # Ids become names of folders.
+        if not CASE_ID.fullmatch(case.id) or ids.count(case.id.casefold()) > 1:
+            raise UserError(f"The case id {case.id!r} cannot be used or occurs twice.", "Correct it in the study.")
+    unknown = sorted(set(spec.preview_cases) - {case.id for case in spec.cases})
+    if unknown:
+        raise UserError(f"There is no case {unknown[0]!r} to preview.", "Choose a case of the study.")
+    labels = [structure.label for structure in spec.structures]
+    if len(set(labels)) != len(labels) or not all(1 <= label <= MAX_LABEL for label in labels):
+        raise UserError("Two structures share a label value, or one has none from 1 to 255.", "Correct the study.")
