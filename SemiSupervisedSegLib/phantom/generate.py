@@ -12,20 +12,10 @@ from ..study.errors import UserError
 from ..study.files import write_error
 from ..study.images import write_image
 from ..study.model import Case, Modality, Role, Structure, Study
+from ..study.palette import default_color
 from ..study.store import create_study, save_study
 from .sites import SiteLook, draw_site
 from .volume import Recipe, render_case
-
-_COLORS = (
-    (220, 60, 50),
-    (70, 150, 230),
-    (240, 180, 40),
-    (90, 190, 90),
-    (170, 100, 210),
-    (60, 200, 200),
-    (230, 120, 170),
-    (150, 150, 60),
-)
 
 
 def generate_study(
@@ -75,7 +65,7 @@ def generate_study(
 def phantom_structures(count: int) -> tuple[Structure, ...]:
     """The structures of a phantom: a chamber and its wall, then further pairs with a number."""
     names = [f"{part} {group}" if group > 1 else part for group in range(1, 5) for part in ("chamber", "wall")]
-    return tuple(Structure(names[index], index + 1, _COLORS[index]) for index in range(count))
+    return tuple(Structure(names[index], index + 1, default_color(index)) for index in range(count))
 
 
 def _write_case(

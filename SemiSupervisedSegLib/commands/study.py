@@ -1,0 +1,203 @@
+"""Make a study, add cases to it, and show it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..study.adding import add_cases, add_from_pattern, add_from_table, new_case
+from ..study.annotations import structures_of
+from ..study.checks import check_case, check_roles, geometry_warnings
+from ..study.errors import UserError
+from ..study.images import Geometry
+from ..study.model import Case, Modality, Role, Structure, Study
+from ..study.palette import default_color
+from ..study.store import create_study, load_study, study_lock
+
+_STRUCTURE = re.compile(r"(?P<name>.+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command `study` with `create`, `add` and `show`."""
+    study = subparsers.add_parser("study", help="make a study, add cases to it, show it")
+    actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_create(actions)
+    _add_add(actions)
+    show = actions.add_parser("show", help="show structures, cases and problems of a study")
+    show.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
+    show.set_defaults(run=run, act=_show)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the parsed arguments ask for and return the exit code; raises UserError."""
+    return arguments.act(arguments)
+
+
+def _add_create(actions: argparse._SubParsersAction) -> None:
+    create = actions.add_parser("create", help="make an empty study")
+    create.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder, which is made if need be")
+    create.add_argument("--name", required=True, help="what the study is called")
+    create.add_argument("--modality", required=True, choices=[item.value for item in Modality])
+    create.add_argument("--site", required=True, help="the local site; all others are external")
+    structures = create.add_mutually_exclusive_group(required=True)
+    structures.add_argument(
+        "--structure",
+        action="append",
+        metavar="NAME[=LABEL][:#RRGGBB]",
+        help="a structure, its value in labelmaps and its colour; can be repeated",
+    )
+    structures.add_argument(
+        "--structures-from", type=Path, metavar="FILE", help="take the structures of this .seg.nrrd file"
+    )
+    create.set_defaults(run=run, act=_create)
+
+
+def _add_add(actions: argparse._SubParsersAction) -> None:
+    add = actions.add_parser("add", help="add images, with annotations where there are some")
+    add.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
+    add.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="image files or DICOM series folders")
+    add.add_argument("--pattern", help='add all images that match, such as "images/*.nrrd"')
+    add.add_argument("--table", type=Path, help="add the cases of a CSV table: image,site,role,annotation,id")
+    add.add_argument("--role", choices=[item.value for item in Role], help="what the images are used for")
+    add.add_argument("--site", help="where the images come from")
+    add.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single image")
+    add.add_argument("--annotations", metavar="PATTERN", help='annotations of --pattern, such as "labels/{id}.nrrd"')
+    add.add_argument("--id", help="the id of a single image; otherwise taken from the file name")
+    add.set_defaults(run=run, act=_add)
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    if arguments.structures_from is not None:
+        structures = structures_of(arguments.structures_from)
+    else:
+        structures = parse_structures(arguments.structure)
+    study = create_study(arguments.folder, arguments.name, arguments.modality, arguments.site, structures)
+    names = ", ".join(structure.name for structure in study.structures)
+    print(f"Made the study {study.name} with {_count(len(study.structures), 'structure')}: {names}.")
+    return 0
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    _check_add(arguments)
+    with study_lock(load_study(arguments.folder).folder):
+        study = load_study(arguments.folder)
+        before = len(study.cases)
+        if arguments.table is not None:
+            study = add_from_table(study, arguments.table)
+        elif arguments.pattern is not None:
+            study = add_from_pattern(
+                study,
+                arguments.pattern,
+                site=arguments.site,
+                role=arguments.role,
+                annotations=arguments.annotations,
+            )
+        else:
+            kind = {"site": arguments.site, "role": arguments.role}
+            kind |= {"annotation": arguments.annotation, "case_id": arguments.id}
+            study = add_cases(study, [new_case(study, image, **kind) for image in arguments.images])
+    print(f"Added {_count(len(study.cases) - before, 'case')}; the study has {len(study.cases)} now.")
+    return 0
+
+
+def _check_add(arguments: argparse.Namespace) -> None:
+    ways = [bool(arguments.images), arguments.pattern is not None, arguments.table is not None]
+    if sum(ways) != 1:
+        raise UserError("It is not clear what to add.", "Name either images, or a --pattern, or a --table.")
+    single = arguments.annotation is not None or arguments.id is not None
+    if single and len(arguments.images) != 1:
+        raise UserError(
+            "--annotation and --id belong to a single image.", "Use --pattern with --annotations, or --table, for more."
+        )
+    if arguments.annotations is not None and arguments.pattern is None:
+        raise UserError("--annotations belongs to --pattern.", "Use --annotation for a single image.")
+    described = [name for name in ("role", "site") if getattr(arguments, name) is not None]
+    if arguments.table is not None and described:
+        raise UserError(f"--{described[0]} does not go with --table.", "Roles and sites are columns of the table.")
+    if arguments.table is None and len(described) < 2:
+        raise UserError("The role or site of the new cases is missing.", "Give both --role and --site.")
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    study = load_study(arguments.folder)
+    print(f"{study.name} ({study.modality.value}), local site {study.local_site}\n")
+    rows = [(item.name, str(item.label), "#" + bytes(item.color).hex()) for item in study.structures]
+    _print_table(("structure", "label", "colour"), rows)
+    _print_table(("site", *Role, "total"), _site_rows(study))
+    geometries, problems = _look_at_cases(study)
+    _print_table(("case", "role", "site", "size", "spacing in mm"), _case_rows(study, geometries))
+    for warning in _warnings(study, geometries):
+        print(f"Warning: {warning}")
+    for problem in problems:
+        print(f"Problem: {problem}")
+    return 1 if problems else 0
+
+
+def _look_at_cases(study: Study) -> tuple[dict[str, Geometry], list[str]]:
+    geometries, problems = {}, []
+    for case in study.cases:
+        if case.role == Role.IGNORED:
+            continue
+        try:
+            geometries[case.id] = check_case(study, case)
+        except UserError as error:
+            problems.append(str(error))
+    return geometries, problems
+
+
+def _warnings(study: Study, geometries: dict[str, Geometry]) -> list[str]:
+    try:
+        check_roles(study)
+    except UserError as error:
+        return [str(error)]
+    return geometry_warnings(study, geometries)
+
+
+def _site_rows(study: Study) -> list[tuple[str, ...]]:
+    counts = Counter((case.site, case.role) for case in study.cases)
+    sites = sorted({case.site for case in study.cases}, key=lambda site: (site != study.local_site, site))
+    rows = [(site, *(counts[site, role] for role in Role)) for site in sites]
+    rows.append(("all", *(len(study.cases_of(role)) for role in Role)))
+    return [(site, *map(str, numbers), str(sum(numbers))) for site, *numbers in rows]
+
+
+def _case_rows(study: Study, geometries: dict[str, Geometry]) -> list[tuple[str, ...]]:
+    return [(case.id, case.role.value, case.site, *_grid(case, geometries)) for case in study.cases]
+
+
+def _grid(case: Case, geometries: dict[str, Geometry]) -> tuple[str, str]:
+    geometry = geometries.get(case.id)
+    if geometry is None:
+        return "?", "?"
+    return " x ".join(map(str, geometry.size)), " x ".join(f"{step:.3g}" for step in geometry.spacing)
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    for row in (titles, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def parse_structures(texts: Sequence[str]) -> tuple[Structure, ...]:
+    """Structures from texts such as "left ventricle=3:#ff8800"; label and colour are chosen where they are left out."""
+    matches = [_STRUCTURE.fullmatch(text) for text in texts]
+    taken = {int(match["label"]) for match in matches if match and match["label"]}
+    free = (label for label in range(1, 256) if label not in taken)
+    structures = []
+    for index, (text, match) in enumerate(zip(texts, matches, strict=True)):
+        if match is None:
+            raise UserError(
+                f"The structure {text!r} cannot be understood.", "Write NAME, NAME=LABEL or NAME=1:#ff8800."
+            )
+        label = int(match["label"]) if match["label"] else next(free, 256)
+        color = tuple(bytes.fromhex(match["color"])) if match["color"] else default_color(index)
+        structures.append(Structure(match["name"].strip(), label, color))
+    return tuple(structures)
