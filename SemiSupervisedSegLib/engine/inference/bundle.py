@@ -1,0 +1,179 @@
+"""A trained model as a MONAI bundle: configs, weights and class prototypes in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import monai
+import numpy as np
+import torch
+from torch import nn
+
+from ...study.errors import UserError
+from ...study.model import Structure
+from ..data.plan import Plan
+from ..losses.prototypes import Prototypes
+from ..networks.factory import build_network
+from ..networks.output import FeatureLevel
+from .folders import atomic_folder
+from .tensor_files import load_tensors
+
+BUNDLE_VERSION = 1
+OWN_SECTION = "semi_supervised_seg"
+METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
+MODEL, PROTOTYPES = "models/model.pt", "models/prototypes.pt"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Everything that prediction needs.
+
+    Attributes:
+        network: answers images (B, 1, *patch) with a `NetworkOutput`.
+        plan: how images are brought to the network; it also names the network.
+        structures: class index i is `structures[i - 1]`.
+        method: its id in the catalogue.
+        prototypes: one vector per class at the feature level `level`.
+        training: where it comes from (study, preset, seed, steps, versions); plain JSON values.
+    """
+
+    network: nn.Module
+    plan: Plan
+    structures: tuple[Structure, ...]
+    method: str
+    prototypes: Prototypes
+    level: FeatureLevel
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_bundle(folder: Path | str, model: TrainedModel) -> None:
+    """Write a model as a MONAI bundle; the folder is complete or unchanged.
+
+    Raises:
+        UserError: the folder cannot be written, for example because no space is left.
+    """
+    with atomic_folder(folder) as new:
+        (new / "configs").mkdir()
+        (new / "models").mkdir()
+        _write_json(new / METADATA, _metadata(model))
+        _write_json(new / INFERENCE, _inference_config(model))
+        state = {name: value.detach().cpu() for name, value in model.network.state_dict().items()}
+        torch.save(state, new / MODEL)
+        torch.save({name: value.detach().cpu() for name, value in model.prototypes._asdict().items()}, new / PROTOTYPES)
+
+
+def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> TrainedModel:
+    """Read a model that `save_bundle` has written; the network is in evaluation mode on the device.
+
+    Raises:
+        UserError: the folder is not such a bundle, comes from a newer version, is damaged or carries code.
+    """
+    folder = Path(folder)
+    own = _read_own_section(folder)
+    weights, prototypes = load_tensors(folder / MODEL, device), load_tensors(folder / PROTOTYPES, device)
+    try:
+        level = own["prototype_level"]
+        if level not in get_args(FeatureLevel):
+            raise ValueError(level)
+        plan = Plan.from_dict(own["plan"])
+        model = TrainedModel(
+            network=build_network(plan.network, plan.in_channels, plan.num_classes).to(device).eval(),
+            plan=plan,
+            structures=tuple(_structure(item) for item in own["structures"]),
+            method=own["method"],
+            prototypes=Prototypes(**prototypes),
+            level=level,
+            training=own["training"],
+        )
+        model.network.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            "The parts of the model do not fit together; the model is damaged.",
+            "Choose the model folder of another round, or train again.",
+        ) from error
+    return model
+
+
+def _read_own_section(folder: Path) -> dict[str, Any]:
+    advice = "Choose the folder called model of a finished round."
+    if not (folder / METADATA).is_file():
+        raise UserError(f"The folder {folder.name} does not contain a trained model.", advice)
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError("The description of the model (metadata.json) cannot be read.", advice) from error
+    own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
+    if not isinstance(own, dict) or not isinstance(own.get("bundle_version"), int):
+        raise UserError("This MONAI bundle was not written by this program.", advice)
+    if own["bundle_version"] > BUNDLE_VERSION:
+        raise UserError("The model was written by a newer version of this program.", "Update the program to use it.")
+    return own
+
+
+def _structure(item: Mapping[str, Any]) -> Structure:
+    return Structure(item["name"], item["label"], tuple(item["color"]), item["terminology"])
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _metadata(model: TrainedModel) -> dict[str, Any]:
+    channels = {str(index + 1): structure.name for index, structure in enumerate(model.structures)}
+    shape = list(model.plan.patch)
+    image = {"type": "image", "format": "magnitude", "num_channels": model.plan.in_channels, "spatial_shape": shape}
+    probabilities = {"type": "image", "format": "segmentation", "num_channels": model.plan.num_classes}
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json",
+        "version": "1.0.0",
+        "changelog": {"1.0.0": "Written at the end of training."},
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__,
+        "numpy_version": np.__version__,
+        "task": "Segmentation of " + ", ".join(structure.name for structure in model.structures),
+        "description": f"{model.plan.network} trained with the method {model.method} by SemiSupervisedSeg.",
+        "authors": "The user of SemiSupervisedSeg",
+        "copyright": "The user of SemiSupervisedSeg",
+        "network_data_format": {
+            "inputs": {"image": image | {"dtype": "float32", "is_patch_data": True}},
+            "outputs": {
+                "logits": probabilities
+                | {"spatial_shape": shape, "dtype": "float32", "channel_def": {"0": "background"} | channels}
+            },
+        },
+        OWN_SECTION: {
+            "bundle_version": BUNDLE_VERSION,
+            "method": model.method,
+            "prototype_level": model.level,
+            "plan": model.plan.to_dict(),
+            "structures": [asdict(structure) for structure in model.structures],
+            "training": dict(model.training),
+        },
+    }
+
+
+def _inference_config(model: TrainedModel) -> dict[str, Any]:
+    """The configuration for `python -m monai.bundle run --bundle_root . --input_dir A --output_dir B`."""
+    return {
+        "imports": [
+            "$import torch",
+            "$from SemiSupervisedSegLib.engine.inference.predict import predict_folder",
+        ],
+        "bundle_root": ".",
+        "input_dir": "input",
+        "output_dir": "output",
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "network_def": {
+            "_target_": "SemiSupervisedSegLib.engine.networks.factory.build_network",
+            "name": model.plan.network,
+            "in_channels": model.plan.in_channels,
+            "num_classes": model.plan.num_classes,
+        },
+        "weights": f"$torch.load(@bundle_root + '/{MODEL}', map_location=@device, weights_only=True)",
+        "load_weights": "$@network_def.load_state_dict(@weights)",
+        "run": ["$predict_folder(@bundle_root, @input_dir, @output_dir, @device)"],
+    }

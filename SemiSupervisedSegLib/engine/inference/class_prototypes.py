@@ -1,0 +1,121 @@
+"""Class prototypes: the mean feature of each class over all labeled cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from monai.data.utils import dense_patch_slices
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..data.plan import Plan
+from ..losses.interpolation import adjoint_upsample
+from ..losses.prototypes import Prototypes
+from ..networks.output import FeatureLevel
+
+IGNORED = -1
+"""The label of voxels that count for no class."""
+
+
+def pool_class_prototypes(
+    network: nn.Module,
+    cases: Iterable[tuple[np.ndarray, np.ndarray]],
+    plan: Plan,
+    level: FeatureLevel,
+    *,
+    device: torch.device | str = "cpu",
+    autocast: AbstractContextManager | None = None,
+    windows_at_once: int = 4,
+) -> Prototypes:
+    """Pool the features of every class over the labeled cases (masked average pooling).
+
+    A case's mean feature of a class is the mean over the voxels of that class of the features
+    upsampled to full resolution; the prototype is the mean of these over the cases that contain the
+    class, so that one case with a large organ does not outvote the others (CPCL, equation 3). Every voxel counts
+    once, padding never.
+
+    Args:
+        network: answers images (B, 1, *patch) with a `NetworkOutput`; evaluation mode during the call.
+        cases: (image, label) pairs of shape (slices, rows, columns) on the plan's grid, the label as
+            class indices.
+        plan: its dimensions, patch and number of classes.
+        level: of the features.
+        device: where the network is.
+        autocast: a `torch.autocast` for the network; the pooling is always in float32.
+        windows_at_once: windows in one batch.
+
+    Raises:
+        ValueError: there is no case.
+    """
+    device = torch.device(device)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad(), autocast or nullcontext():
+            pooled = [_pool_case(network, image, label, plan, level, device, windows_at_once) for image, label in cases]
+    finally:
+        network.train(was_training)
+    if not pooled:
+        raise ValueError("Class prototypes need at least one labeled case.")
+    sums, counts = (torch.stack(parts) for parts in zip(*pooled, strict=True))
+    means = sums / counts.clamp_min(1).unsqueeze(2)
+    cases_with_class = (counts > 0).sum(dim=0)
+    vectors = means.sum(dim=0) / cases_with_class.clamp_min(1).unsqueeze(1)
+    return Prototypes(vectors.float(), cases_with_class > 0)
+
+
+def _pool_case(
+    network: nn.Module,
+    image: np.ndarray,
+    label: np.ndarray,
+    plan: Plan,
+    level: FeatureLevel,
+    device: torch.device,
+    windows_at_once: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the sums (C, L) and the voxel counts (C,) of one case in float64."""
+    sums, counts = 0.0, 0.0
+    for images, labels in _windows(image, label, plan, device, windows_at_once):
+        features = network(images).features(level)
+        masks = torch.stack([labels == index for index in range(plan.num_classes)], dim=1)
+        with torch.autocast(device.type, enabled=False):
+            weights = adjoint_upsample(masks.float(), features.shape[2:])
+            sums = sums + torch.einsum("bcv,blv->cl", weights.flatten(2), features.float().flatten(2)).double()
+        counts = counts + masks.flatten(2).sum(dim=(0, 2)).double()
+    return sums, counts
+
+
+def _windows(
+    image: np.ndarray, label: np.ndarray, plan: Plan, device: torch.device, at_once: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of windows that cover the volume, images (B, 1, *patch) and labels (B, *patch).
+
+    A voxel that an earlier window already counted, and padding, has the label -1.
+    """
+    images = torch.as_tensor(image, dtype=torch.float32)
+    labels = torch.as_tensor(label).long()
+    if plan.dimensions == 3:
+        images, labels = images[None], labels[None]
+    padding = _padding(images.shape[1:], plan.patch)
+    images, labels = functional.pad(images, padding), functional.pad(labels, padding, value=IGNORED)
+    slices = dense_patch_slices(images.shape[1:], plan.patch, plan.patch)
+    places = [(item, *place) for item in range(len(images)) for place in slices]
+    for first in range(0, len(places), at_once):
+        window_images, window_labels = [], []
+        for place in places[first : first + at_once]:
+            window_images.append(images[place])
+            window_labels.append(labels[place].clone())
+            labels[place] = IGNORED
+        yield torch.stack(window_images)[:, None].to(device), torch.stack(window_labels).to(device)
+
+
+def _padding(size: Sequence[int], patch: Sequence[int]) -> list[int]:
+    """The symmetric padding up to the patch, in the order of `torch.nn.functional.pad`."""
+    padding: list[int] = []
+    for have, want in zip(reversed(size), reversed(patch), strict=True):
+        missing = max(want - have, 0)
+        padding += [missing // 2, missing - missing // 2]
+    return padding

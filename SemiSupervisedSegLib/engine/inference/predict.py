@@ -1,0 +1,66 @@
+"""A trained model applied to images."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import SimpleITK as sitk
+import torch
+
+from ...study.errors import UserError
+from ...study.images import read_image
+from ..data.preprocess import to_plan_grid
+from .bundle import TrainedModel, load_bundle
+from .sliding_window import GridPrediction, predict_grid
+from .write import CasePrediction, write_case_prediction
+
+IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+
+def predict_image(
+    model: TrainedModel,
+    image: sitk.Image,
+    *,
+    device: torch.device | str = "cpu",
+    overlap: float = 0.5,
+    autocast: AbstractContextManager | None = None,
+    windows_at_once: int = 4,
+) -> GridPrediction:
+    """Bring an image to the plan's grid and predict it; arguments as for `predict_grid`."""
+    return predict_grid(
+        model.network,
+        to_plan_grid(image, model.plan),
+        model.plan,
+        model.prototypes,
+        model.level,
+        device=device,
+        overlap=overlap,
+        autocast=autocast,
+        windows_at_once=windows_at_once,
+    )
+
+
+def predict_folder(
+    bundle: Path | str, images: Path | str, output: Path | str, device: torch.device | str = "cpu"
+) -> list[CasePrediction]:
+    """Predict every image file of a folder with a model bundle; one folder of results for each image.
+
+    Raises:
+        UserError: there is no image, an image cannot be read, or the model cannot be used.
+    """
+    model = load_bundle(bundle, device)
+    paths = sorted(path for path in Path(images).iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
+    if not paths:
+        raise UserError("The folder contains no image.", f"Images end in {', '.join(IMAGE_SUFFIXES)}.")
+    results = []
+    for path in paths:
+        image = read_image(path)
+        prediction = predict_image(model, image, device=device)
+        case = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+        results.append(
+            write_case_prediction(
+                output, case, prediction, model.plan, image, model.structures, largest_component=False
+            )
+        )
+    return results

@@ -1,0 +1,102 @@
+"""From an image on the plan's grid to the class probabilities of both predictions."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+
+from ..data.plan import Plan
+from ..losses.prototypes import Prototypes, prototype_logits
+from ..networks.output import FeatureLevel
+
+PROTOTYPE_SCALE = 20.0
+"""The scale of the cosines: alpha of CPCL, 1 / T of CU2L."""
+
+
+@dataclass(frozen=True)
+class GridPrediction:
+    """Class probabilities (C, slices, rows, columns) on the plan's grid, float32, on the device that made them.
+
+    `prototype` is None where no prototypes were given.
+    """
+
+    final: Tensor
+    prototype: Tensor | None
+
+
+def predict_grid(
+    network: nn.Module,
+    image: np.ndarray | Tensor,
+    plan: Plan,
+    prototypes: Prototypes | None = None,
+    level: FeatureLevel = "decoder_half",
+    *,
+    device: torch.device | str = "cpu",
+    overlap: float = 0.5,
+    autocast: AbstractContextManager | None = None,
+    windows_at_once: int = 4,
+) -> GridPrediction:
+    """Segment one image with sliding windows whose softmax probabilities are averaged.
+
+    The final probabilities come from the network's logits, the prototype-based ones from the cosine
+    of its features with the class prototypes; one forward pass gives both. The network is in
+    evaluation mode during the call and in its former mode after it. An image smaller than the patch
+    is padded with zeros, and the padding is taken off the result.
+
+    Args:
+        network: answers images (B, 1, *patch) with a `NetworkOutput`.
+        image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice.
+        plan: its dimensions and patch.
+        prototypes: None for the final prediction alone.
+        level: of the features that the prototypes were pooled from.
+        device: where the network is; windows are blended there too.
+        overlap: share of the patch by which neighbouring windows overlap, 0 <= overlap < 1.
+        autocast: a `torch.autocast` for the network; cosines and softmax are always in float32.
+        windows_at_once: windows in one batch.
+    """
+    inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=device), plan)
+    if prototypes is not None:
+        prototypes = Prototypes(*(part.to(inputs.device) for part in prototypes))
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode(), autocast or nullcontext():
+            answers = sliding_window_inference(
+                inputs,
+                roi_size=tuple(plan.patch),
+                sw_batch_size=windows_at_once,
+                predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
+                overlap=overlap,
+                mode="constant",
+            )
+    finally:
+        network.train(was_training)
+    if prototypes is None:
+        return GridPrediction(_as_grid(answers, plan), None)
+    final, prototype = answers
+    return GridPrediction(_as_grid(final, plan), _as_grid(prototype, plan))
+
+
+def as_batch(volume: Tensor, plan: Plan) -> Tensor:
+    """Give a volume (slices, rows, columns) the shape (slices, 1, rows, columns) in 2D, (1, 1, ...) in 3D."""
+    return volume[:, None] if plan.dimensions == 2 else volume[None, None]
+
+
+def _as_grid(probabilities: Tensor, plan: Plan) -> Tensor:
+    return probabilities.transpose(0, 1).contiguous() if plan.dimensions == 2 else probabilities[0]
+
+
+def _window_probabilities(
+    network: nn.Module, windows: Tensor, prototypes: Prototypes | None, level: FeatureLevel
+) -> Tensor | tuple[Tensor, Tensor]:
+    output = network(windows)
+    final = output.logits.float().softmax(dim=1)
+    if prototypes is None:
+        return final
+    logits = prototype_logits(output.features(level), prototypes, windows.shape[2:], PROTOTYPE_SCALE)
+    return final, logits.softmax(dim=1)

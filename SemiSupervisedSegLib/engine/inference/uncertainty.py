@@ -1,0 +1,76 @@
+"""How sure a prediction is, and where two predictions part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class VoxelMaps:
+    """What class probabilities say about every voxel; all of one spatial shape.
+
+    Attributes:
+        classes: uint8 class indices, the most probable class.
+        foreground: float32, probability of any structure, 0 to 1.
+        uncertainty: float32, entropy divided by ln C, 0 (sure) to 1 (all classes equally probable).
+    """
+
+    classes: np.ndarray
+    foreground: np.ndarray
+    uncertainty: np.ndarray
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Where two class maps differ.
+
+    Attributes:
+        mask: uint8, 1 where they differ.
+        dice: Dice of each structure between the two, in the order of the classes 1..N; 1 if absent in both.
+        fraction: differing voxels as a share of the voxels that are foreground in either, 0 if there are none.
+    """
+
+    mask: np.ndarray
+    dice: tuple[float, ...]
+    fraction: float
+
+
+def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMaps:
+    """Reduce class probabilities to maps, holding one class in memory at a time.
+
+    A voxel outside the predicted field, where all probabilities are 0, is background without uncertainty.
+
+    Args:
+        probabilities: the probability of each class from 0 on, arrays of one spatial shape.
+        num_classes: how many there are, at least 2.
+    """
+    best = classes = foreground = entropy = None
+    for index, probability in enumerate(probabilities):
+        probability = np.clip(probability, 0.0, 1.0, dtype=np.float32)
+        if best is None:
+            best, classes = probability, np.zeros(probability.shape, np.uint8)
+            foreground, entropy = np.zeros_like(best), np.zeros_like(best)
+        else:
+            higher = probability > best
+            classes[higher] = index
+            np.maximum(best, probability, out=best)
+            foreground += probability
+        entropy -= probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny))
+    entropy /= np.log(num_classes)
+    return VoxelMaps(classes, np.clip(foreground, 0, 1), np.clip(entropy, 0, 1))
+
+
+def disagreement(first: np.ndarray, second: np.ndarray, num_classes: int) -> Disagreement:
+    """Compare two maps of class indices of the same shape."""
+    mask = first != second
+    union = np.count_nonzero((first > 0) | (second > 0))
+    dice = tuple(_dice(first == index, second == index) for index in range(1, num_classes))
+    return Disagreement(mask.astype(np.uint8), dice, float(np.count_nonzero(mask) / union) if union else 0.0)
+
+
+def _dice(first: np.ndarray, second: np.ndarray) -> float:
+    total = np.count_nonzero(first) + np.count_nonzero(second)
+    return float(2 * np.count_nonzero(first & second) / total) if total else 1.0

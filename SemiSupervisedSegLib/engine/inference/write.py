@@ -1,0 +1,168 @@
+"""A case's predictions as files on the original grid of its image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+from torch import Tensor
+
+from ...study.annotations import write_segmentation
+from ...study.errors import UserError
+from ...study.images import read_image, write_image
+from ...study.model import Structure
+from ..data.plan import Plan
+from ..data.preprocess import probabilities_to_image_grid
+from .folders import atomic_folder
+from .sliding_window import GridPrediction
+from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps
+
+FINAL, PROTOTYPE = "final.seg.nrrd", "prototype.seg.nrrd"
+PROBABILITY, UNCERTAINTY, DISAGREEMENT = "probability.nrrd", "uncertainty.nrrd", "disagreement.nrrd"
+SUMMARY = "summary.json"
+MM3_PER_ML = 1000.0
+
+
+@dataclass(frozen=True)
+class CasePrediction:
+    """The summary of a case's predictions; structures by name, volumes in millilitres.
+
+    Attributes:
+        dice: agreement of the final with the prototype-based prediction.
+        mean_uncertainty: normalised entropy within the predicted foreground, 0 where nothing was predicted.
+        disagreement: share of the foreground of either prediction in which the two differ.
+    """
+
+    case: str
+    volume_final_ml: dict[str, float]
+    volume_prototype_ml: dict[str, float]
+    dice: dict[str, float]
+    mean_uncertainty: float
+    disagreement: float
+
+
+def write_case_prediction(
+    folder: Path | str,
+    case_id: str,
+    prediction: GridPrediction,
+    plan: Plan,
+    reference: sitk.Image,
+    structures: Sequence[Structure],
+    largest_component: bool,
+) -> CasePrediction:
+    """Write both segmentations, the maps and the summary of a case into `folder / case_id`.
+
+    The case's folder takes the place of an older one when it is complete; a failure leaves the older one.
+    Classes are resampled one at a time, so that a large image does not need all of them in memory.
+
+    Args:
+        folder: the folder of all predictions.
+        case_id: names the case's folder.
+        prediction: both class probabilities (C, slices, rows, columns) on the plan's grid.
+        plan: with which the image was brought to that grid.
+        reference: the original image, whose grid the files get.
+        structures: class index i is `structures[i - 1]`.
+        largest_component: keep only the largest connected part of every structure (26 neighbours).
+
+    Raises:
+        UserError: the files cannot be written.
+    """
+    if prediction.prototype is None:
+        raise ValueError("A case is written with both predictions; the prototype-based one is missing.")
+    final = voxel_maps(_on_image_grid(prediction.final, plan, reference), plan.num_classes)
+    prototype = voxel_maps(_on_image_grid(prediction.prototype, plan, reference), plan.num_classes)
+    if largest_component:
+        for maps in (final, prototype):
+            keep_largest_components(maps.classes, plan.num_classes)
+    difference = disagreement(final.classes, prototype.classes, plan.num_classes)
+    summary = _summarise(case_id, final, prototype.classes, difference, reference, structures)
+    with atomic_folder(Path(folder) / case_id) as new:
+        write_segmentation(new / FINAL, _as_image(final.classes, reference), structures)
+        write_segmentation(new / PROTOTYPE, _as_image(prototype.classes, reference), structures)
+        write_image(new / PROBABILITY, _as_image(final.foreground, reference))
+        write_image(new / UNCERTAINTY, _as_image(final.uncertainty, reference))
+        write_image(new / DISAGREEMENT, _as_image(difference.mask, reference))
+        (new / SUMMARY).write_text(json.dumps(asdict(summary), indent=2), encoding="utf-8")
+    return summary
+
+
+def read_case_prediction(folder: Path | str) -> CasePrediction:
+    """Read the summary that `write_case_prediction` wrote into a case's folder.
+
+    Raises:
+        UserError: there is none or it is damaged.
+    """
+    path = Path(folder) / SUMMARY
+    try:
+        return CasePrediction(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"The prediction of case {path.parent.name} cannot be read.", "Predict this case again."
+        ) from error
+
+
+def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarray:
+    """Read a segmentation that `write_case_prediction` wrote as uint8 class indices (z, y, x); it may be empty.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    # A view does not keep its image alive.
+    image = read_image(path)
+    values = sitk.GetArrayViewFromImage(image)
+    classes = np.zeros(values.shape, dtype=np.uint8)
+    for index, structure in enumerate(structures, 1):
+        classes[values == structure.label] = index
+    return classes
+
+
+def keep_largest_components(classes: np.ndarray, num_classes: int) -> None:
+    """Turn all but the largest connected part (full connectivity) of every structure into background, in place."""
+    for index in range(1, num_classes):
+        parts, count = ndimage.label(classes == index, structure=np.ones((3,) * classes.ndim))
+        if count > 1:
+            sizes = np.bincount(parts.ravel())
+            sizes[0] = 0
+            classes[(parts > 0) & (parts != sizes.argmax())] = 0
+
+
+def _on_image_grid(probabilities: Tensor, plan: Plan, reference: sitk.Image) -> Iterator[np.ndarray]:
+    for probability in probabilities:
+        yield probabilities_to_image_grid(probability[None].cpu().numpy(), plan, reference)[0]
+
+
+def _summarise(
+    case_id: str,
+    final: VoxelMaps,
+    prototype: np.ndarray,
+    difference: Disagreement,
+    reference: sitk.Image,
+    structures: Sequence[Structure],
+) -> CasePrediction:
+    voxel_ml = float(np.prod(reference.GetSpacing())) / MM3_PER_ML
+    names = [structure.name for structure in structures]
+
+    def volumes(classes: np.ndarray) -> dict[str, float]:
+        counts = np.bincount(classes.ravel(), minlength=1 + len(names))
+        return {name: float(count) * voxel_ml for name, count in zip(names, counts[1:], strict=True)}
+
+    inside = final.classes > 0
+    return CasePrediction(
+        case=case_id,
+        volume_final_ml=volumes(final.classes),
+        volume_prototype_ml=volumes(prototype),
+        dice=dict(zip(names, difference.dice, strict=True)),
+        mean_uncertainty=float(final.uncertainty[inside].mean()) if inside.any() else 0.0,
+        disagreement=difference.fraction,
+    )
+
+
+def _as_image(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(reference)
+    return image

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from monai.bundle import ConfigParser, run
+
+from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, load_bundle, save_bundle
+from SemiSupervisedSegLib.engine.inference.predict import predict_image
+from SemiSupervisedSegLib.engine.inference.write import read_classes
+from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
+from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.study.errors import UserError
+
+
+class Exploit:
+    """A pickled object that would run code when it is loaded."""
+
+    ran = False
+
+    def __reduce__(self):
+        return (setattr, (Exploit, "ran", True))
+
+
+@pytest.fixture
+def model(plan_of, structures) -> TrainedModel:
+    torch.manual_seed(0)
+    plan = plan_of((32, 32), 3)
+    prototypes = Prototypes(torch.randn(3, 32), torch.tensor([True, True, False]))
+    network = build_network(plan.network, 1, 3)
+    return TrainedModel(network, plan, structures, "cpcl", prototypes, "decoder_half", {"seed": 7, "steps": 100})
+
+
+@pytest.fixture
+def bundle(tmp_path, model):
+    save_bundle(tmp_path / "model", model)
+    return tmp_path / "model"
+
+
+def image() -> sitk.Image:
+    return sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 900, (3, 40, 36)).astype(np.int16))
+
+
+def test_what_was_saved_comes_back(bundle, model):
+    loaded = load_bundle(bundle)
+    assert loaded.plan == model.plan
+    assert loaded.structures == model.structures
+    assert (loaded.method, loaded.level, loaded.training) == ("cpcl", "decoder_half", {"seed": 7, "steps": 100})
+    assert torch.equal(loaded.prototypes.vectors, model.prototypes.vectors)
+    assert torch.equal(loaded.prototypes.valid, model.prototypes.valid)
+    assert not loaded.network.training
+    before, after = predict_image(model, image()), predict_image(loaded, image())
+    assert torch.equal(before.final, after.final)
+    assert torch.equal(before.prototype, after.prototype)
+
+
+def test_monai_builds_the_network_from_the_bundle_and_loads_its_weights(bundle, model):
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "inference.json"))
+    parser["bundle_root"] = str(bundle)
+    network = parser.get_parsed_content("network_def")
+    keys = parser.get_parsed_content("load_weights")
+    assert not keys.missing_keys
+    assert not keys.unexpected_keys
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_monai_runs_the_bundle_on_a_folder(bundle, tmp_path, structures):
+    (tmp_path / "in").mkdir()
+    sitk.WriteImage(image(), str(tmp_path / "in" / "patient.1.nii.gz"))
+    run(
+        config_file=str(bundle / "configs" / "inference.json"),
+        bundle_root=str(bundle),
+        input_dir=str(tmp_path / "in"),
+        output_dir=str(tmp_path / "out"),
+    )
+    assert read_classes(tmp_path / "out" / "patient.1" / "final.seg.nrrd", structures).shape == (3, 40, 36)
+
+
+def test_metadata_describes_the_task(bundle):
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    outputs = metadata["network_data_format"]["outputs"]["logits"]
+    assert outputs["channel_def"] == {"0": "background", "1": "Left ventricle", "2": "Myocardium"}
+    assert outputs["num_channels"] == 3
+    assert metadata["monai_version"]
+
+
+def test_saving_again_replaces_the_whole_folder(bundle, model):
+    (bundle / "stray.txt").write_text("from before")
+    save_bundle(bundle, model)
+    assert not (bundle / "stray.txt").exists()
+    assert [path.name for path in bundle.parent.iterdir()] == ["model"]
+
+
+def damage_pickled_code(bundle):
+    torch.save({"weight": Exploit()}, bundle / "models" / "model.pt")
+
+
+def damage_text(bundle):
+    (bundle / "models" / "model.pt").write_text("not a model")
+
+
+def damage_truncate(bundle):
+    content = (bundle / "models" / "model.pt").read_bytes()
+    (bundle / "models" / "model.pt").write_bytes(content[: len(content) // 2])
+
+
+def damage_flip_inside(bundle):
+    content = bytearray((bundle / "models" / "model.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / "models" / "model.pt").write_bytes(content)
+
+
+def damage_zip(bundle):
+    with zipfile.ZipFile(bundle / "models" / "model.pt", "w") as file:
+        file.writestr("hello.txt", "hello")
+
+
+def damage_list(bundle):
+    torch.save([torch.zeros(3)], bundle / "models" / "model.pt")
+
+
+def damage_missing(bundle):
+    (bundle / "models" / "model.pt").unlink()
+
+
+def damage_other_network(bundle):
+    torch.save({"weight": torch.zeros(3)}, bundle / "models" / "model.pt")
+
+
+def damage_metadata(bundle):
+    (bundle / "configs" / "metadata.json").write_text('{"version": ')
+
+
+def damage_foreign(bundle):
+    (bundle / "configs" / "metadata.json").write_text('{"version": "1.0.0"}')
+
+
+def edit_own(bundle, **changes):
+    path = bundle / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["semi_supervised_seg"].update(changes)
+    path.write_text(json.dumps(metadata))
+
+
+def damage_newer(bundle):
+    edit_own(bundle, bundle_version=2)
+
+
+def damage_level(bundle):
+    edit_own(bundle, prototype_level="logits")
+
+
+def damage_plan(bundle):
+    edit_own(bundle, plan={})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_pickled_code, "could run foreign program code"),
+        (damage_text, "not a model file, or it is incomplete"),
+        (damage_truncate, "not a model file, or it is incomplete"),
+        (damage_flip_inside, "damaged"),
+        (damage_zip, "damaged"),
+        (damage_list, "not a model file"),
+        (damage_missing, "missing"),
+        (damage_other_network, "do not fit together"),
+        (damage_metadata, "cannot be read"),
+        (damage_foreign, "not written by this program"),
+        (damage_newer, "newer version"),
+        (damage_level, "do not fit together"),
+        (damage_plan, "damaged"),
+    ],
+)
+def test_what_is_not_a_model_is_refused_in_words(bundle, damage, message):
+    damage(bundle)
+    with pytest.raises(UserError, match=message) as caught:
+        load_bundle(bundle)
+    assert caught.value.advice
+    assert not Exploit.ran
+
+
+def test_another_folder_is_not_a_model(tmp_path):
+    with pytest.raises(UserError, match="does not contain a trained model"):
+        load_bundle(tmp_path)

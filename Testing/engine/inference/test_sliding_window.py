@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
+from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
+
+SIZES_3D = [(5, 9, 7), (16, 16, 16), (20, 37, 16), (33, 8, 50)]
+SIZES_2D = [(1, 20, 20), (3, 32, 32), (5, 50, 33), (2, 7, 70)]
+
+
+@pytest.mark.parametrize(
+    ("patch", "size"), [((16, 16, 16), size) for size in SIZES_3D] + [((32, 32), size) for size in SIZES_2D]
+)
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_constant_network_gives_its_constant_everywhere(constant_network, plan_of, patch, size, overlap):
+    network = constant_network([0.3, -1.0, 2.0])
+    prediction = predict_grid(network, np.zeros(size, np.float32), plan_of(patch, 3), overlap=overlap)
+    expected = torch.tensor([0.3, -1.0, 2.0]).softmax(0).view(3, 1, 1, 1).expand(3, *size)
+    torch.testing.assert_close(prediction.final, expected)
+    assert prediction.prototype is None
+    assert {shape[2:] for shape in network.shapes} == {patch}
+    assert max(shape[0] for shape in network.shapes) <= 4
+
+
+def test_network_is_in_evaluation_mode_and_goes_back_to_training(constant_network, plan_of):
+    network = constant_network([0.0, 1.0]).train()
+    predict_grid(network, np.zeros((4, 20, 20), np.float32), plan_of((16, 16)))
+    assert not any(network.modes)
+    assert network.training
+
+
+def test_every_voxel_keeps_its_place(intensity_network, plan_of):
+    image = np.random.default_rng(0).random((19, 23, 17), np.float32)
+    voxelwise = torch.as_tensor(np.stack([1 - image, image])).softmax(0)
+    for patch in [(16, 16), (16, 16, 16)]:
+        prediction = predict_grid(intensity_network, image, plan_of(patch), overlap=0.25, windows_at_once=3)
+        torch.testing.assert_close(prediction.final, voxelwise)
+
+
+@pytest.mark.parametrize("level", ["decoder_full", "decoder_half", "bottleneck"])
+@pytest.mark.parametrize("size", [(16, 16), (8, 16, 16)])
+def test_prototype_prediction_is_the_cosine_of_upsampled_features(intensity_network, plan_of, level, size):
+    patch = size
+    image = np.random.default_rng(1).random(size if len(size) == 3 else (1, *size), np.float32)
+    vectors = torch.tensor([[0.1, 1.0, 0.2], [1.0, 0.1, 0.5], [0.4, 0.4, -0.4]])
+    prediction = predict_grid(
+        intensity_network, image, plan_of(patch, 3), Prototypes(vectors, torch.ones(3, dtype=torch.bool)), level
+    )
+    windows = torch.as_tensor(image)[:, None] if len(size) == 2 else torch.as_tensor(image)[None, None]
+    features = intensity_network(windows).features(level).double()
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    if features.shape[2:] != windows.shape[2:]:
+        features = functional.interpolate(features, size=windows.shape[2:], mode=mode, align_corners=False)
+    cosines = torch.stack(
+        [functional.cosine_similarity(features, v.view(1, -1, *[1] * len(size)), dim=1) for v in vectors.double()],
+        dim=1,
+    )
+    expected = (20 * cosines).softmax(dim=1)
+    expected = expected.transpose(0, 1) if len(size) == 2 else expected[0]
+    torch.testing.assert_close(prediction.prototype, expected.float(), atol=1e-5, rtol=1e-4)
+
+
+def test_a_class_never_seen_is_never_predicted(intensity_network, plan_of):
+    image = np.random.default_rng(2).random((16, 16, 16), np.float32)
+    valid = torch.tensor([True, False, True])
+    prediction = predict_grid(intensity_network, image, plan_of((16, 16, 16), 3), Prototypes(torch.eye(3), valid))
+    assert prediction.prototype[1].max() == 0
+    torch.testing.assert_close(prediction.prototype.sum(0), torch.ones(16, 16, 16))
+
+
+def test_half_precision_autocast_still_answers_in_float32(plan_of):
+    from SemiSupervisedSegLib.engine.networks.factory import build_network
+
+    network = build_network("unet_2d", 1, 2)
+    image = np.random.default_rng(3).random((2, 40, 24), np.float32)
+    prototypes = Prototypes(torch.randn(2, 32), torch.tensor([True, True]))
+    prediction = predict_grid(
+        network, image, plan_of((32, 32)), prototypes, autocast=torch.autocast("cpu", torch.bfloat16)
+    )
+    for grid in (prediction.final, prediction.prototype):
+        assert grid.dtype == torch.float32
+        assert grid.shape == (2, 2, 40, 24)
+        torch.testing.assert_close(grid.sum(0), torch.ones(2, 40, 24))

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SemiSupervisedSegLib.engine.inference.uncertainty import disagreement, voxel_maps
+
+
+def test_entropy_runs_from_sure_to_undecided():
+    probabilities = np.zeros((4, 1, 1, 3), np.float32)
+    probabilities[:, 0, 0, 0] = 0.25
+    probabilities[2, 0, 0, 1] = 1
+    probabilities[:2, 0, 0, 2] = 0.5
+    maps = voxel_maps(iter(probabilities), 4)
+    np.testing.assert_allclose(maps.uncertainty.ravel(), [1, 0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(maps.foreground.ravel(), [0.75, 1, 0.5], atol=1e-6)
+    assert maps.classes.ravel().tolist() == [0, 2, 0]
+
+
+def test_maps_agree_with_the_plain_formulas():
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (3, 4, 5)).astype(np.float32)
+    probabilities = np.moveaxis(probabilities, -1, 0)
+    maps = voxel_maps(iter(probabilities), 3)
+    assert np.array_equal(maps.classes, probabilities.argmax(0))
+    entropy = -(probabilities * np.log(probabilities)).sum(0) / np.log(3)
+    np.testing.assert_allclose(maps.uncertainty, entropy, rtol=1e-5)
+    np.testing.assert_allclose(maps.foreground, 1 - probabilities[0], rtol=1e-5, atol=1e-6)
+    assert (maps.classes.dtype, maps.foreground.dtype, maps.uncertainty.dtype) == (np.uint8, np.float32, np.float32)
+
+
+def test_outside_of_the_field_is_sure_background():
+    maps = voxel_maps(iter(np.zeros((2, 2, 2, 2), np.float32)), 2)
+    assert not maps.classes.any()
+    assert not maps.uncertainty.any()
+    assert not maps.foreground.any()
+
+
+def test_disagreement_of_two_maps():
+    first, second = np.array([0, 1, 1, 2, 0, 0]), np.array([0, 1, 2, 2, 1, 0])
+    result = disagreement(first, second, 4)
+    assert result.mask.tolist() == [0, 0, 1, 0, 1, 0]
+    assert result.dice == (pytest.approx(2 / 4), pytest.approx(2 / 3), 1.0)
+    assert result.fraction == pytest.approx(2 / 4)
+
+
+def test_two_empty_maps_agree():
+    result = disagreement(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8), 2)
+    assert result.dice == (1.0,)
+    assert result.fraction == 0
