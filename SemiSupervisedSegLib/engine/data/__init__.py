@@ -1,0 +1,1 @@
+"""From image files to batches: fingerprint, plan, preprocessing, cache, streams and augmentation."""

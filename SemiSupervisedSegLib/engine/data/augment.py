@@ -1,0 +1,99 @@
+"""Augmentation of whole batches on the device, as the 2D and 3D papers do it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Share of the 2D samples that are turned by a small angle instead of a multiple of 90 degrees.
+_ROTATED_SHARE = 0.5
+_LARGEST_ANGLE = math.radians(20.0)
+
+
+def augment(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    """Transform every sample of a batch at random, its labels as its image.
+
+    Args:
+        images: (B, C, *patch), 2D or 3D.
+        labels: (B, *patch) class indices, or None.
+        generator: on the CPU, so that no choice waits for the device.
+
+    Returns:
+        New tensors of the same shapes and types.
+    """
+    return augment_2d(images, labels, generator) if images.dim() == 4 else augment_3d(images, labels, generator)
+
+
+def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    """Turn by k times 90 degrees and flip with probability 0.5, else turn by up to 20 degrees, per sample.
+
+    The rule of the 2D papers (Luo et al., SSL4MIS). They turn images, too, by nearest neighbours; here images are
+    interpolated linearly. What comes in from outside is the sample's minimum, with class 0.
+
+    Args and result as for `augment`, with images (B, C, rows, columns).
+    """
+    small = torch.rand(len(images), generator=generator) < _ROTATED_SHARE
+    angles = (torch.rand(len(images), generator=generator) * 2 - 1) * _LARGEST_ANGLE
+    new_images, new_labels = augment_3d(images, labels, generator)
+    chosen = [sample for sample, is_small in enumerate(small.tolist()) if is_small]
+    if chosen:
+        grid = _rotation_grid(angles[small], images)
+        for sample, turned in zip(chosen, _rotate_images(_take(images, chosen), grid), strict=True):
+            new_images[sample] = turned
+        if labels is not None:
+            for sample, turned in zip(chosen, _rotate_labels(_take(labels, chosen), grid), strict=True):
+                new_labels[sample] = turned
+    return new_images, new_labels
+
+
+def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    """Turn by k times 90 degrees in the plane of rows and columns, then flip along one of the two, per sample.
+
+    The rule of the 3D papers (Yu et al., MICCAI 2019), always applied; with exactly one flip every sample is one of
+    four mirror images. Patches that are not square in this plane turn by 0 or 180 degrees.
+
+    Args and result as for `augment`.
+    """
+    square = images.shape[-1] == images.shape[-2]
+    turns = torch.randint(4 if square else 2, (len(images),), generator=generator).tolist()
+    flips = torch.randint(-2, 0, (len(images),), generator=generator).tolist()
+    new_images = torch.empty_like(images)
+    new_labels = None if labels is None else torch.empty_like(labels)
+    # A copy of a view per sample: exact, and free of index tensors that would have to reach the device first.
+    for sample, (turn, flip) in enumerate(zip(turns, flips, strict=True)):
+        quarter_turns = turn if square else 2 * turn
+        new_images[sample] = _turn_and_flip(images[sample], quarter_turns, flip)
+        if labels is not None:
+            new_labels[sample] = _turn_and_flip(labels[sample], quarter_turns, flip)
+    return new_images, new_labels
+
+
+def _turn_and_flip(sample: Tensor, quarter_turns: int, flip: int) -> Tensor:
+    return torch.rot90(sample, quarter_turns, dims=(-2, -1)).flip(flip)
+
+
+def _take(batch: Tensor, chosen: list[int]) -> Tensor:
+    return torch.stack([batch[sample] for sample in chosen])
+
+
+def _rotation_grid(angles: Tensor, images: Tensor) -> Tensor:
+    rows, columns = images.shape[-2:]
+    cosine, sine = angles.cos(), angles.sin()
+    zero = torch.zeros_like(cosine)
+    # The grid's coordinates run from -1 to 1 along either side: sides of unequal length need unequal sines.
+    theta = torch.stack([cosine, -sine * rows / columns, zero, sine * columns / rows, cosine, zero], dim=1)
+    theta = theta.view(-1, 2, 3).to(images.device, non_blocking=True)
+    return functional.affine_grid(theta, [len(angles), 1, rows, columns], align_corners=False)
+
+
+def _rotate_images(images: Tensor, grid: Tensor) -> Tensor:
+    lowest = images.amin(dim=(-2, -1), keepdim=True)
+    return functional.grid_sample(images - lowest, grid, mode="bilinear", align_corners=False) + lowest
+
+
+def _rotate_labels(labels: Tensor, grid: Tensor) -> Tensor:
+    turned = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
+    return turned[:, 0].round().to(labels.dtype)

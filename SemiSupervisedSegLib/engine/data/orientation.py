@@ -1,0 +1,26 @@
+"""Which axis of an image array points where in the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import SimpleITK as sitk
+
+
+def lps_axes(direction: Sequence[float]) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Return how an array (z, y, x) becomes LPS-oriented: its axes in their new order, and which of them flip then.
+
+    The axes are only permuted and flipped, to the nearest anatomical ones; an oblique image stays oblique.
+
+    Args:
+        direction: nine direction cosines, as SimpleITK gives them.
+    """
+    # SimpleITK's own filter decides, on a single voxel, so that oblique ties fall as they do in DICOMOrient.
+    probe = sitk.Image([1, 1, 1], sitk.sitkUInt8)
+    probe.SetDirection(direction)
+    orient = sitk.DICOMOrientImageFilter()
+    orient.SetDesiredCoordinateOrientation("LPS")
+    orient.Execute(probe)
+    order, flips = orient.GetPermuteOrder(), orient.GetFlipAxes()
+    z, y, x = (2 - order[axis] for axis in (2, 1, 0))
+    return (z, y, x), (flips[2], flips[1], flips[0])

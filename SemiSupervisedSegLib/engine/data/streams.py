@@ -1,0 +1,138 @@
+"""Endless streams of patches: the labeled, the unlabeled and the external cases of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cache import CachedCase
+from .crops import copy_patch, offset_near, random_foreground, random_offset
+from .plan import Plan
+from .randomness import EndlessShuffle, generator_at
+from .window import ResidentCase, ResidentWindow
+
+
+class CaseStream:
+    """Draws batches of patches from some cases of a study; what is drawn depends on (seed, name, step) only.
+
+    While all cases fit into the budget, the items (2D: slices, 3D: cases) come in endless shuffled passes without
+    repetition, as in the two-stream sampler that the papers use (Yu et al., MICCAI 2019). Otherwise they are drawn
+    from the window of cases that is in memory. No call reads a file in the calling thread.
+
+    Args:
+        cases: in the cache; labels are drawn when all of them have some.
+        plan: with which they were preprocessed.
+        seed: of the job.
+        name: of the stream; streams of other names draw otherwise.
+        budget_bytes: for the cases on the device.
+        device: of the batches.
+        foreground_share: share of the patches that are cut near an annotated voxel, in 2D where the slice has one.
+
+    Raises:
+        UserError: there is no case, or the budget does not hold the two largest ones.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CachedCase],
+        plan: Plan,
+        seed: int,
+        name: str,
+        budget_bytes: int,
+        device: torch.device | str,
+        foreground_share: float = 0.0,
+    ) -> None:
+        self._window = ResidentWindow(cases, seed, name, budget_bytes, torch.device(device))
+        self._device = torch.device(device)
+        self._plan = plan
+        self._seed = seed
+        self._name = name
+        self._foreground_share = foreground_share
+        self._has_labels = all(case.has_labels for case in cases)
+        self._items_per_case = [case.shape[0] if plan.dimensions == 2 else 1 for case in cases]
+        self._order = EndlessShuffle(sum(self._items_per_case), seed, f"{name}/items")
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the cases in memory, the one that is being read included."""
+        return self._window.resident_bytes
+
+    @property
+    def items(self) -> int:
+        """How many items one pass over all cases has: slices in 2D, cases in 3D."""
+        return sum(self._items_per_case)
+
+    def prepare(self, step: int) -> None:
+        """Read what a step draws from and wait for it, before the first step or after a jump."""
+        self._window.move_to(step)
+        for index in self._window.indices_at(step):
+            self._window[index]
+
+    def draw(self, step: int, count: int) -> tuple[Tensor, Tensor | None]:
+        """Return the batch of a step.
+
+        Args:
+            step: counted from 0.
+            count: samples B, the same at every step.
+
+        Returns:
+            Images (B, 1, *patch) float32, and class indices (B, *patch) int64 or None. Outside of a volume that is
+            smaller than the patch the image is its minimum and the class 0.
+        """
+        self._window.move_to(step)
+        generator = generator_at(self._seed, f"{self._name}/patches", step)
+        images = torch.empty((count, 1, *self._plan.patch), dtype=torch.float32, device=self._device)
+        labels = None
+        if self._has_labels:
+            labels = torch.empty((count, *self._plan.patch), dtype=torch.int64, device=self._device)
+        # Copies of slices: as few launches on a device as samples, and on a CPU several times faster than one gather.
+        for sample, (index, slice_index) in enumerate(self._choose(step, count, generator)):
+            case = self._window[index]
+            target = None if labels is None else labels[sample]
+            self._cut(case, slice_index, generator, images[sample, 0], target)
+        return images, labels
+
+    def close(self) -> None:
+        """Let all cases go."""
+        self._window.close()
+
+    def _choose(self, step: int, count: int, generator: np.random.Generator) -> list[tuple[int, int]]:
+        cases = self._window.indices_at(step)
+        ends = np.cumsum([self._items_per_case[index] for index in cases])
+        if self._window.holds_all:
+            items = [self._order[step * count + sample] for sample in range(count)]
+        else:
+            items = generator.choice(ends[-1], size=count, replace=count > ends[-1]).tolist()
+        places = np.searchsorted(ends, items, side="right")
+        starts = ends - [self._items_per_case[index] for index in cases]
+        return [(cases[place], item - int(starts[place])) for place, item in zip(places, items, strict=True)]
+
+    def _cut(
+        self,
+        case: ResidentCase,
+        slice_index: int,
+        generator: np.random.Generator,
+        image: Tensor,
+        labels: Tensor | None,
+    ) -> None:
+        flat = self._plan.dimensions == 2
+        volume = case.image[slice_index] if flat else case.image
+        offset = self._offset(case, slice_index if flat else None, tuple(volume.shape), generator)
+        copy_patch(image, volume, offset, case.pad_value)
+        if labels is not None:
+            copy_patch(labels, case.labels[slice_index] if flat else case.labels, offset, 0)
+
+    def _offset(
+        self, case: ResidentCase, slice_index: int | None, shape: tuple[int, ...], generator: np.random.Generator
+    ) -> tuple[int, ...]:
+        if case.foreground is not None and generator.random() < self._foreground_share:
+            foreground = case.foreground
+            if slice_index is not None:
+                foreground = foreground[foreground[:, 1] == slice_index]
+            voxel = random_foreground(foreground, generator)
+            if voxel is not None:
+                return offset_near(voxel[-len(shape) :], shape, self._plan.patch, generator)
+        return random_offset(shape, self._plan.patch, generator)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from SemiSupervisedSegLib.engine.data.normalization import Normalization
+from SemiSupervisedSegLib.engine.data.plan import Plan
+from SemiSupervisedSegLib.jobs.spec import JobCase
+from SemiSupervisedSegLib.study.model import Modality, Role, Structure
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def structures() -> tuple[Structure, ...]:
+    return (Structure("ventricle", 3, (255, 0, 0)), Structure("muscle", 7, (0, 255, 0)))
+
+
+@pytest.fixture
+def make_case(tmp_path: Path) -> Callable[..., JobCase]:
+    """Write one case to disk: an ellipsoid of two structures in noise."""
+
+    def make(
+        case_id: str,
+        shape: tuple[int, int, int] = (6, 40, 48),
+        spacing: tuple[float, float, float] = (1.0, 1.0, 8.0),
+        role: Role = Role.LABELED,
+        dtype: type = np.int16,
+        direction: np.ndarray | None = None,
+        labels: tuple[int, ...] = (3, 7),
+    ) -> JobCase:
+        classes = ellipsoid(shape, len(labels))
+        generator = np.random.default_rng(len(case_id) + sum(map(ord, case_id)))
+        voxels = (20 + 60 * classes + generator.normal(0, 4, shape)).clip(0, 250).astype(dtype)
+        image = sitk.GetImageFromArray(voxels)
+        annotation = sitk.GetImageFromArray(np.array([0, *labels], dtype=np.uint8)[classes])
+        for item in (image, annotation):
+            item.SetSpacing(spacing)
+            item.SetOrigin((11.0, -7.0, 3.0))
+            if direction is not None:
+                item.SetDirection(direction.ravel())
+        image_path, annotation_path = tmp_path / f"{case_id}.nrrd", tmp_path / f"{case_id}-labels.nrrd"
+        sitk.WriteImage(image, image_path)
+        annotated = role in (Role.LABELED, Role.VALIDATION)
+        if annotated:
+            sitk.WriteImage(annotation, annotation_path)
+        return JobCase(case_id, str(image_path), "here", role, False, str(annotation_path) if annotated else None)
+
+    return make
+
+
+def ellipsoid(shape: tuple[int, int, int], structures: int) -> np.ndarray:
+    """Return nested ellipsoids with the classes 1 to `structures`, the last one inside."""
+    axes = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    radius = np.sqrt((z / 0.9) ** 2 + ((y - 0.1) / 0.8) ** 2 + ((x + 0.05) / 0.7) ** 2)
+    return sum((radius < 1 - 0.9 * inner / structures).astype(np.uint8) for inner in range(structures))
+
+
+@pytest.fixture
+def plan_2d() -> Callable[..., Plan]:
+    def make(**changes: object) -> Plan:
+        values = {
+            "dimensions": 2,
+            "slice_axis": 0,
+            "spacing": (None, 1.0, 1.0),
+            "patch": (32, 32),
+            "normalization": Normalization(Modality.MR),
+            "num_classes": 3,
+            "network": "unet_2d",
+        }
+        return Plan(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def plan_3d(plan_2d: Callable[..., Plan]) -> Callable[..., Plan]:
+    def make(**changes: object) -> Plan:
+        values = {"dimensions": 3, "spacing": (8.0, 1.0, 1.0), "patch": (16, 32, 32), "network": "v_net"}
+        return plan_2d(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def organs() -> Callable[..., np.ndarray]:
+    return ellipsoid
