@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, read_catalogue, resolve
+from SemiSupervisedSegLib.jobs.settings import Setting
+from SemiSupervisedSegLib.study.errors import UserError
+
+CATALOGUE = load_catalogue()
+METHODS = tuple(CATALOGUE.methods)
+SETTINGS = [(name, setting) for name in METHODS for setting in CATALOGUE.method(name).settings]
+ENGINE_READS = {
+    "steps",
+    "labeled_batch",
+    "unlabeled_batch",
+    "external_batch",
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "learning_rate_schedule",
+    "consistency_weight",
+    "ramp_steps",
+    "ramp_unit",
+    "ema_decay",
+    "network",
+    "dimension",
+    "patch_size",
+    "in_plane_scale",
+    "foreground_share",
+    "validation_interval",
+    "checkpoint_interval",
+    "preview_interval",
+    "window_overlap",
+    "precision",
+    "cache_budget_mb",
+    "threads",
+    "fidelity",
+    "inference_network",
+    "largest_component",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_preset_gives_every_setting_in_its_type_and_range(method: str) -> None:
+    entry = CATALOGUE.method(method)
+    for preset, dimensions in itertools.product(CATALOGUE.presets, (None, 2, 3)):
+        values = resolve(method, preset, {}, dimensions)
+        assert set(values) >= ENGINE_READS
+        for setting in entry.settings:
+            value = values[setting.name]
+            assert setting.parse(value) == value
+            assert type(setting.parse(value)) is type(value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_form_has_words_for_everything(method: str) -> None:
+    entry = CATALOGUE.method(method)
+    assert entry.sentence.endswith(".")
+    assert all(setting.title and setting.help.endswith(".") for setting in entry.settings)
+    assert len({setting.title for setting in entry.settings}) == len(entry.settings)
+
+
+def test_the_papers_numbers() -> None:
+    cu2l = resolve("cu2l", "paper", {}, 2)
+    assert [cu2l[f"{stream}_batch"] for stream in ("labeled", "unlabeled", "external")] == [12, 12, 12]
+    published = {"steps": 20000, "consistency_weight": 0.1, "ramp_steps": 0, "patch_size": "384x384", "regions": 2}
+    published |= {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "learning_rate_schedule": "poly"}
+    published |= {"threshold_start": 0.75, "threshold_end": 0.9, "temperature": 0.05, "prototype_decay": 0.9}
+    assert {name: cu2l[name] for name in published} == published
+    cpcl = resolve("cpcl", "paper", {}, 3)
+    published = {"steps": 20000, "labeled_batch": 2, "unlabeled_batch": 2, "patch_size": "96x96x96", "beta": 10.0}
+    published |= {"similarity_scale": 20.0, "network": "unet_3d", "use_mean_teacher": False, "ema_decay": 0.99}
+    assert {name: cpcl[name] for name in published} == published
+    assert int(96 * (1 - cpcl["window_overlap"])) == 64
+
+
+def test_the_released_code_differs_and_the_user_wins() -> None:
+    values = resolve("cpcl", "paper", {"fidelity": "released_code", "steps": 77}, 3)
+    assert (values["network"], values["ramp_unit"], values["ramp_steps"]) == ("v_net", "block150", 6000)
+    assert values["steps"] == 77
+    assert resolve("cpcl", "paper", {"fidelity": "released_code"}, 3)["steps"] == 10000
+    assert resolve("cpcl", "paper", {"fidelity": "released_code"}, 2)["network"] == "unet_2d"
+    assert resolve("mean_teacher", "quick", {"fidelity": "released_code"}, 2)["consistency_start"] == 1000
+    assert resolve("mean_teacher", "quick", {"fidelity": "released_code"}, 3)["consistency_start"] == 0
+
+
+def test_dimension_comes_from_the_user_when_nobody_else_knows() -> None:
+    assert resolve("cu2l", "quick", {"dimension": "3d"})["labeled_batch"] == 1
+    assert resolve("cu2l", "quick", {"dimension": "2d"})["labeled_batch"] == 4
+
+
+def test_streams_that_a_method_does_not_use_are_empty() -> None:
+    values = resolve("supervised", "paper", {}, 2)
+    assert (values["labeled_batch"], values["unlabeled_batch"], values["external_batch"]) == (24, 0, 0)
+    with pytest.raises(UserError, match="no setting 'unlabeled_batch'"):
+        resolve("supervised", "quick", {"unlabeled_batch": 4})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"step": 5}, "Did you mean steps"),
+        ({"steps": 0}, "whole number from 1 to"),
+        ({"steps": "2.5"}, "whole number"),
+        ({"steps": 2.5}, "whole number"),
+        ({"steps": True}, "whole number"),
+        ({"steps": "9" * 5000}, "whole number"),
+        ({"learning_rate": "nan"}, "a number from"),
+        ({"learning_rate": "inf"}, "a number from"),
+        ({"learning_rate": 10**400}, "a number from"),
+        ({"optimizer": "SGD"}, "one of sgd, adam"),
+        ({"largest_component": "maybe"}, "true or false"),
+        ({"patch_size": "256"}, "auto, or sides"),
+        ({"patch_size": "256x0"}, "auto, or sides"),
+        ({"patch_size": "64x64x64"}, "does not fit 2D"),
+        ({"network": "v_net"}, "does not work in 2D"),
+        ({"fidelity": "released_code"}, "one of paper"),
+    ],
+)
+def test_values_out_of_range_are_refused_in_words(overrides: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resolve("cu2l", "standard", overrides, 2)
+
+
+def test_unknown_methods_and_presets_are_refused_in_words() -> None:
+    with pytest.raises(UserError, match="Did you mean cpcl"):
+        resolve("cpl", "quick")
+    with pytest.raises(UserError, match="Choose one of: quick, standard, paper"):
+        resolve("cpcl", "zzz")
+
+
+@given(st.sampled_from(SETTINGS), st.integers() | st.floats() | st.booleans() | st.text(max_size=12))
+def test_any_value_of_any_setting_is_in_range_or_refused(chosen: tuple[str, Setting], value: object) -> None:
+    method, setting = chosen
+    try:
+        parsed = CATALOGUE.method(method).check({setting.name: value})[setting.name]
+    except UserError:
+        return
+    assert setting.parse(str(parsed)) == parsed
+    if setting.kind in ("integer", "number"):
+        assert setting.minimum <= parsed <= setting.maximum
+
+
+def test_text_is_read_as_the_user_meant_it() -> None:
+    values = resolve("cu2l", "quick", {"steps": " 20 ", "learning_rate": "1e-3", "use_stability": "no"}, 2)
+    assert (values["steps"], values["learning_rate"], values["use_stability"]) == (20, 1e-3, False)
+
+
+def test_a_catalogue_that_contradicts_itself_is_refused() -> None:
+    head = '[settings.steps]\ntitle="a"\nkind="integer"\ndefault=1\nminimum=1\nmaximum=9\n'
+    with pytest.raises(ValueError, match="no setting"):
+        read_catalogue(head + '[presets.quick]\ntitle="a"\nhelp="b"\nvalues={stops=1}\n[methods]')
