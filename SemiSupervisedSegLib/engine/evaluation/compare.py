@@ -1,0 +1,95 @@
+"""Numbers over cases, and whether two methods differ on the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+BOOTSTRAP_SAMPLES = 2000
+INTERVAL = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, standard deviation (n - 1) and number of values; the deviation of one value is 0."""
+
+    mean: float
+    std: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.std:.3f})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A metric of two methods on the same cases.
+
+    The p-values tell chance among these cases from effect; they say nothing of the variance between trainings.
+
+    Attributes:
+        first: of the first method.
+        second: of the second method.
+        difference: mean of second minus first.
+        low: lower end of the 95 % bootstrap interval (percentile) of the difference.
+        high: its upper end.
+        wilcoxon_p: of the paired two-sided Wilcoxon signed-rank test; NaN for fewer than two cases.
+        t_p: of the paired two-sided t-test; NaN for fewer than two cases.
+    """
+
+    first: Summary
+    second: Summary
+    difference: float
+    low: float
+    high: float
+    wilcoxon_p: float
+    t_p: float
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Summarise the values of a metric over cases.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not len(values):
+        raise ValueError("There is nothing to summarise.")
+    array = np.asarray(values, dtype=np.float64)
+    return Summary(float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else 0.0, len(array))
+
+
+def compare_paired(first: Sequence[float], second: Sequence[float]) -> Comparison:
+    """Compare the values of two methods, case by case in the same order.
+
+    Raises:
+        ValueError: the numbers of cases differ or are zero.
+    """
+    if len(first) != len(second):
+        raise ValueError("A paired comparison needs the same cases for both methods.")
+    differences = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
+    wilcoxon_p, t_p = _p_values(differences)
+    low, high = _bootstrap(differences)
+    return Comparison(summarise(first), summarise(second), float(differences.mean()), low, high, wilcoxon_p, t_p)
+
+
+def _p_values(differences: np.ndarray) -> tuple[float, float]:
+    if len(differences) < 2:
+        return float("nan"), float("nan")
+    if np.ptp(differences) == 0:
+        # Without any spread the t statistic is 0 / 0 or infinite.
+        t_p = 1.0 if differences[0] == 0 else 0.0
+    else:
+        t_p = float(stats.ttest_1samp(differences, 0.0).pvalue)
+    wilcoxon_p = 1.0 if not differences.any() else float(stats.wilcoxon(differences).pvalue)
+    return wilcoxon_p, t_p
+
+
+def _bootstrap(differences: np.ndarray) -> tuple[float, float]:
+    if np.ptp(differences) == 0:
+        return float(differences[0]), float(differences[0])
+    samples = np.random.default_rng(0).choice(differences, (BOOTSTRAP_SAMPLES, len(differences)))
+    low, high = np.percentile(samples.mean(axis=1), INTERVAL)
+    return float(low), float(high)

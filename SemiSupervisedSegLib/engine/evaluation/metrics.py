@@ -1,0 +1,177 @@
+"""How well a segmentation agrees with an annotation: overlap and surface distances of every structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from monai.metrics import compute_dice, compute_iou
+from monai.metrics.utils import get_edge_surface_distance
+
+PredictionKind = Literal["final", "prototype"]
+PERCENTILE = 95
+MM3_PER_ML = 1000.0
+# Surfaces need the neighbours of the outermost voxels to see that they are background.
+MARGIN = 1
+
+
+@dataclass(frozen=True)
+class StructureScore:
+    """The scores of one structure in one case.
+
+    Distances follow MONAI: a surface voxel has a background voxel among its 6 neighbours, and the 95th
+    percentile is taken in each direction before the larger one counts. medpy has the same surfaces but takes
+    the percentile of both directions together, which is never larger.
+
+    Where both masks are empty, Dice and Jaccard are 1 and distances 0. Where one is empty, Dice and Jaccard
+    are 0 and every distance is the diagonal of the image, so that predicting nothing never pays.
+
+    Attributes:
+        case: id of the case.
+        structure: name of the structure.
+        kind: which of the two predictions.
+        dice: 0 to 1.
+        jaccard: 0 to 1.
+        hd95_mm: 95th percentile of the Hausdorff distance.
+        hd95_voxel: the same with distances in voxels.
+        asd_mm: mean distance of both surfaces to each other (symmetric).
+        asd_voxel: the same in voxels.
+        asd_one_directional_voxel: mean distance from the predicted surface to the annotated one in voxels, which
+            publications that use medpy call ASD.
+        volume_ml: of the prediction.
+        annotation_volume_ml: of the annotation.
+        empty_prediction: nothing was predicted.
+        empty_annotation: the structure is not in the annotation.
+    """
+
+    case: str
+    structure: str
+    kind: PredictionKind
+    dice: float
+    jaccard: float
+    hd95_mm: float
+    hd95_voxel: float
+    asd_mm: float
+    asd_voxel: float
+    asd_one_directional_voxel: float
+    volume_ml: float
+    annotation_volume_ml: float
+    empty_prediction: bool
+    empty_annotation: bool
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """95th percentile, symmetric mean and one-directional mean in one unit."""
+
+    hd95: float
+    asd: float
+    asd_one_directional: float
+
+
+def score_case(
+    case: str,
+    kind: PredictionKind,
+    prediction: np.ndarray,
+    annotation: np.ndarray,
+    spacing: Sequence[float],
+    structures: Sequence[str],
+) -> list[StructureScore]:
+    """Score every structure of a case.
+
+    Args:
+        case: id of the case.
+        kind: which of the two predictions.
+        prediction: class indices (z, y, x).
+        annotation: class indices of the same shape.
+        spacing: mm along (z, y, x).
+        structures: their names; class index i is `structures[i - 1]`.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if prediction.shape != annotation.shape:
+        raise ValueError(f"Prediction {prediction.shape} and annotation {annotation.shape} differ in shape.")
+    return [
+        _score_structure(case, kind, name, prediction == index, annotation == index, spacing)
+        for index, name in enumerate(structures, 1)
+    ]
+
+
+def _score_structure(
+    case: str,
+    kind: PredictionKind,
+    structure: str,
+    prediction: np.ndarray,
+    annotation: np.ndarray,
+    spacing: Sequence[float],
+) -> StructureScore:
+    voxels, annotated = np.count_nonzero(prediction), np.count_nonzero(annotation)
+    voxel_ml = float(np.prod(spacing)) / MM3_PER_ML
+    dice, jaccard = _overlap(prediction, annotation) if voxels and annotated else (float(voxels == annotated),) * 2
+    in_mm = surface_distances(prediction, annotation, spacing)
+    in_voxels = surface_distances(prediction, annotation, (1.0,) * prediction.ndim)
+    return StructureScore(
+        case=case,
+        structure=structure,
+        kind=kind,
+        dice=dice,
+        jaccard=jaccard,
+        hd95_mm=in_mm.hd95,
+        hd95_voxel=in_voxels.hd95,
+        asd_mm=in_mm.asd,
+        asd_voxel=in_voxels.asd,
+        asd_one_directional_voxel=in_voxels.asd_one_directional,
+        volume_ml=voxels * voxel_ml,
+        annotation_volume_ml=annotated * voxel_ml,
+        empty_prediction=not voxels,
+        empty_annotation=not annotated,
+    )
+
+
+def surface_distances(prediction: np.ndarray, annotation: np.ndarray, spacing: Sequence[float]) -> SurfaceDistances:
+    """Measure the distances between the surfaces of two masks.
+
+    An axis with one voxel has no surface across it and is left out. Empty masks: see `StructureScore`.
+
+    Args:
+        prediction: bool mask (z, y, x).
+        annotation: bool mask of the same shape.
+        spacing: along its axes, in the unit of the result.
+    """
+    if not prediction.any() and not annotation.any():
+        return SurfaceDistances(0.0, 0.0, 0.0)
+    if not prediction.any() or not annotation.any():
+        diagonal = float(np.linalg.norm(np.asarray(prediction.shape) * np.asarray(spacing)))
+        return SurfaceDistances(diagonal, diagonal, diagonal)
+    axes = [axis for axis, size in enumerate(prediction.shape) if size > 1]
+    masks = [torch.from_numpy(mask) for mask in _crop(prediction.squeeze(), annotation.squeeze())]
+    if not axes:
+        return SurfaceDistances(0.0, 0.0, 0.0)
+    _, (to_annotation, to_prediction), _ = get_edge_surface_distance(
+        *masks, spacing=[float(spacing[axis]) for axis in axes], symmetric=True
+    )
+    both = (to_annotation.double(), to_prediction.double())
+    return SurfaceDistances(
+        hd95=max(float(np.percentile(distances.numpy(), PERCENTILE)) for distances in both),
+        asd=float(torch.cat(both).mean()),
+        asd_one_directional=float(both[0].mean()),
+    )
+
+
+def _overlap(prediction: np.ndarray, annotation: np.ndarray) -> tuple[float, float]:
+    pair = [torch.from_numpy(mask)[None, None] for mask in _crop(prediction, annotation)]
+    return compute_dice(*pair).item(), compute_iou(*pair).item()
+
+
+def _crop(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut both masks to the box around their union with a margin, for speed."""
+    union = first | second
+    box = []
+    for axis in range(union.ndim):
+        inside = np.flatnonzero(union.any(axis=tuple(other for other in range(union.ndim) if other != axis)))
+        box.append(slice(max(int(inside[0]) - MARGIN, 0), int(inside[-1]) + 1 + MARGIN))
+    return first[tuple(box)].copy(), second[tuple(box)].copy()

@@ -1,0 +1,33 @@
+"""A trained model applied to new images, as a job."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..jobs.events import Started
+from ..jobs.folder import JobFolder
+from ..jobs.spec import JobSpec
+from ..study.errors import UserError
+from .case_predictions import predict_cases
+from .device import choose_device
+from .inference.bundle import load_bundle
+from .reporter import Reporter
+
+
+def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
+    """Segment the job's cases with its model and return the content of result.json.
+
+    Raises:
+        UserError: the model or an image cannot be used.
+        JobStopped: the user asked to end.
+    """
+    if spec.model is None:
+        raise UserError("The job names no model.", "Choose the folder called model of a finished round.")
+    model = load_bundle(spec.model)
+    settings = {**model.training["settings"], **spec.settings}
+    device = choose_device(spec.device, settings["precision"], settings["threads"])
+    model.network.to(device.torch)
+    reporter.emit(Started(device.title, os.getpid()))
+    summaries = predict_cases(model, spec.cases, folder.predictions, settings, device, reporter)
+    return {"kind": "predict", "cases": [vars(summary) for summary in summaries]}

@@ -1,0 +1,73 @@
+"""From the cases of a job to a plan, complete settings and preprocessed cases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..jobs.catalogue import load_catalogue
+from ..jobs.folder import JobFolder
+from ..jobs.spec import JobSpec
+from ..study.errors import UserError
+from ..study.files import write_text_atomically
+from .data.cache import CachedCase, prepare_cache
+from .data.fingerprint import fingerprint
+from .data.plan import Plan, make_plan
+from .reporter import Reporter
+
+PLAN = "plan.json"
+CACHE = "cache"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What training needs beside a device: the plan, every setting, and the cases in the cache."""
+
+    plan: Plan
+    settings: dict[str, Any]
+    cases: tuple[CachedCase, ...]
+
+
+def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation:
+    """Plan and preprocess a job; a resumed job keeps the plan it began with.
+
+    Raises:
+        UserError: a file cannot be used, or settings do not fit the study.
+        JobStopped: the user asked to end.
+    """
+    plan, settings = _read_plan(folder) or _make_plan(folder, spec, reporter)
+    reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
+    cases = prepare_cache(spec.cases, plan, study_folder(folder) / CACHE, spec.structures, reporter.progress)
+    return Preparation(plan, settings, cases)
+
+
+def study_folder(folder: JobFolder) -> Path:
+    """Return the study that a round belongs to: rounds are folders STUDY/rounds/NNN-method."""
+    return folder.path.parents[1]
+
+
+def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> tuple[Plan, dict[str, Any]]:
+    catalogue = load_catalogue()
+    reporter.start_stage("inspect", "Looking at images", len(spec.cases))
+    found = fingerprint(spec.cases, spec.structures, reporter.progress)
+    num_classes = 1 + len(spec.structures)
+    # Presets differ for slices and volumes, and which of them it is depends on the images.
+    first = make_plan(found, spec.modality, num_classes, {"dimension": spec.settings.get("dimension", "auto")})
+    settings = catalogue.resolve(spec.method, spec.preset, spec.settings, first.dimensions)
+    plan = make_plan(found, spec.modality, num_classes, {**settings, "dimension": f"{first.dimensions}d"})
+    content = {"plan": plan.to_dict(), "settings": settings}
+    write_text_atomically(folder.path / PLAN, json.dumps(content, indent=2) + "\n")
+    return plan, settings
+
+
+def _read_plan(folder: JobFolder) -> tuple[Plan, dict[str, Any]] | None:
+    path = folder.path / PLAN
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Plan.from_dict(content["plan"]), dict(content["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error

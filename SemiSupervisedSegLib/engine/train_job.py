@@ -1,0 +1,158 @@
+"""A round of training: from the job's cases to a model, predictions and a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+import torch
+
+from ..jobs.catalogue import load_catalogue
+from ..jobs.events import CheckpointSaved, PreviewReady, Started, StepDone, Validated
+from ..jobs.folder import JobFolder
+from ..jobs.spec import JobSpec
+from ..study.errors import UserError
+from ..study.model import Role
+from .case_predictions import predict_case
+from .device import Device, choose_device
+from .finishing import finish_round
+from .inference.bundle import load_bundle
+from .inference.write import FINAL, PROTOTYPE
+from .methods.method import Method, MethodContext, Stage
+from .methods.registry import build_method
+from .networks.factory import build_network
+from .preparation import Preparation, prepare
+from .reporter import JobStopped, Reporter
+from .snapshot import labeled_cases, snapshot
+from .training.batches import BatchSource
+from .training.checkpoint import load_checkpoint, save_checkpoint
+from .training.loop import Hooks, StepReport, TrainingLoop
+from .training.validation import validation_dice
+
+# Labeled cases that give a preview its prototypes: enough to look at, and quick.
+_PREVIEW_LABELED_CASES = 4
+
+
+def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
+    """Do or resume a round and return the content of its result.json.
+
+    Raises:
+        UserError: something the user can mend.
+        JobStopped: the user asked to end; a checkpoint was saved.
+    """
+    early = load_catalogue().resolve(spec.method, spec.preset, spec.settings)
+    device = choose_device(spec.device, early["precision"], early["threads"])
+    reporter.emit(Started(device.title, os.getpid()))
+    prepared = prepare(folder, spec, reporter)
+    training = _Round(folder, spec, reporter, prepared, device)
+    training.train()
+    return finish_round(folder, spec, reporter, prepared, training.method, device)
+
+
+class _Round:
+    """The training of one round, with everything that happens between its steps."""
+
+    def __init__(
+        self, folder: JobFolder, spec: JobSpec, reporter: Reporter, prepared: Preparation, device: Device
+    ) -> None:
+        self._folder, self._spec, self._reporter = folder, spec, reporter
+        self._prepared, self._device = prepared, device
+        self._settings = prepared.settings
+        self._key = _job_key(spec, prepared)
+        self._validation = [case for case in prepared.cases if case.role is Role.VALIDATION]
+        self.method = _build_method(spec, prepared, device)
+        streams = load_catalogue().method(spec.method).streams
+        self._batches = BatchSource(prepared.cases, streams, prepared.plan, prepared.settings, spec.seed, device.torch)
+        self._loop = TrainingLoop(self.method, self._batches, prepared.settings, spec.seed, device)
+
+    def train(self) -> None:
+        """Train from the last checkpoint, or from the beginning, to the end."""
+        checkpoint = load_checkpoint(self._folder.checkpoints, self._key, self._device.torch)
+        if checkpoint is not None:
+            self._loop.restore(checkpoint)
+        if self._loop.step < self._loop.total_steps:
+            self._batches.prepare(self._loop.step)
+        finished = self._loop.run(Hooks(self._on_stage, self._on_report, self._after_step))
+        self._batches.close()
+        if not finished:
+            raise JobStopped(self._loop.step)
+
+    def _on_stage(self, stage: Stage, steps: int) -> None:
+        self._reporter.start_stage(stage.name, stage.title, steps)
+
+    def _on_report(self, report: StepReport) -> None:
+        self._reporter.emit(StepDone(**vars(report)))
+        self._reporter.update_status(report.step, report.total_steps)
+
+    def _after_step(self, step: int) -> bool:
+        stop = self._reporter.stop_requested()
+        last = step == self._loop.total_steps
+        if stop or last or _is_due(step, self._settings["checkpoint_interval"]):
+            save_checkpoint(self._folder.checkpoints, self._loop.checkpoint(self._key))
+            self._reporter.emit(CheckpointSaved(step))
+        if stop:
+            return False
+        if self._validation and (last or _is_due(step, self._settings["validation_interval"])):
+            self._validate(step)
+        if not last and _is_due(step, self._settings["preview_interval"]):
+            self._preview(step)
+        return True
+
+    def _validate(self, step: int) -> None:
+        network = self.method.inference_network()
+        dice = validation_dice(network, self._validation, self._prepared.plan, self._settings, self._device)
+        by_name = dict(zip((structure.name for structure in self._spec.structures), dice, strict=True))
+        self._reporter.emit(Validated(step, by_name, sum(dice) / len(dice)))
+
+    def _preview(self, step: int) -> None:
+        labeled = labeled_cases(self._prepared)[:_PREVIEW_LABELED_CASES]
+        model = snapshot(self._spec, self._prepared, self.method, self._device, labeled)
+        place = self._folder.previews
+        for case in self._spec.cases:
+            if case.id in self._spec.preview_cases:
+                predict_case(model, case, place, self._settings, self._device)
+                files = {"final": f"{place.name}/{case.id}/{FINAL}", "prototype": f"{place.name}/{case.id}/{PROTOTYPE}"}
+                self._reporter.emit(PreviewReady(step, case.id, files))
+
+
+def _is_due(step: int, interval: int) -> bool:
+    return interval > 0 and step % interval == 0
+
+
+def _job_key(spec: JobSpec, prepared: Preparation) -> str:
+    content = json.dumps([spec.to_json(), prepared.plan.to_dict(), prepared.settings], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _build_method(spec: JobSpec, prepared: Preparation, device: Device) -> Method:
+    plan = prepared.plan
+    torch.manual_seed(spec.seed)
+    context = MethodContext(
+        lambda: build_network(plan.network, plan.in_channels, plan.num_classes),
+        plan.num_classes,
+        plan.dimensions,
+        prepared.settings,
+    )
+    method = build_method(spec.method, context)
+    if spec.warm_start is not None:
+        _warm_start(method, spec)
+    memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
+    return method.to(device.torch, memory_format=memory_format)
+
+
+def _warm_start(method: Method, spec: JobSpec) -> None:
+    model = load_bundle(spec.warm_start)
+    if model.structures != spec.structures:
+        raise UserError(
+            "The earlier model was trained for other structures than the study has now.",
+            "Start from scratch, or restore the structures.",
+        )
+    try:
+        method.student.load_state_dict(model.network.state_dict())
+    except RuntimeError as error:
+        raise UserError(
+            f"The earlier model is a {model.plan.network}, which this round does not train.",
+            "Choose the same network and dimension, or start from scratch.",
+        ) from error

@@ -1,0 +1,89 @@
+"""The batch of a step, drawn from the streams a method needs and augmented on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...study.model import Role
+from ..data.augment import augment
+from ..data.cache import CachedCase
+from ..data.plan import Plan
+from ..data.randomness import torch_generator_at
+from ..data.streams import CaseStream
+from ..methods.method import Batch, Labeled
+
+MEBIBYTE = 2**20
+
+
+class BatchSource:
+    """Draws the batch of any step; what it draws depends on the seed and the step alone.
+
+    A method that does not know external images gets them pooled with the local unlabeled ones, as the papers
+    run such baselines (CU2L table 2). The memory budget is shared by the streams in proportion to their size.
+
+    Args:
+        cases: all cases in the cache.
+        streams: of "labeled", "unlabeled" and "external", those that the method needs.
+        plan: of the study.
+        settings: batch sizes, the cache budget and the share of foreground patches.
+        seed: of the job.
+        device: where batches are made.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CachedCase],
+        streams: frozenset[str],
+        plan: Plan,
+        settings: Mapping[str, Any],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._seed = seed
+        self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
+        self._counts = {name: settings[f"{name}_batch"] for name in streams}
+        members = _members(cases, streams)
+        total = max(1, sum(case.nbytes for group in members.values() for case in group))
+        self._streams = {}
+        for name, group in members.items():
+            budget = settings["cache_budget_mb"] * MEBIBYTE * sum(case.nbytes for case in group) // total
+            share = settings["foreground_share"] if name == "labeled" else 0.0
+            self._streams[name] = CaseStream(group, plan, seed, name, budget, device, share)
+
+    def prepare(self, step: int) -> None:
+        """Read what a step draws from, before the first step or after a jump."""
+        for stream in self._streams.values():
+            stream.prepare(step)
+
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0 over all stages."""
+        images, labels = self._draw("labeled", step)
+        return Batch(
+            Labeled(images, labels),
+            self._draw("unlabeled", step)[0] if "unlabeled" in self._streams else None,
+            self._draw("external", step)[0] if "external" in self._streams else None,
+        )
+
+    def close(self) -> None:
+        """Let all cases go."""
+        for stream in self._streams.values():
+            stream.close()
+
+    def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
+        images, labels = self._streams[name].draw(step, self._counts[name])
+        images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
+        return images.contiguous(memory_format=self._memory_format), labels
+
+
+def _members(cases: Sequence[CachedCase], streams: frozenset[str]) -> dict[str, list[CachedCase]]:
+    unlabeled = [case for case in cases if case.role is Role.UNLABELED]
+    groups = {
+        "labeled": [case for case in cases if case.role is Role.LABELED],
+        "unlabeled": [case for case in unlabeled if not (case.external and "external" in streams)],
+        "external": [case for case in unlabeled if case.external],
+    }
+    return {name: groups[name] for name in groups if name in streams}

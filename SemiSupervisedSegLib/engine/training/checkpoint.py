@@ -1,0 +1,70 @@
+"""The state of a training on disk: written atomically, read without running what it contains."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...study.errors import UserError
+from ...study.files import atomic_path
+
+CHECKPOINT = "last.pt"
+VERSION = 1
+_ADVICE = "Start a new round, or restore the file from a backup."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a resumed training needs beside the job and the images; no generator state, see data.randomness.
+
+    Attributes:
+        key: of the job and the plan it belongs to.
+        step: steps done over all stages.
+        stage: index of the stage it was saved in.
+        method: state of the method's networks and memories.
+        optimizers: state of each objective's optimizer, by the objective's name.
+    """
+
+    key: str
+    step: int
+    stage: int
+    method: dict[str, Any]
+    optimizers: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / CHECKPOINT) as temporary:
+        torch.save({"version": VERSION, **vars(checkpoint)}, temporary)
+
+
+def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint | None:
+    """Read the checkpoint of a job, None when there is none yet.
+
+    Raises:
+        UserError: the file is not a checkpoint, is damaged, carries program code, or belongs to another job.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        version = content.pop("version")
+        if version > VERSION:
+            raise UserError("The checkpoint was written by a newer version of this program.", "Update the program.")
+        checkpoint = Checkpoint(**content)
+    except pickle.UnpicklingError as error:
+        raise UserError("The checkpoint is damaged or carries program code, and was not loaded.", _ADVICE) from error
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"The file {path.name} is not a checkpoint, or it is damaged.", _ADVICE) from error
+    if checkpoint.key != key:
+        raise UserError(
+            "The checkpoint belongs to a round with other cases, structures or settings.",
+            "Undo the change to the round, or start a new one.",
+        )
+    return checkpoint

@@ -1,0 +1,180 @@
+"""The one training loop of all methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..data.randomness import generator_at
+from ..device import Device
+from ..methods.method import Batch, Method, Moment, Stage
+from .checkpoint import Checkpoint
+from .log import LossLog
+from .optimizers import ObjectiveOptimizer
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What the loop tells every few steps.
+
+    Attributes:
+        stage: name of the stage.
+        step: steps done over all stages.
+        total_steps: of all stages.
+        losses: unweighted means since the last report, by name.
+        learning_rate: of the first objective.
+        seconds_left: for all steps that remain, from the pace of this run.
+    """
+
+    stage: str
+    step: int
+    total_steps: int
+    losses: dict[str, float]
+    learning_rate: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop calls: reports, the start of stages, and what follows a number of steps done.
+
+    ``after_step(step)`` may validate, preview or save; it returns False to stop the training.
+    """
+
+    on_stage: Callable[[Stage, int], None]
+    on_report: Callable[[StepReport], None]
+    after_step: Callable[[int], bool]
+
+
+class TrainingLoop:
+    """Runs a method's stages and objectives, from any step.
+
+    All randomness of a step comes from the seed and the step's number, so a loop restored from a
+    checkpoint goes on bit for bit like one that was never stopped.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        draw: Callable[[int], Batch],
+        settings: Mapping[str, Any],
+        seed: int,
+        device: Device,
+    ) -> None:
+        self.method = method
+        self.step = 0
+        self._draw = draw
+        self._settings = settings
+        self._seed = seed
+        self._device = device
+        self._stages = _with_lengths(method.stages(), settings["steps"])
+        self._stage = 0
+        self._optimizers = self._make_optimizers()
+        self._restored = False
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages."""
+        return sum(length for _, length in self._stages)
+
+    def checkpoint(self, key: str) -> Checkpoint:
+        """Return the state after the last complete step."""
+        optimizers = {optimizer.objective.name: optimizer.state_dict() for optimizer in self._optimizers}
+        return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint."""
+        self.step, self._stage = checkpoint.step, checkpoint.stage
+        self.method.load_state_dict(checkpoint.method)
+        self._optimizers = self._make_optimizers()
+        for optimizer in self._optimizers:
+            optimizer.load_state_dict(checkpoint.optimizers[optimizer.objective.name])
+        self._restored = True
+
+    def run(self, hooks: Hooks) -> bool:
+        """Train to the end; False when a hook stopped it."""
+        self.method.train()
+        first = self._stage
+        for index in range(first, len(self._stages)):
+            stage, length = self._stages[index]
+            hooks.on_stage(stage, length)
+            if not self._restored:
+                self._start_stage(index)
+            self._restored = False
+            if not self._run_stage(hooks):
+                return False
+        return True
+
+    def _start_stage(self, index: int) -> None:
+        self._stage = index
+        self.seed_step(self.step, "stage")
+        self.method.start_stage(self._stages[index][0], self._draw)
+        self._optimizers = self._make_optimizers()
+
+    def _run_stage(self, hooks: Hooks) -> bool:
+        stage, length = self._stages[self._stage]
+        before = sum(steps for _, steps in self._stages[: self._stage])
+        log, clock = LossLog(), _Clock(self.total_steps)
+        while self.step < before + length:
+            moment = Moment(self.step - before, length)
+            rate = self._train_step(moment, log)
+            self.step += 1
+            if log.end_step() or self.step == before + length:
+                left = clock.seconds_left(self.step)
+                hooks.on_report(StepReport(stage.name, self.step, self.total_steps, log.fetch(), rate, left))
+            clock.pause()
+            go_on = hooks.after_step(self.step)
+            clock.proceed()
+            if not go_on and self.step < self.total_steps:
+                return False
+        return True
+
+    def _train_step(self, moment: Moment, log: LossLog) -> float:
+        batch = self._draw(self.step)
+        self.seed_step(self.step, "step")
+        rates = [optimizer.set_learning_rate(moment.step, moment.total_steps) for optimizer in self._optimizers]
+        for optimizer in self._optimizers:
+            with self._device.autocast():
+                losses = optimizer.objective.losses(batch, moment)
+            optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
+            log.add(losses)
+        self.method.after_step(moment)
+        return rates[0]
+
+    def seed_step(self, step: int, purpose: str) -> None:
+        """Seed torch's generators, from which dropout and input noise are drawn."""
+        torch.manual_seed(int(generator_at(self._seed, purpose, step).integers(2**63)))
+
+    def _make_optimizers(self) -> list[ObjectiveOptimizer]:
+        return [ObjectiveOptimizer(objective, self._settings, self._device) for objective in self.method.objectives()]
+
+
+class _Clock:
+    """Time per step of this run, without the time of validations and previews."""
+
+    def __init__(self, total_steps: int) -> None:
+        self._total_steps = total_steps
+        self._steps = 0
+        self._spent = 0.0
+        self._since = time.monotonic()
+
+    def pause(self) -> None:
+        self._spent += time.monotonic() - self._since
+        self._steps += 1
+
+    def proceed(self) -> None:
+        self._since = time.monotonic()
+
+    def seconds_left(self, step: int) -> float:
+        spent = self._spent + time.monotonic() - self._since
+        return spent / (self._steps + 1) * (self._total_steps - step)
+
+
+def _with_lengths(stages: tuple[Stage, ...], steps: int) -> list[tuple[Stage, int]]:
+    """Split all steps by the stages' shares; rounding goes to the last stage."""
+    lengths = [round(stage.share * steps) for stage in stages[:-1]]
+    return list(zip(stages, [*lengths, steps - sum(lengths)], strict=True))

@@ -1,0 +1,55 @@
+"""The optimizer of each objective of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.amp import GradScaler
+from torch.optim import SGD, Adam, Optimizer
+
+from ..device import Device
+from ..methods.method import Objective
+from .schedules import learning_rate
+
+
+class ObjectiveOptimizer:
+    """Steps the parameters of one objective, with its own schedule and its own gradient scaler."""
+
+    def __init__(self, objective: Objective, settings: Mapping[str, Any], device: Device) -> None:
+        self.objective = objective
+        self.settings = {**settings, **objective.optimizer}
+        self._optimizer = _build(objective, self.settings)
+        self._scaler = GradScaler(device.torch.type, enabled=device.needs_scaler)
+
+    def set_learning_rate(self, step: int, total_steps: int) -> float:
+        """Apply the schedule at a step (from 0) and return the learning rate."""
+        rate = learning_rate(step, total_steps, self.settings)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def step(self, loss: Tensor) -> None:
+        """Back-propagate a scalar loss and update the objective's own parameters."""
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything a resumed training needs."""
+        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+
+
+def _build(objective: Objective, settings: Mapping[str, Any]) -> Optimizer:
+    parameters = [parameter for parameter in objective.module.parameters() if parameter.requires_grad]
+    rate, decay = settings["learning_rate"], settings["weight_decay"]
+    if settings["optimizer"] == "adam":
+        return Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+    return SGD(parameters, lr=rate, momentum=settings["momentum"], weight_decay=decay, fused=True)

@@ -1,0 +1,45 @@
+"""Scores of the network on the frozen validation cases, on the plan's grid, while training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.metrics import DiceMetric
+from torch import nn
+from torch.nn import functional
+
+from ..data.cache import CachedCase
+from ..data.plan import Plan
+from ..device import Device
+from ..inference.sliding_window import predict_grid
+
+
+def validation_dice(
+    network: nn.Module, cases: Sequence[CachedCase], plan: Plan, settings: dict[str, Any], device: Device
+) -> list[float]:
+    """Return the mean Dice over cases of each foreground class, in the order of the structures.
+
+    A structure that is in neither the annotation nor the prediction of a case counts as 1. The cases are read
+    one at a time and never enter the training's memory.
+    """
+    metric = DiceMetric(include_background=False, reduction="mean_batch", ignore_empty=False)
+    for case in cases:
+        arrays = case.load()
+        final = predict_grid(
+            network,
+            arrays.image,
+            plan,
+            device=device.torch,
+            overlap=settings["window_overlap"],
+            autocast=device.autocast(),
+        ).final
+        labels = torch.from_numpy(arrays.labels).to(final.device, torch.int64)
+        metric(_indicators(final.argmax(dim=0), plan.num_classes), _indicators(labels, plan.num_classes))
+    return metric.aggregate().tolist()
+
+
+def _indicators(classes: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Turn class indices (*spatial) into indicators (1, C, *spatial)."""
+    return functional.one_hot(classes, num_classes).movedim(-1, 0).unsqueeze(0)
