@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.spec import JobCase, JobSpec
+from ..study.adding import default_id
 from ..study.errors import UserError
 from ..study.images import image_geometry
 from ..study.model import Role
 from .run_job import run_job
 from .versions import installed_versions
-
-_SUFFIXES = re.compile(r"(\.nii)?\.gz$|\.(nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -58,13 +56,12 @@ def _cases(images: list[Path]) -> tuple[JobCase, ...]:
     cases: dict[str, JobCase] = {}
     for image in images:
         image_geometry(image)
-        case_id = _free_id(_SUFFIXES.sub("", image.absolute().name), cases)
+        case_id = _free_id(default_id(image.absolute()), cases)
         cases[case_id.casefold()] = JobCase(case_id, str(image.absolute()), "", Role.UNLABELED, external=False)
     return tuple(cases.values())
 
 
-def _free_id(name: str, taken: dict[str, JobCase]) -> str:
-    base = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:90]
-    base = base if base[:1].isalnum() else f"case{base}"
-    numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
-    return next(candidate for candidate in (base, *numbered) if candidate.casefold() not in taken)
+def _free_id(wanted: str, taken: dict[str, JobCase]) -> str:
+    # Files of the same name in different folders are different cases.
+    numbered = (f"{wanted[:90]}-{number}" for number in range(2, len(taken) + 3))
+    return next(case_id for case_id in (wanted, *numbered) if case_id.casefold() not in taken)
