@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.model import Structure, Study
+from SemiSupervisedSegLib.study.store import create_study
+
+STRUCTURES = (Structure("chamber", 3, (255, 0, 0), "Tissue~SCT^85756007^Tissue"), Structure("wall", 7, (0, 128, 255)))
+
+
+@pytest.fixture
+def structures() -> tuple[Structure, ...]:
+    return STRUCTURES
+
+
+@pytest.fixture
+def make_image() -> Callable[..., sitk.Image]:
+    """A volume on an oblique grid with random voxels, or with the given ones (Z, Y, X)."""
+
+    def make(values: np.ndarray | None = None, size: tuple[int, int, int] = (10, 12, 5), dtype: str = "int16"):
+        if values is None:
+            values = np.random.default_rng(0).integers(0, 100, size[::-1]).astype(dtype)
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing((0.7, 0.8, 5.0))
+        image.SetOrigin((-11.0, 20.0, 7.5))
+        image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.5).GetMatrix())
+        return image
+
+    return make
+
+
+@pytest.fixture
+def make_classes(make_image) -> Callable[..., sitk.Image]:
+    """A class map with two structures, on the grid of `make_image`."""
+
+    def make(size: tuple[int, int, int] = (10, 12, 5)) -> sitk.Image:
+        classes = np.zeros(size[::-1], np.uint8)
+        classes[:, 3:8, 2:6] = 1
+        classes[:, 8:10, 2:6] = 2
+        return make_image(classes)
+
+    return make
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return create_study(tmp_path / "study", "Hearts", "MR", "here", STRUCTURES)
+
+
+@pytest.fixture
+def files(tmp_path: Path, make_image, make_classes) -> Path:
+    """A folder with a.nrrd, b.nrrd and their annotations a.seg.nrrd, b.seg.nrrd."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name in "ab":
+        sitk.WriteImage(make_image(), str(folder / f"{name}.nrrd"))
+        write_segmentation(folder / f"{name}.seg.nrrd", make_classes(), STRUCTURES)
+    return folder

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import errno
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.files import atomic_path, write_bytes_atomically, write_error, write_text_atomically
+
+
+def test_error_joins_message_and_advice():
+    assert str(UserError("It is broken.", "Mend it.")) == "It is broken. Mend it."
+    assert str(UserError("It is broken.")) == "It is broken."
+
+
+def test_text_is_utf8_and_replaces_the_old(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text_atomically(path, "old")
+    write_text_atomically(path, "Größe\n")
+    assert path.read_bytes() == "Größe\n".encode()
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_failing_block_keeps_the_old_file_and_leaves_nothing(tmp_path):
+    path = tmp_path / "a.seg.nrrd"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        assert temporary.name.endswith("a.seg.nrrd")
+        assert temporary.parent == path.parent
+        temporary.write_bytes(b"half")
+        raise KeyError("stop")
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.seg.nrrd"]
+
+
+def test_missing_folder_is_said_in_words(tmp_path):
+    with pytest.raises(UserError, match=r"a\.txt could not be written"):
+        write_bytes_atomically(tmp_path / "none" / "a.txt", b"")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_said_in_words(number):
+    assert "no space left" in write_error("a.txt", OSError(number, "x")).message
+
+
+def test_running_out_of_space_keeps_the_old_file(tmp_path):
+    """A limit on the size of files makes the system refuse in the middle of a write, as a full disk does."""
+    path = tmp_path / "study.json"
+    path.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(UserError, match="no space left"):
+            write_bytes_atomically(path, bytes(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["study.json"]
+
+
+def test_killed_writer_leaves_the_old_or_the_new_file(tmp_path):
+    path = tmp_path / "study.json"
+    path.write_text("0" * 100_000)
+    script = """
+        import sys
+        from SemiSupervisedSegLib.study.files import write_text_atomically
+        number = 0
+        while True:
+            number = (number + 1) % 10
+            write_text_atomically(sys.argv[1], str(number) * 100_000)
+            print(number, flush=True)
+    """
+    root = Path(__file__).parents[2]
+    for _ in range(3):
+        command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+            for _ in range(5):
+                process.stdout.readline()
+            process.kill()
+        text = path.read_text()
+        assert len(text) == 100_000
+        assert len(set(text)) == 1
