@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -35,17 +36,18 @@ def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator
 
     Args and result as for `augment`, with images (B, C, rows, columns).
     """
-    small = torch.rand(len(images), generator=generator) < _ROTATED_SHARE
-    angles = (torch.rand(len(images), generator=generator) * 2 - 1) * _LARGEST_ANGLE
-    new_images, new_labels = augment_3d(images, labels, generator)
-    chosen = [sample for sample, is_small in enumerate(small.tolist()) if is_small]
-    if chosen:
-        grid = _rotation_grid(angles[small], images)
-        for sample, turned in zip(chosen, _rotate_images(_take(images, chosen), grid), strict=True):
-            new_images[sample] = turned
-        if labels is not None:
-            for sample, turned in zip(chosen, _rotate_labels(_take(labels, chosen), grid), strict=True):
-                new_labels[sample] = turned
+    count = len(images)
+    small = torch.rand(count, generator=generator) < _ROTATED_SHARE
+    angles = (torch.rand(count, generator=generator) * 2 - 1) * _LARGEST_ANGLE
+    tilted = small.nonzero()[:, 0].tolist()
+    mirrored = (~small).nonzero()[:, 0].tolist()
+    new_images, new_labels = _mirror(images, labels, mirrored, generator)
+    if not tilted:
+        return new_images, new_labels
+    grid = _rotation_grid(angles[small], images)
+    _put(new_images, tilted, _rotate_images(_take(images, tilted), grid))
+    if labels is not None:
+        _put(new_labels, tilted, _rotate_labels(_take(labels, tilted), grid))
     return new_images, new_labels
 
 
@@ -57,13 +59,20 @@ def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator
 
     Args and result as for `augment`.
     """
+    return _mirror(images, labels, range(len(images)), generator)
+
+
+def _mirror(
+    images: Tensor, labels: Tensor | None, samples: Sequence[int], generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Turn and flip some samples of a batch into new tensors; the other samples of these are left unset."""
     square = images.shape[-1] == images.shape[-2]
-    turns = torch.randint(4 if square else 2, (len(images),), generator=generator).tolist()
-    flips = torch.randint(-2, 0, (len(images),), generator=generator).tolist()
+    turns = torch.randint(4 if square else 2, (len(samples),), generator=generator).tolist()
+    flips = torch.randint(-2, 0, (len(samples),), generator=generator).tolist()
     new_images = torch.empty_like(images)
     new_labels = None if labels is None else torch.empty_like(labels)
     # A copy of a view per sample: exact, and free of index tensors that would have to reach the device first.
-    for sample, (turn, flip) in enumerate(zip(turns, flips, strict=True)):
+    for sample, turn, flip in zip(samples, turns, flips, strict=True):
         quarter_turns = turn if square else 2 * turn
         new_images[sample] = _turn_and_flip(images[sample], quarter_turns, flip)
         if labels is not None:
@@ -73,6 +82,11 @@ def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator
 
 def _turn_and_flip(sample: Tensor, quarter_turns: int, flip: int) -> Tensor:
     return torch.rot90(sample, quarter_turns, dims=(-2, -1)).flip(flip)
+
+
+def _put(batch: Tensor, chosen: list[int], values: Tensor) -> None:
+    for sample, value in zip(chosen, values, strict=True):
+        batch[sample] = value
 
 
 def _take(batch: Tensor, chosen: list[int]) -> Tensor:
