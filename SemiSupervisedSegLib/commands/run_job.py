@@ -26,6 +26,9 @@ def run_job(folder: JobFolder) -> dict[str, Any]:
     printer = ProgressPrinter(sys.stdout)
     try:
         _follow(worker, printer)
+    except KeyboardInterrupt:
+        worker.kill_tree()
+        raise
     finally:
         printer.close()
     code = worker.wait()
@@ -50,11 +53,10 @@ def _follow(worker: WorkerProcess, printer: ProgressPrinter) -> None:
             return
         except KeyboardInterrupt:
             if asked_to_stop:
-                worker.kill_tree()
                 raise
             asked_to_stop = True
-            printer.note("Stopping: saving a checkpoint. Interrupt once more to end at once.")
             worker.folder.request_cancel()
+            printer.note("Stopping: saving a checkpoint. Interrupt once more to end at once.")
 
 
 def _reason(code: int) -> str:
