@@ -17,7 +17,7 @@ from ..study.model import Case, Modality, Role, Structure, Study
 from ..study.palette import default_color
 from ..study.store import create_study, load_study, study_lock
 
-_STRUCTURE = re.compile(r"(?P<name>.+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
+_STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import errno
-import resource
-import signal
 import subprocess
 import sys
 import textwrap
@@ -49,19 +47,12 @@ def test_full_disk_is_said_in_words(number):
     assert "no space left" in write_error("a.txt", OSError(number, "x")).message
 
 
-def test_running_out_of_space_keeps_the_old_file(tmp_path):
-    """A limit on the size of files makes the system refuse in the middle of a write, as a full disk does."""
+def test_running_out_of_space_keeps_the_old_file(tmp_path, file_size_limit):
     path = tmp_path / "study.json"
     path.write_bytes(b"old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    try:
-        with pytest.raises(UserError, match="no space left"):
-            write_bytes_atomically(path, bytes(20_000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
+    file_size_limit(10_000)
+    with pytest.raises(UserError, match="no space left"):
+        write_bytes_atomically(path, bytes(20_000))
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["study.json"]
 

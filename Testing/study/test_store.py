@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -119,8 +120,6 @@ def _broken(full: Study, change) -> str:
     ],
 )
 def test_bad_content_is_named_and_left_alone(full, change, message):
-    import re
-
     assert re.search(message, _broken(full, change))
 
 

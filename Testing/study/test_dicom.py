@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.images import image_geometry, read_image, same_grid
+
+
+def write_series(folder: Path, image: sitk.Image, series: str = "1.2.3.4") -> None:
+    folder.mkdir(exist_ok=True)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for z in range(image.GetDepth()):
+        piece = sitk.JoinSeries([image[:, :, z]])
+        piece.SetSpacing(image.GetSpacing())
+        position = image.TransformIndexToPhysicalPoint((0, 0, z))
+        tags = {
+            "0008|0060": "MR",
+            "0008|0018": f"{series}.{z}",
+            "0020|000d": "1.2.3",
+            "0020|000e": series,
+            "0020|0013": str(z),
+            "0020|0032": "\\".join(f"{part:.9f}" for part in position),
+            "0020|0037": "\\".join(f"{part:.9f}" for part in direction.T[:2].ravel()),
+        }
+        for key, value in tags.items():
+            piece.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"{series}-{z}.dcm"))
+        writer.Execute(piece)
+
+
+@pytest.fixture
+def volume(make_image) -> sitk.Image:
+    return make_image(size=(12, 14, 6))
+
+
+def test_series_folder(tmp_path, volume):
+    write_series(tmp_path / "s", volume)
+    (tmp_path / "s" / "notes.txt").write_text("not DICOM, not asked")
+    image = read_image(tmp_path / "s")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(volume))
+    assert same_grid(image, volume)
+    assert same_grid(image_geometry(tmp_path / "s"), volume)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 400, -50])
+def test_truncated_slice(tmp_path, volume, kept):
+    """The reader of ITK leaves such a slice out and stretches the others over its place."""
+    write_series(tmp_path / "s", volume)
+    path = tmp_path / "s" / "1.2.3.4-2.dcm"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"1\.2\.3\.4-2\.dcm could not be read"):
+        read_image(tmp_path / "s")
+
+
+def test_missing_slice(tmp_path, volume):
+    write_series(tmp_path / "s", volume)
+    (tmp_path / "s" / "1.2.3.4-2.dcm").unlink()
+    with pytest.raises(UserError, match="not evenly spaced"):
+        read_image(tmp_path / "s")
+
+
+def test_two_series(tmp_path, volume):
+    write_series(tmp_path / "s", volume)
+    write_series(tmp_path / "s", volume, series="1.2.3.5")
+    with pytest.raises(UserError, match="has 2 DICOM series"):
+        read_image(tmp_path / "s")
+
+
+def test_folder_without_dicom(tmp_path):
+    with pytest.raises(UserError, match="no DICOM series"):
+        read_image(tmp_path)
