@@ -119,9 +119,9 @@ def prepare_cache(
 
 def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
     """Return a short hash that changes when a file of the case (name, size or time) or the structures change."""
-    parts: list[object] = [_stamps(Path(case.image))]
+    parts: list[object] = [_stamps(case, Path(case.image))]
     if _has_labels(case):
-        parts += [_stamps(Path(case.annotation)), [(structure.name, structure.label) for structure in structures]]
+        parts += [_stamps(case, Path(case.annotation)), [(structure.name, structure.label) for structure in structures]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -129,12 +129,14 @@ def _has_labels(case: JobCase) -> bool:
     return case.role in (Role.LABELED, Role.VALIDATION) and case.annotation is not None
 
 
-def _stamps(path: Path) -> list[tuple[str, int, int]]:
+def _stamps(case: JobCase, path: Path) -> list[tuple[str, int, int]]:
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         stats = [(file.name, file.stat()) for file in files]
     except OSError as error:
-        raise UserError(f"The file {path} cannot be read.", "Put it back, or remove the case.") from error
+        raise UserError(
+            f"{path.name} of the case {case.id} is missing or cannot be read.", "Put it back, or remove the case."
+        ) from error
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 

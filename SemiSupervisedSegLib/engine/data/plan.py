@@ -131,7 +131,8 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
     through, *in_plane = _median_spacing(fingerprint, usual, dimensions)
     # Medians also for anisotropic 3D studies: those beyond THICK_SLICES are 2D already, so that a rule for very thick
     # slices would have nothing left to do.
-    spacing = (None if dimensions == 2 else through, *(value / scale for value in in_plane))
+    # Headers of oblique images carry rounding noise, which must not change the key of the cache.
+    spacing = (None if dimensions == 2 else round(through, 5), *(round(value / scale, 5) for value in in_plane))
     network = str(settings.get("network", "auto"))
     return Plan(
         dimensions=dimensions,

@@ -125,3 +125,10 @@ def test_foreground_voxels_come_from_every_slice_and_class():
     assert 1900 < (voxels[:, 0] == 1).sum() < 2100
     assert len(np.unique(voxels, axis=0)) == len(voxels)
     assert foreground_voxels(np.zeros((2, 3, 3), np.uint8), np.random.default_rng(0)).shape == (0, 4)
+
+
+def test_a_missing_file_is_said_in_words(tmp_path, make_case, plan_2d, structures):
+    case = make_case("a")
+    Path(case.image).unlink()
+    with pytest.raises(UserError, match=r"a\.nrrd of the case a is missing"):
+        prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)
