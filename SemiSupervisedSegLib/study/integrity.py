@@ -29,7 +29,7 @@ def check_complete(path: Path) -> None:
             _check_pair(path)
         elif name.endswith((".nrrd", ".nhdr")):
             _check_nrrd(path)
-    except (EOFError, zlib.error, struct.error) as error:
+    except (EOFError, zlib.error, struct.error, ValueError, OverflowError) as error:
         raise damaged(path) from error
     except OSError as error:
         raise UserError(f"{path.name} could not be read ({error.strerror}).", "Check that the file exists.") from error

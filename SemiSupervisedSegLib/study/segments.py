@@ -38,7 +38,8 @@ def is_segmentation(path: Path | str) -> bool:
 def read_segments(path: Path) -> tuple[Segment, ...]:
     """The segments of a .seg.nrrd file in their order; raises UserError when it has none or a damaged header."""
     header = read_header(path)
-    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
+    # A damaged key cannot even be asked for.
+    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
     if any(metadata.get(key, _BINARY) != _BINARY for key in _REPRESENTATION_KEYS):
         raise UserError(
             f"{path.name} does not store its segments as binary labelmap.", "Save it with that representation."

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from SemiSupervisedSegLib.study.annotations import read_annotation, structures_of, write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
@@ -170,3 +174,18 @@ def test_truncated_segmentation(tmp_path, make_image, make_classes, structures):
 def test_missing(tmp_path, make_image, structures):
     with pytest.raises(UserError, match="There is no file"):
         read_annotation(tmp_path / "a.seg.nrrd", structures, make_image())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.integers(0, 1200), length=st.integers(0, 20), replacement=st.binary(max_size=8))
+def test_any_damage_is_read_or_is_a_user_error(
+    tmp_path, make_image, make_classes, structures, start, length, replacement
+):
+    path = tmp_path / "a.seg.nrrd"
+    write_segmentation(path, make_classes(), structures)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:start] + replacement + raw[start + length :])
+    with contextlib.suppress(UserError):
+        read_annotation(path, structures, make_image())
+    with contextlib.suppress(UserError):
+        structures_of(path)

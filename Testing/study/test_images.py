@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import Geometry, image_geometry, read_image, same_grid, write_image
@@ -159,3 +163,25 @@ def test_write_image_without_space(tmp_path, make_image, file_size_limit):
         write_image(path, make_image(values))
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["a.nrrd"]
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("fuzzed")
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["a.nrrd", "a.nii", "a.nii.gz", "a.mha"]),
+    start=st.integers(0, 400),
+    length=st.integers(0, 20),
+    replacement=st.binary(max_size=8) | st.sampled_from([b"9", b"-1", b"nan", b"\n\n"]),
+)
+def test_any_damage_is_read_or_is_a_user_error(fuzzed, make_image, name, start, length, replacement):
+    path = fuzzed / name
+    sitk.WriteImage(make_image(), str(path))
+    raw = path.read_bytes()
+    path.write_bytes(raw[:start] + replacement + raw[start + length :])
+    for read in (read_image, image_geometry):
+        with contextlib.suppress(UserError):
+            read(path)
