@@ -41,6 +41,11 @@ class Recipe:
         flat = 2 * self.size[2] < min(self.size[:2])
         return self.spacing or (1.5, 1.5, 8.0 if flat else 1.5)
 
+    @property
+    def is_thick(self) -> bool:
+        """Whether slices are so thick that organs reach through most of them."""
+        return self.nominal_spacing[2] > _THICK * self.nominal_spacing[0]
+
 
 def phantom_volume(
     *,
@@ -64,13 +69,12 @@ def render_case(rng: np.random.Generator, recipe: Recipe, look: SiteLook) -> tup
     spacing = np.array(recipe.nominal_spacing) * [look.in_plane, look.in_plane, look.through_plane]
     extent = np.array(recipe.size) * recipe.nominal_spacing
     size = np.maximum(np.rint(extent / spacing), 1).astype(int)
-    thick = spacing[2] > _THICK * spacing[0]
     anatomy = draw_anatomy(
         rng,
         _points(size, spacing, extent),
         structures=recipe.structures,
         difficulty=recipe.difficulty,
-        thick=thick,
+        thick=recipe.is_thick,
     )
     values = _expose(rng, anatomy, recipe, look)
     return _volume(values, spacing, look), _volume(anatomy.classes, spacing, look)

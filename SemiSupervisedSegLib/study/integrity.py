@@ -55,7 +55,7 @@ def _check_nifti(header_path: Path, data_path: Path) -> None:
 
 
 def _check_pair(path: Path) -> None:
-    stem = path.name.removesuffix(".gz").removesuffix(path.suffix if path.suffix != ".gz" else ".img")
+    stem = path.name.removesuffix(".gz").removesuffix(".img").removesuffix(".hdr")
     data = [path.with_name(stem + suffix) for suffix in (".img", ".img.gz")]
     header = path.with_name(stem + ".hdr")
     for candidate in data:
@@ -85,7 +85,7 @@ def _nifti_size(header: bytes, separate: bool) -> int:
     voxels = 1
     for size in sizes[:rank]:
         voxels *= max(size, 1)
-    # In a pair of files the data start at the offset only where the header says so, which few do.
+    # Beside a header of its own the data file starts with the voxels, whatever offset programs leave in the header.
     start = 0 if separate else int(offset)
     return start + (voxels * bits + 7) // 8
 
