@@ -46,11 +46,7 @@ def generate_study(
     recipe = Recipe(size, spacing, structures, difficulty, Modality(modality))
     looks = [draw_site(index, difficulty=difficulty, seed=seed, oblique=oblique) for index in range(sites)]
     study = create_study(folder, name, recipe.modality, looks[0].name, phantom_structures(structures))
-    for subfolder in ("images", "annotations"):
-        try:
-            (study.folder / subfolder).mkdir(exist_ok=True)
-        except OSError as error:
-            raise write_error(study.folder / subfolder, error) from error
+    _make_folders(study)
     plan = [(Role.LABELED, 0)] * labeled + [(Role.VALIDATION, 0)] * validation + [(Role.UNLABELED, 0)] * unlabeled
     plan += [(Role.UNLABELED, 1 + number % (sites - 1)) for number in range(external)]
     cases = []
@@ -66,6 +62,14 @@ def phantom_structures(count: int) -> tuple[Structure, ...]:
     """The structures of a phantom: a chamber and its wall, then further pairs with a number."""
     names = [f"{part} {group}" if group > 1 else part for group in range(1, 5) for part in ("chamber", "wall")]
     return tuple(Structure(names[index], index + 1, default_color(index)) for index in range(count))
+
+
+def _make_folders(study: Study) -> None:
+    for name in ("images", "annotations"):
+        try:
+            (study.folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(study.folder / name, error) from error
 
 
 def _write_case(
