@@ -14,7 +14,7 @@ from ..study.errors import UserError
 from ..study.files import write_text_atomically
 from .data.cache import CachedCase, prepare_cache
 from .data.fingerprint import fingerprint
-from .data.plan import Plan, make_plan
+from .data.plan import Plan, choose_dimensions, make_plan
 from .reporter import Reporter
 
 PLAN = "plan.json"
@@ -54,9 +54,9 @@ def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> tuple[Pl
     found = fingerprint(spec.cases, spec.structures, reporter.progress)
     num_classes = 1 + len(spec.structures)
     # Presets differ for slices and volumes, and which of them it is depends on the images.
-    first = make_plan(found, spec.modality, num_classes, {"dimension": spec.settings.get("dimension", "auto")})
-    settings = catalogue.resolve(spec.method, spec.preset, spec.settings, first.dimensions)
-    plan = make_plan(found, spec.modality, num_classes, {**settings, "dimension": f"{first.dimensions}d"})
+    dimensions = choose_dimensions(found, spec.settings.get("dimension", "auto"))
+    settings = catalogue.resolve(spec.method, spec.preset, spec.settings, dimensions)
+    plan = make_plan(found, spec.modality, num_classes, settings)
     content = {"plan": plan.to_dict(), "settings": settings}
     write_text_atomically(folder.path / PLAN, json.dumps(content, indent=2) + "\n")
     return plan, settings

@@ -10,7 +10,9 @@ from html import escape
 import numpy as np
 
 WIDTH, HEIGHT = 520, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 26, 12, 34
+# From this ratio between the lines' last values on, a linear axis would hide the small ones.
+DECADE = 10
 POINTS = 160
 PALETTE = ("#2f6fb0", "#d1662a", "#3c8f5a", "#9a4fa3", "#b08a1e", "#5a6b7a", "#c2476b", "#3aa0a8")
 
@@ -28,7 +30,7 @@ class Line:
 def line_chart(lines: Sequence[Line], x_label: str, y_range: tuple[float, float] | None = None) -> str:
     """Draw lines with axes and a legend; long lines are averaged down to what a screen can show.
 
-    The y axis is logarithmic where all values are positive and the lines' last values lie more than a factor of 30
+    The y axis is logarithmic where all values are positive and the lines' last values lie more than a factor of 10
     apart, unless its range is given.
     """
     lines = [_shorten(line) for line in lines if len(line.x)]
@@ -65,7 +67,7 @@ def _shorten(line: Line) -> Line:
 
 def _spans_decades(lines: Sequence[Line]) -> bool:
     last = [line.y[-1] for line in lines]
-    return min(min(line.y) for line in lines) > 0 and max(last) > 30 * min(last)
+    return min(min(line.y) for line in lines) > 0 and max(last) > DECADE * min(last)
 
 
 def _padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
@@ -85,7 +87,7 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def _y_axis(low: float, high: float, logarithmic: bool, place, x_low: float) -> str:
-    ticks = [t for t in range(math.ceil(low), math.floor(high) + 1)] if logarithmic else _ticks(low, high, 5)
+    ticks = list(range(math.ceil(low), math.floor(high) + 1)) if logarithmic else _ticks(low, high, 5)
     parts = []
     for tick in ticks:
         x, y = place(x_low, tick)

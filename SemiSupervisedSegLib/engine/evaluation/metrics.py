@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from monai.metrics import compute_dice, compute_iou
-from monai.metrics.utils import get_edge_surface_distance
+from monai.metrics.utils import get_mask_edges, get_surface_distance
 
 PredictionKind = Literal["final", "prototype"]
 PERCENTILE = 95
@@ -147,17 +147,14 @@ def surface_distances(prediction: np.ndarray, annotation: np.ndarray, spacing: S
     if not prediction.any() or not annotation.any():
         diagonal = float(np.linalg.norm(np.asarray(prediction.shape) * np.asarray(spacing)))
         return SurfaceDistances(diagonal, diagonal, diagonal)
-    axes = [axis for axis, size in enumerate(prediction.shape) if size > 1]
-    masks = [torch.from_numpy(mask) for mask in _crop(prediction.squeeze(), annotation.squeeze())]
-    if not axes:
+    steps = [float(step) for step, size in zip(spacing, prediction.shape, strict=True) if size > 1]
+    if not steps:
         return SurfaceDistances(0.0, 0.0, 0.0)
-    _, (to_annotation, to_prediction), _ = get_edge_surface_distance(
-        *masks, spacing=[float(spacing[axis]) for axis in axes], symmetric=True
-    )
-    both = (to_annotation.double(), to_prediction.double())
+    edges = get_mask_edges(*_crop(prediction.squeeze(), annotation.squeeze()), crop=False)
+    both = [np.asarray(get_surface_distance(*pair, spacing=steps), dtype=np.float64) for pair in (edges, edges[::-1])]
     return SurfaceDistances(
-        hd95=max(float(np.percentile(distances.numpy(), PERCENTILE)) for distances in both),
-        asd=float(torch.cat(both).mean()),
+        hd95=max(float(np.percentile(distances, PERCENTILE)) for distances in both),
+        asd=float(np.concatenate(both).mean()),
         asd_one_directional=float(both[0].mean()),
     )
 

@@ -100,7 +100,8 @@ def _windows(
     if plan.dimensions == 3:
         images, labels = images[None], labels[None]
     padding = _padding(images.shape[1:], plan.patch)
-    images, labels = functional.pad(images, padding), functional.pad(labels, padding, value=IGNORED)
+    images = functional.pad(images, padding, value=float(images.min()))
+    labels = functional.pad(labels, padding, value=IGNORED)
     slices = dense_patch_slices(images.shape[1:], plan.patch, plan.patch)
     places = [(item, *place) for item in range(len(images)) for place in slices]
     for first in range(0, len(places), at_once):

@@ -46,7 +46,7 @@ def predict_grid(
     The final probabilities come from the network's logits, the prototype-based ones from the cosine
     of its features with the class prototypes; one forward pass gives both. The network is in
     evaluation mode during the call and in its former mode after it. An image smaller than the patch
-    is padded with zeros, and the padding is taken off the result.
+    is padded with its minimum, and the padding is taken off the result.
 
     Args:
         network: answers images (B, 1, *patch) with a `NetworkOutput`.
@@ -73,6 +73,8 @@ def predict_grid(
                 predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
                 overlap=overlap,
                 mode="constant",
+                # What surrounds a small image is its minimum, as in training (see data.streams).
+                cval=float(inputs.min()),
             )
     finally:
         network.train(was_training)

@@ -1,0 +1,154 @@
+"""The evaluation of a finished round: scores of its annotated cases, metrics.csv and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ...jobs.catalogue import load_catalogue
+from ...jobs.events import Event, Started, StepDone, WarningRaised
+from ...jobs.folder import JobFolder
+from ...jobs.spec import JobCase, JobSpec
+from ...study.annotations import read_annotation
+from ...study.errors import UserError
+from ...study.images import read_image
+from ...study.model import Role, Structure
+from ..inference.bundle import TrainedModel, load_bundle
+from ..inference.write import FINAL, PROTOTYPE, SUMMARY, read_case_prediction, read_classes
+from .metrics import PredictionKind, StructureScore, score_case
+from .report import write_report
+from .report_content import ReportCase, ReportContent
+from .tables import write_metrics
+
+FILES: dict[PredictionKind, str] = {"final": FINAL, "prototype": PROTOTYPE}
+ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
+
+
+def evaluate_round(
+    folder: JobFolder,
+    roles: Iterable[Role] = (Role.VALIDATION,),
+    progress: Callable[[int, int], None] | None = None,
+) -> list[StructureScore]:
+    """Score the predictions of a round, write its metrics.csv and report.html and return the scores.
+
+    Args:
+        folder: of the round; its cases are predicted.
+        roles: which annotated cases are scored; a prediction job's cases count as validation cases.
+        progress: is told how many cases are scored, of how many.
+
+    Raises:
+        UserError: the model, a case, or a prediction cannot be read, or no file can be written.
+    """
+    spec, roles = folder.spec(), tuple(roles)
+    model = load_bundle(folder.model if spec.model is None else spec.model)
+    cases = [case for case in spec.cases if case.annotation is not None and _scored_as(spec, case) in roles]
+    predicted = [case for case in cases if (folder.predictions / case.id / SUMMARY).is_file()]
+    scores: list[StructureScore] = []
+    for done, case in enumerate(predicted, start=1):
+        scores += score_prediction(case, folder.predictions / case.id, model.structures)
+        if progress is not None:
+            progress(done, len(predicted))
+    write_metrics(folder.metrics, scores)
+    scored = " and ".join(ROLE_WORDS[role] for role in roles)
+    write_report(folder.report, collect_content(folder, spec, model, scores, scored))
+    return scores
+
+
+def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Structure]) -> list[StructureScore]:
+    """Score both predictions of a case against its annotation, on the grid of its image.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    image = read_image(case.image)
+    annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, structures, image))
+    spacing = image.GetSpacing()[::-1]
+    names = [structure.name for structure in structures]
+    scores = []
+    for kind, name in FILES.items():
+        scores += score_case(case.id, kind, read_classes(predictions / name, structures), annotation, spacing, names)
+    return scores
+
+
+def collect_content(
+    folder: JobFolder, spec: JobSpec, model: TrainedModel, scores: Sequence[StructureScore], scored: str
+) -> ReportContent:
+    """Gather what the report shows from the files of a round.
+
+    Raises:
+        UserError: a file of the round is damaged.
+    """
+    events, _ = folder.events()
+    catalogue = load_catalogue()
+    method = catalogue.method(model.method)
+    return ReportContent(
+        title=folder.name,
+        study_name=spec.study_name,
+        method_title=method.title,
+        method_sentence=method.sentence,
+        preset=catalogue.preset(spec.preset).title if spec.preset else "",
+        seed=spec.seed,
+        steps=_steps(events),
+        device=next((event.device for event in reversed(events) if isinstance(event, Started)), "this computer"),
+        seconds=_seconds(events),
+        modality=model.plan.normalization.modality,
+        structures=model.structures,
+        plan=model.plan,
+        cases=tuple(_report_cases(folder, spec)),
+        trained_on=_trained_on(spec),
+        scores=tuple(scores),
+        scored=scored,
+        events=tuple(events),
+        warnings=tuple(event.message for event in events if isinstance(event, WarningRaised)),
+    )
+
+
+def roles_of(choice: str) -> tuple[Role, ...]:
+    """The roles that `validation`, `labeled` or `all` stands for."""
+    roles = {"validation": (Role.VALIDATION,), "labeled": (Role.LABELED,), "all": (Role.VALIDATION, Role.LABELED)}
+    if choice not in roles:
+        raise UserError(f"There are no cases called {choice!r}.", f"Choose one of: {', '.join(roles)}.")
+    return roles[choice]
+
+
+def _scored_as(spec: JobSpec, case: JobCase) -> Role:
+    return Role.VALIDATION if spec.kind == "predict" else case.role
+
+
+def _report_cases(folder: JobFolder, spec: JobSpec) -> Iterable[ReportCase]:
+    for case in spec.cases:
+        predictions = folder.predictions / case.id
+        if (predictions / SUMMARY).is_file():
+            annotation = None if case.annotation is None else Path(case.annotation)
+            summary = read_case_prediction(predictions)
+            yield ReportCase(case.id, case.role, case.external, Path(case.image), annotation, predictions, summary)
+
+
+def _trained_on(spec: JobSpec) -> dict[str, int]:
+    if spec.kind == "predict":
+        return {}
+    unlabeled = [case for case in spec.cases if case.role == Role.UNLABELED]
+    external = sum(case.external for case in unlabeled)
+    return {
+        "labeled": sum(case.role == Role.LABELED for case in spec.cases),
+        "unlabeled": len(unlabeled) - external,
+        "unlabeled external": external,
+        "validation": sum(case.role == Role.VALIDATION for case in spec.cases),
+    }
+
+
+def _steps(events: Sequence[Event]) -> int:
+    last = {event.stage: event.step for event in events if isinstance(event, StepDone)}
+    return sum(last.values())
+
+
+def _seconds(events: Sequence[Event]) -> float:
+    """The time the workers ran; a pause between a stop and its continuation does not count."""
+    total, begin, end = 0.0, 0.0, 0.0
+    for event in events:
+        if isinstance(event, Started):
+            total, begin = total + end - begin, event.time
+        end = event.time
+    return total + end - begin

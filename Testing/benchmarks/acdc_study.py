@@ -1,0 +1,96 @@
+"""Make a study of the ACDC cardiac MR set for the accuracy benchmark.
+
+    python Testing/benchmarks/acdc_study.py DATA STUDY --labeled 7
+
+DATA holds images/ID.nrrd, labels/ID.nrrd and splits.json (train_patients in the published order, labeled subsets by
+number of patients, and development validation patients). The first ``--labeled`` training patients are labeled, the
+official validation patients are validation cases, all other training patients are unlabeled. Every second unlabeled
+patient is turned into an external one by a simulated change of scanner, in turn:
+
+* site "external-bright": contrast v -> v ** 0.6 of intensities scaled to 0..1, in-plane resolution 1.5 times coarser;
+* site "external-dark": contrast v -> v ** 1.6, in-plane resolution 2 times coarser.
+
+Both are resampled linearly after a Gaussian blur of half the new voxel size. Nothing else is changed. Images and
+annotations of local cases are referenced where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from SemiSupervisedSegLib.study.adding import add_cases, new_case
+from SemiSupervisedSegLib.study.images import read_image, write_image
+from SemiSupervisedSegLib.study.model import Modality, Role, Structure
+from SemiSupervisedSegLib.study.store import create_study, study_lock
+
+STRUCTURES = (
+    Structure("right ventricle", 1, (0, 114, 178)),
+    Structure("myocardium", 2, (230, 159, 0)),
+    Structure("left ventricle", 3, (0, 158, 115)),
+)
+SITES = {"external-bright": (0.6, 1.5), "external-dark": (1.6, 2.0)}
+"""Contrast exponent and in-plane coarsening of each simulated site."""
+
+
+def simulate_site(image: sitk.Image, exponent: float, coarsening: float) -> sitk.Image:
+    """Return the image (x, y, z) as another scanner might have made it; see the module's docstring."""
+    scaled = sitk.RescaleIntensity(sitk.Cast(image, sitk.sitkFloat32), 0.0, 1.0)
+    bent = sitk.Pow(scaled, exponent)
+    spacing = [value * factor for value, factor in zip(image.GetSpacing(), (coarsening, coarsening, 1.0), strict=True)]
+    size = [round(n * a / b) for n, a, b in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)]
+    sigma = [max(b / 2 if b > a else 1e-3, 1e-3) for a, b in zip(image.GetSpacing(), spacing, strict=True)]
+    blurred = sitk.SmoothingRecursiveGaussian(bent, sigma[:2] + [1e-3])
+    grid = sitk.Image(size, sitk.sitkFloat32)
+    grid.SetDirection(image.GetDirection())
+    grid.SetSpacing(spacing)
+    # Keep the corner of the image, not the centre of its first voxel, in place.
+    shift = [(b - a) / 2 for a, b in zip(image.GetSpacing(), spacing, strict=True)]
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([s / a for s, a in zip(shift, image.GetSpacing())]))
+    resampled = sitk.Resample(blurred, grid, sitk.Transform(), sitk.sitkLinear, 0.0)
+    return sitk.Cast(sitk.Clamp(resampled * 1000.0, lowerBound=0.0, upperBound=1000.0), sitk.sitkInt16)
+
+
+def make_study(data: Path, folder: Path, labeled: int) -> None:
+    """Write the study; raises UserError for files that cannot be used."""
+    splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
+    study = create_study(folder, f"ACDC, {labeled} labeled patients", Modality.MR, "local", STRUCTURES)
+    patients = splits["train_patients"]
+    external = {patient: list(SITES)[index % 2] for index, patient in enumerate(patients[labeled + 1 :: 2])}
+    cases = []
+    for case_id in (*splits["train"], *splits["development"]["val"]):
+        patient = case_id.split("_")[0]
+        image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
+        role, site = Role.UNLABELED, external.get(patient, "local")
+        if patient not in patients:
+            role = Role.VALIDATION
+        elif patient in patients[:labeled]:
+            role = Role.LABELED
+        if site != "local":
+            moved = folder / "images" / f"{case_id}.nrrd"
+            moved.parent.mkdir(exist_ok=True)
+            write_image(moved, simulate_site(read_image(image), *SITES[site]))
+            image = moved
+        given = None if role is Role.UNLABELED else annotation
+        cases.append(new_case(study, image, site=site, role=role, annotation=given, case_id=case_id))
+    with study_lock(folder):
+        study = add_cases(study, cases)
+    counts = {role.value: len(study.cases_of(role)) for role in Role if study.cases_of(role)}
+    print(f"{folder}: {counts}, {sum(study.is_external(case) for case in study.cases)} of them external")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder with images/, labels/ and splits.json")
+    parser.add_argument("study", type=Path, help="folder of the new study")
+    parser.add_argument("--labeled", type=int, default=7, help="labeled patients (7)")
+    options = parser.parse_args()
+    make_study(options.data, options.study.absolute(), options.labeled)
+
+
+if __name__ == "__main__":
+    main()
