@@ -80,7 +80,7 @@ def test_files_lie_on_the_original_grid_with_the_right_voxels(tmp_path, scene, s
 
 
 def test_summary_has_volumes_in_millilitres_and_the_agreement(tmp_path, scene, structures):
-    image, plan, classes, other, prediction = scene
+    image, plan, _classes, _other, prediction = scene
     summary = write_case_prediction(tmp_path, "a", prediction, plan, image, structures, False)
     voxel = 0.8 * 0.7 * 5.0 / 1000
     assert summary.volume_final_ml["Left ventricle"] == pytest.approx(400 * voxel)
@@ -118,7 +118,7 @@ def test_nothing_predicted_is_written_and_read(tmp_path, scene, structures):
 
 
 def test_a_failure_keeps_the_older_prediction(tmp_path, scene, structures, monkeypatch):
-    image, plan, classes, other, prediction = scene
+    image, plan, classes, _other, prediction = scene
     write_case_prediction(tmp_path, "a", prediction, plan, image, structures, False)
 
     def full(path, image):
@@ -136,7 +136,7 @@ def test_a_failure_keeps_the_older_prediction(tmp_path, scene, structures, monke
 
 
 def test_a_second_prediction_replaces_the_first(tmp_path, scene, structures):
-    image, plan, classes, other, prediction = scene
+    image, plan, _classes, other, prediction = scene
     write_case_prediction(tmp_path, "a", prediction, plan, image, structures, False)
     swapped = GridPrediction(prediction.prototype, prediction.final)
     write_case_prediction(tmp_path, "a", swapped, plan, image, structures, False)

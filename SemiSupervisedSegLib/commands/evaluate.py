@@ -1,0 +1,118 @@
+"""`evaluate`: scores of a round and its report, or two rounds compared."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..jobs.folder import JobFolder
+from ..jobs.rounds import find_round
+from ..study.errors import UserError
+from ..study.store import load_study
+
+if TYPE_CHECKING:
+    from ..engine.evaluation.metrics import StructureScore
+
+METRICS = (("dice", "Dice"), ("jaccard", "Jaccard"), ("hd95_mm", "95HD mm"), ("asd_mm", "ASD mm"))
+VOXEL_METRICS = (("hd95_voxel", "95HD vox"), ("asd_voxel", "ASD vox"))
+ALL = "all structures"
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("evaluate", help="score a round against annotations, or compare two rounds")
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of the study")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--round", help="score this round; writes its metrics.csv and report.html")
+    what.add_argument("--compare", nargs=2, metavar=("ROUND_A", "ROUND_B"), help="compare the scores of two rounds")
+    parser.add_argument(
+        "--cases",
+        choices=("validation", "labeled", "all"),
+        default="validation",
+        help="which annotated cases (validation)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate; raises UserError when there is nothing to score."""
+    from ..engine.evaluation.rounds import roles_of
+
+    study = load_study(options.study)
+    roles = roles_of(options.cases)
+    if options.compare:
+        first, second = (find_round(study.folder, name) for name in options.compare)
+        _compare(first, second, [_score(folder, roles) for folder in (first, second)])
+        return 0
+    folder = find_round(study.folder, options.round)
+    _print_table(_score(folder, roles))
+    print(f"Scores of every case: {folder.metrics}")
+    print(f"Report: {folder.report}")
+    return 0
+
+
+def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
+    from ..engine.evaluation.rounds import evaluate_round
+
+    scores = evaluate_round(folder, roles)
+    if not scores:
+        raise UserError(
+            f"Round {folder.name} has no predicted case with an annotation to compare with.",
+            "Give some annotated cases the role validation before training, or use --cases labeled.",
+        )
+    return scores
+
+
+def _print_table(scores: Sequence[StructureScore]) -> None:
+    from ..engine.evaluation.compare import summarise
+
+    metrics = METRICS + VOXEL_METRICS
+    cases = len({score.case for score in scores})
+    print(f"Mean (standard deviation) over {cases} case{'s' if cases > 1 else ''}")
+    rows = [["prediction", "structure", *(title for _, title in metrics)]]
+    for kind in ("final", "prototype"):
+        for name, own in _by_structure(scores, kind).items():
+            values = [summarise([getattr(score, metric) for score in own]) for metric, _ in metrics]
+            rows.append([kind, name, *map(str, values)])
+    _print_columns(rows)
+
+
+def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[StructureScore]]) -> None:
+    from ..engine.evaluation.compare import compare_paired
+    from ..engine.evaluation.tables import case_means
+
+    shared = {score.case for score in scores[0]} & {score.case for score in scores[1]}
+    if not shared:
+        raise UserError("The two rounds have no scored case in common.", "Compare rounds of the same study.")
+    print(f"{first.name} against {second.name} on {len(shared)} cases: mean (standard deviation)")
+    header = ["structure", "metric", first.name, second.name, "difference [95 % interval]", "p Wilcoxon", "p t-test"]
+    rows = [header]
+    both = [_by_structure([score for score in own if score.case in shared], "final") for own in scores]
+    for name in both[0]:
+        if name not in both[1]:
+            continue
+        for metric, title in METRICS:
+            means = [case_means(side[name], metric) for side in both]
+            order = sorted(shared)
+            result = compare_paired(*([values[case] for case in order] for values in means))
+            interval = f"{result.difference:+.3f} [{result.low:+.3f}, {result.high:+.3f}]"
+            p_values = [f"{result.wilcoxon_p:.2g}", f"{result.t_p:.2g}"]
+            rows.append([name, title, str(result.first), str(result.second), interval, *p_values])
+    _print_columns(rows)
+
+
+def _by_structure(scores: Sequence[StructureScore], kind: str) -> dict[str, list[StructureScore]]:
+    """Scores of one kind of prediction by structure, and all of them together when there are several structures."""
+    own = [score for score in scores if score.kind == kind]
+    groups: dict[str, list[StructureScore]] = {}
+    for score in own:
+        groups.setdefault(score.structure, []).append(score)
+    return groups | ({ALL: own} if len(groups) > 1 else {})
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from SemiSupervisedSegLib.commands import evaluate
+from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.study.errors import UserError
+
+
+def command(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["evaluate", *map(str, arguments)])
+    return options.run(options)
+
+
+def test_a_round_is_scored_and_reported(finished_round, capsys):
+    study, folder = finished_round()
+    assert command(study.folder, "--round", folder.name) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Mean (standard deviation) over 3 cases"
+    assert sum(line.startswith("final") for line in lines) == 3
+    assert sum(line.startswith("prototype") for line in lines) == 3
+    assert str(folder.report) in lines[-1]
+    assert len(read_metrics(folder.metrics)) == 3 * 2 * 2
+
+
+def test_labeled_cases_can_be_scored(finished_round):
+    study, folder = finished_round()
+    assert command(study.folder, "--round", 1, "--cases", "labeled") == 0
+    assert {score.case for score in read_metrics(folder.metrics)} == {"case-0"}
+
+
+def test_two_rounds_are_compared_case_by_case(finished_round, another_round, capsys):
+    study, first = finished_round(error=2)
+    second = another_round(study, 1)
+    assert command(study.folder, "--compare", first.name, second.name) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "on 3 cases" in lines[0]
+    dice = next(line for line in lines if " ".join(line.split()).startswith("all structures Dice"))
+    # The second round has the smaller error, so its Dice is higher; Wilcoxon on 3 cases cannot be below 0.25.
+    assert "+0." in dice
+    assert "0.25" in dice
+
+
+def test_nothing_to_score_is_explained(finished_round):
+    study, folder = finished_round(validation=0)
+    with pytest.raises(UserError, match="no predicted case with an annotation"):
+        command(study.folder, "--round", folder.name)
+
+
+def test_unknown_round_is_explained(finished_round):
+    study, _ = finished_round(validation=0)
+    with pytest.raises(UserError, match="no round 'x'"):
+        command(study.folder, "--round", "x")
