@@ -1,4 +1,4 @@
-"""Make a study, add cases to it, and show it."""
+"""Make a study, add cases to it, change them, and show it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..study.adding import add_cases, add_from_pattern, add_from_table, new_case
 from ..study.annotations import structures_of
+from ..study.changing import change_cases
 from ..study.checks import check_case, check_roles, geometry_warnings
 from ..study.errors import UserError
 from ..study.images import Geometry
@@ -21,11 +22,12 @@ _STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-f
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command `study` with `create`, `add` and `show`."""
-    study = subparsers.add_parser("study", help="make a study, add cases to it, show it")
+    """Add the command `study` with `create`, `add`, `change` and `show`."""
+    study = subparsers.add_parser("study", help="make a study, add cases to it, change them, show it")
     actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_create(actions)
     _add_add(actions)
+    _add_change(actions)
     show = actions.add_parser("show", help="show structures, cases and problems of a study")
     show.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
     show.set_defaults(run=run, act=_show)
@@ -69,6 +71,18 @@ def _add_add(actions: argparse._SubParsersAction) -> None:
     add.set_defaults(run=run, act=_add)
 
 
+def _add_change(actions: argparse._SubParsersAction) -> None:
+    change = actions.add_parser("change", help="change the role, site or annotation of cases")
+    change.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
+    change.add_argument("cases", nargs="+", metavar="CASE", help="ids of cases")
+    change.add_argument(
+        "--role", choices=[item.value for item in Role], help="what the images are used for from now on"
+    )
+    change.add_argument("--site", help="where the images come from")
+    change.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single case")
+    change.set_defaults(run=run, act=_change)
+
+
 def _create(arguments: argparse.Namespace) -> int:
     if arguments.structures_from is not None:
         structures = structures_of(arguments.structures_from)
@@ -100,6 +114,16 @@ def _add(arguments: argparse.Namespace) -> int:
             kind |= {"annotation": arguments.annotation, "case_id": arguments.id}
             study = add_cases(study, [new_case(study, image, **kind) for image in arguments.images])
     print(f"Added {_count(len(study.cases) - before, 'case')}; the study has {len(study.cases)} now.")
+    return 0
+
+
+def _change(arguments: argparse.Namespace) -> int:
+    if arguments.annotation is not None and len(arguments.cases) != 1:
+        raise UserError("An annotation belongs to a single case.", "Name one case.")
+    with study_lock(load_study(arguments.folder).folder):
+        study = load_study(arguments.folder)
+        change_cases(study, arguments.cases, role=arguments.role, site=arguments.site, annotation=arguments.annotation)
+    print(f"Changed {_count(len(arguments.cases), 'case')}.")
     return 0
 
 

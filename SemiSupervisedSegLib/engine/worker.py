@@ -18,7 +18,10 @@ from .reporter import JobStopped, Reporter
 from .train_job import run_train_job
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
-_MEMORY_ADVICE = 'Lower "labeled_batch", "unlabeled_batch" or "external_batch", then "patch_size" or "in_plane_scale", and start again.'
+_MEMORY_ADVICE = (
+    'Lower "labeled_batch", "unlabeled_batch" or "external_batch", then "patch_size" or "in_plane_scale", '
+    "and start a new round."
+)
 _JOBS = {"train": run_train_job, "predict": run_predict_job}
 
 

@@ -113,3 +113,13 @@ def test_show_of_an_unfinished_study(study, tmp_path, make_image, capsys):
     run("add", study.folder, tmp_path / "flat.nrrd", "--role", "unlabeled", "--site", "here")
     assert run("show", study.folder) == 0
     assert "no labeled case" in capsys.readouterr().out
+
+
+def test_change_from_the_command_line(tmp_path, study, files, capsys):
+    run("add", study.folder, files / "a.nrrd", "--role", "unlabeled", "--site", "here")
+    annotation = ["--annotation", files / "a.seg.nrrd"]
+    assert run("change", study.folder, "a", "--role", "validation", *annotation) == 0
+    assert load_study(study.folder).case("a").role == Role.VALIDATION
+    assert "Changed 1 case." in capsys.readouterr().out
+    with pytest.raises(UserError, match="single case"):
+        run("change", study.folder, "a", "b", *annotation)
