@@ -1,0 +1,117 @@
+"""Small networks, batches and methods, and a recorder of what the networks of a method saw and answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Losses, Method, MethodContext
+from SemiSupervisedSegLib.engine.methods.registry import build_method
+from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
+from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
+from SemiSupervisedSegLib.jobs.catalogue import resolve
+
+CHANNELS = (8, 16, 24)
+SIZES = {2: (32, 24), 3: (8, 8, 12)}
+METHODS = {
+    "supervised": ("supervised", {}),
+    "mean_teacher": ("mean_teacher", {}),
+    "cpcl": ("cpcl", {}),
+    "cpcl_with_mean_teacher": ("cpcl", {"use_mean_teacher": True}),
+    "cpcl_released": ("cpcl", {"fidelity": "released_code"}),
+    "cu2l": ("cu2l", {}),
+    "cu2l_student_prototypes": ("cu2l", {"student_unlabeled_prototypes": True, "clean_student_pass": True}),
+}
+"""Method id and settings of every variant under test."""
+
+
+def _block(dimensions: int, before: int, after: int) -> nn.Sequential:
+    convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2](before, after, 3, padding=1)
+    normalization = (nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 2](after)
+    return nn.Sequential(convolution, normalization, nn.LeakyReLU(0.1))
+
+
+class ToyEncoder(nn.Module):
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        widths = (1, *CHANNELS)
+        self.stages = nn.ModuleList(_block(dimensions, widths[i], widths[i + 1]) for i in range(len(CHANNELS)))
+        self.pool = (nn.MaxPool2d, nn.MaxPool3d)[dimensions - 2](2)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = [self.stages[0](images)]
+        for stage in self.stages[1:]:
+            maps.append(stage(self.pool(maps[-1])))
+        return maps
+
+
+class ToyDecoder(nn.Module):
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        fine, half, coarse = CHANNELS
+        self.stages = nn.ModuleList([_block(dimensions, coarse + half, half), _block(dimensions, half + fine, fine)])
+
+    def forward(self, skips: list[Tensor]) -> list[Tensor]:
+        maps, current = [], skips[-1]
+        for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
+            enlarged = nn.functional.interpolate(current, size=skip.shape[2:])
+            current = stage(torch.cat([skip, enlarged], dim=1))
+            maps.append(current)
+        return maps
+
+
+def toy_network(dimensions: int, classes: int) -> SegmentationNetwork:
+    """Build a three-level U-Net of about 10 000 weights."""
+    head = (nn.Conv2d, nn.Conv3d)[dimensions - 2](CHANNELS[0], classes, 1)
+    return SegmentationNetwork(ToyEncoder(dimensions), ToyDecoder(dimensions), head, CHANNELS)
+
+
+def toy_method(variant: str, dimensions: int = 2, classes: int = 2, **settings: Any) -> Method:
+    """Build a variant on a toy network, in train mode."""
+    method_id, chosen = METHODS[variant]
+    values = resolve(method_id, "paper", {**chosen, **settings}, dimensions)
+    context = MethodContext(lambda: toy_network(dimensions, classes), classes, dimensions, values)
+    return build_method(method_id, context).train()
+
+
+def toy_images(labels: Tensor) -> Tensor:
+    """Return images (B, 1, *spatial) whose intensity tells the class, up to noise."""
+    return (labels.float() - labels.float().mean()).unsqueeze(1) + 0.3 * torch.randn(labels.shape).unsqueeze(1)
+
+
+def toy_labels(count: int, size: tuple[int, ...], classes: int) -> Tensor:
+    """Return labels (count, *size) of stripes, all classes in every image."""
+    columns = torch.arange(size[-1]) * classes // size[-1]
+    return torch.stack([columns.roll(2 * shift) for shift in range(count)]).reshape(
+        count, *(1,) * (len(size) - 1), size[-1]
+    ) * torch.ones(size, dtype=torch.long)
+
+
+def toy_batch(dimensions: int = 2, classes: int = 2, count: int = 2) -> Batch:
+    """Return a batch of all three streams."""
+    labels = toy_labels(count, SIZES[dimensions], classes)
+    unlabeled, external = toy_images(labels.flip(-1)), 1.5 * toy_images(labels.flip(0)) + 0.2
+    return Batch(Labeled(toy_images(labels), labels), unlabeled, external)
+
+
+def weighted_sum(losses: Losses) -> Tensor:
+    """Return the objective as the training loop forms it."""
+    return sum(loss.weight * loss.value for loss in losses.values())
+
+
+def values(losses: Losses) -> dict[str, float]:
+    return {name: loss.value.item() for name, loss in losses.items()}
+
+
+class Recorder:
+    """Keeps (images, output) of every pass of the student and of the teacher."""
+
+    def __init__(self, method: Method) -> None:
+        self.student: list[tuple[Tensor, NetworkOutput]] = []
+        self.teacher: list[tuple[Tensor, NetworkOutput]] = []
+        method.student.register_forward_hook(lambda _, inputs, output: self.student.append((inputs[0], output)))
+        if hasattr(method, "teacher"):
+            network = method.teacher.network
+            network.register_forward_hook(lambda _, inputs, output: self.teacher.append((inputs[0], output)))
