@@ -38,20 +38,19 @@ SITES = {"external-bright": (0.6, 1.5), "external-dark": (1.6, 2.0)}
 
 def simulate_site(image: sitk.Image, exponent: float, coarsening: float) -> sitk.Image:
     """Return the image (x, y, z) as another scanner might have made it; see the module's docstring."""
-    scaled = sitk.RescaleIntensity(sitk.Cast(image, sitk.sitkFloat32), 0.0, 1.0)
-    bent = sitk.Pow(scaled, exponent)
-    spacing = [value * factor for value, factor in zip(image.GetSpacing(), (coarsening, coarsening, 1.0), strict=True)]
-    size = [round(n * a / b) for n, a, b in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)]
-    sigma = [max(b / 2 if b > a else 1e-3, 1e-3) for a, b in zip(image.GetSpacing(), spacing, strict=True)]
-    blurred = sitk.SmoothingRecursiveGaussian(bent, sigma[:2] + [1e-3])
-    grid = sitk.Image(size, sitk.sitkFloat32)
+    factors = (coarsening, coarsening, 1.0)
+    bent = sitk.Pow(sitk.RescaleIntensity(sitk.Cast(image, sitk.sitkFloat32), 0.0, 1.0), exponent)
+    spacing = [value * factor for value, factor in zip(image.GetSpacing(), factors, strict=True)]
+    blurred = sitk.DiscreteGaussian(bent, [(value / 2) ** 2 for value in spacing[:2]] + [0.0])
+    grid = sitk.Image(
+        [round(count / factor) for count, factor in zip(image.GetSize(), factors, strict=True)], bent.GetPixelID()
+    )
     grid.SetDirection(image.GetDirection())
     grid.SetSpacing(spacing)
-    # Keep the corner of the image, not the centre of its first voxel, in place.
-    shift = [(b - a) / 2 for a, b in zip(image.GetSpacing(), spacing, strict=True)]
-    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([s / a for s, a in zip(shift, image.GetSpacing())]))
+    # The corner of the image stays in place, not the centre of its first voxel.
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([(factor - 1) / 2 for factor in factors]))
     resampled = sitk.Resample(blurred, grid, sitk.Transform(), sitk.sitkLinear, 0.0)
-    return sitk.Cast(sitk.Clamp(resampled * 1000.0, lowerBound=0.0, upperBound=1000.0), sitk.sitkInt16)
+    return sitk.Cast(resampled * 1000.0, sitk.sitkInt16)
 
 
 def make_study(data: Path, folder: Path, labeled: int) -> None:

@@ -1,0 +1,71 @@
+"""The rules of the house: which room may import which, and what stays out of Slicer's process."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "SemiSupervisedSegLib"
+ROOT = Path(__file__).resolve().parents[1] / PACKAGE
+STANDARD = set(sys.stdlib_module_names)
+# A room, the other rooms it may import, and the packages it may import beside the standard library.
+ROOMS = {
+    "study": (set(), {"numpy", "SimpleITK"}),
+    "jobs": ({"study"}, {"numpy", "SimpleITK"}),
+    "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
+    "engine": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy", "torch", "monai"}),
+    "commands": ({"study", "jobs", "phantom", "engine"}, {"numpy", "SimpleITK"}),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of everything a file imports, at any depth of its code."""
+    package = [PACKAGE, *path.relative_to(ROOT).parent.parts]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            stem = ".".join([*base, *filter(None, [node.module])])
+            names |= {f"{stem}.{alias.name}" for alias in node.names}
+    return names
+
+
+def output_of(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_lies_below_it(room):
+    rooms, packages = ROOMS[room]
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imported(path):
+            top, *rest = name.split(".")
+            if top == PACKAGE:
+                assert rest[0] in rooms | {room, "__version__"}, f"{path.relative_to(ROOT)} imports {name}"
+            else:
+                assert top in STANDARD | packages, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_what_the_panel_uses_brings_no_torch_into_the_process():
+    modules = [
+        ".".join([PACKAGE, *path.relative_to(ROOT).with_suffix("").parts])
+        for room in ("study", "jobs", "phantom")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    code = (
+        f"import sys, importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint('torch' in sys.modules)"
+    )
+    assert output_of(code) == "False"
+
+
+def test_the_command_line_starts_without_torch():
+    code = f"import sys\nfrom {PACKAGE}.__main__ import make_parser\nmake_parser()\nprint('torch' in sys.modules)"
+    assert output_of(code) == "False"
