@@ -33,7 +33,7 @@ tr.total td { font-weight: 650; }
 tbody + tbody td:first-child { padding-left: 0; }
 tr.kind td { color: var(--soft); font-weight: 600; padding-top: 14px; }
 .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 7px; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 14px; }
+.pictures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 14px; }
 figure { margin: 0; }
 figure img { display: block; width: 100%; border-radius: 6px; background: #000; }
 figcaption { font-size: 13px; color: var(--soft); margin-top: 5px; }
@@ -52,6 +52,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; margi
 dt { color: var(--soft); } dd { margin: 0; }
 details { margin-top: 14px; } summary { cursor: pointer; color: var(--accent); }
 footer { color: var(--soft); font-size: 13px; margin-top: 22px; }
-@media (max-width: 560px) { main { padding: 18px 12px; } section { padding: 16px 14px; } h1 { font-size: 22px; } }
+@media (max-width: 560px) { main { padding: 18px 12px; } section { padding: 16px 14px; } h1 { font-size: 22px; }
+  .pictures { gap: 6px; } figcaption { font-size: 11.5px; line-height: 1.3; } }
 @media print { body { background: #fff; } section, .card { break-inside: avoid; } }
 """

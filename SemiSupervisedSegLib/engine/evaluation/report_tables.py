@@ -113,7 +113,7 @@ def review_section(content: ReportContent) -> str:
     cases = [case for case in content.cases if case.annotation is None]
     if not cases:
         return ""
-    cases.sort(key=lambda case: -(case.summary.disagreement + case.summary.mean_uncertainty))
+    cases.sort(key=lambda case: (case.summary.disagreement, case.summary.mean_uncertainty), reverse=True)
     shown = cases[:MOST_CASES_TO_REVIEW]
     volumes = "".join(
         f"<th>{swatch(structure)}{escape(structure.name)}<br><small>ml</small></th>" for structure in content.structures
@@ -121,8 +121,8 @@ def review_section(content: ReportContent) -> str:
     rows = "".join(_review_row(case, content.structures) for case in shown)
     more = f"The first {len(shown)} of {len(cases)}. " if len(shown) < len(cases) else ""
     return (
-        f"<section><h2>Cases to look at first</h2><p>{more}Where the two predictions disagree and the model is "
-        "uncertain, a correction helps the next round most.</p>"
+        f"<section><h2>Cases to look at first</h2><p>{more}Where the two predictions disagree most, a correction helps "
+        "the next round most.</p>"
         '<div class="scroll"><table><thead><tr><th>Case</th><th>Disagreement<br><small>of the segmented volume</small>'
         f"</th><th>Uncertainty<br><small>0 to 1</small></th>{volumes}</tr></thead><tbody>{rows}</tbody></table></div>"
         "</section>"

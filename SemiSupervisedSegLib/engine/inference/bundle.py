@@ -20,7 +20,7 @@ from ..losses.prototypes import Prototypes
 from ..networks.factory import build_network
 from ..networks.output import FeatureLevel
 from .folders import atomic_folder
-from .tensor_files import load_tensors
+from .tensor_files import load_tensors, save_tensors
 
 BUNDLE_VERSION = 1
 OWN_SECTION = "semi_supervised_seg"
@@ -61,9 +61,8 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
         (new / "models").mkdir()
         _write_json(new / METADATA, _metadata(model))
         _write_json(new / INFERENCE, _inference_config(model))
-        state = {name: value.detach().cpu() for name, value in model.network.state_dict().items()}
-        torch.save(state, new / MODEL)
-        torch.save({name: value.detach().cpu() for name, value in model.prototypes._asdict().items()}, new / PROTOTYPES)
+        save_tensors(new / MODEL, model.network.state_dict())
+        save_tensors(new / PROTOTYPES, model.prototypes._asdict())
 
 
 def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> TrainedModel:

@@ -1,15 +1,29 @@
-"""Files of tensors, read without ever running what they contain."""
+"""Files of tensors, written in one go and read without ever running what they contain."""
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ...study.errors import UserError
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, from whatever device, as a file that `load_tensors` reads.
+
+    Raises:
+        OSError: the file cannot be written, for example because no space is left.
+    """
+    content = io.BytesIO()
+    # Into a file directly, PyTorch would hide why the system refuses to write.
+    torch.save({name: value.detach().cpu() for name, value in tensors.items()}, content)
+    path.write_bytes(content.getbuffer())
 
 
 def load_tensors(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Tensor]:

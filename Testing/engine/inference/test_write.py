@@ -8,7 +8,6 @@ import SimpleITK as sitk
 import torch
 
 from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
-from SemiSupervisedSegLib.engine.inference import write
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
     keep_largest_components,
@@ -117,22 +116,17 @@ def test_nothing_predicted_is_written_and_read(tmp_path, scene, structures):
     assert not read_classes(tmp_path / "a" / "final.seg.nrrd", structures).any()
 
 
-def test_a_failure_keeps_the_older_prediction(tmp_path, scene, structures, monkeypatch):
-    image, plan, classes, _other, prediction = scene
-    write_case_prediction(tmp_path, "a", prediction, plan, image, structures, False)
-
-    def full(path, image):
-        raise UserError("There is no space left.")
-
-    monkeypatch.setattr(write, "write_image", full)
-    swapped = GridPrediction(prediction.prototype, prediction.final)
-    with pytest.raises(UserError, match="no space left"):
-        write_case_prediction(tmp_path, "a", swapped, plan, image, structures, False)
-    with pytest.raises(UserError, match="no space left"):
-        write_case_prediction(tmp_path, "b", swapped, plan, image, structures, False)
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_no_space_left_keeps_the_older_prediction(tmp_path, plan_of, structures, no_space, case):
+    image, plan = oblique_image((64, 64, 8), (1.0, 1.0, 5.0)), plan_of((64, 64), 3)
+    sure = on_grid(np.ones((8, 64, 64), np.uint8), image, plan)
+    write_case_prediction(tmp_path, "a", GridPrediction(sure, sure), plan, image, structures, False)
+    noise = torch.rand(sure.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    with no_space(), pytest.raises(UserError, match="no space left"):
+        write_case_prediction(tmp_path, case, GridPrediction(noise, noise), plan, image, structures, False)
     assert os.listdir(tmp_path) == ["a"]
     assert {path.name for path in (tmp_path / "a").iterdir()} == FILES
-    assert np.array_equal(read_classes(tmp_path / "a" / "final.seg.nrrd", structures), classes)
+    assert read_classes(tmp_path / "a" / "final.seg.nrrd", structures).all()
 
 
 def test_a_second_prediction_replaces_the_first(tmp_path, scene, structures):
