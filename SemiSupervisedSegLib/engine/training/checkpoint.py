@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ...study.files import atomic_path
 CHECKPOINT = "last.pt"
 VERSION = 1
 _ADVICE = "Start a new round, or restore the file from a backup."
+_NO_CHECKPOINT = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, KeyError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,11 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / CHECKPOINT) as temporary:
-        torch.save({"version": VERSION, **vars(checkpoint)}, temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        # torch.save opens a path by itself and then calls a full disk a RuntimeError.
+        with open(temporary, "wb") as file:
+            torch.save({"version": VERSION, **vars(checkpoint)}, file)
 
 
 def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint | None:
@@ -53,14 +57,15 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
     if not path.exists():
         return None
     try:
+        _check_sums(path)
         content = torch.load(path, map_location=device, weights_only=True)
         version = content.pop("version")
         if version > VERSION:
             raise UserError("The checkpoint was written by a newer version of this program.", "Update the program.")
         checkpoint = Checkpoint(**content)
     except pickle.UnpicklingError as error:
-        raise UserError("The checkpoint is damaged or carries program code, and was not loaded.", _ADVICE) from error
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError("The checkpoint carries program code and was not loaded.", _ADVICE) from error
+    except _NO_CHECKPOINT as error:
         raise UserError(f"The file {path.name} is not a checkpoint, or it is damaged.", _ADVICE) from error
     if checkpoint.key != key:
         raise UserError(
@@ -68,3 +73,11 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
             "Undo the change to the round, or start a new one.",
         )
     return checkpoint
+
+
+def _check_sums(path: Path) -> None:
+    # PyTorch does not look at the checksums, which find flipped bits among the weights.
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+    if broken is not None:
+        raise ValueError(f"the checksum of {broken} is wrong")
