@@ -21,10 +21,16 @@ class JobStopped(Exception):  # noqa: N818 - a request, not an error
 
 
 class Reporter:
-    """Writes the events and the status of one job, and knows whether the job was asked to stop."""
+    """Writes the events and the status of one job, and knows whether the job was asked to stop.
+
+    Attributes:
+        folder: of the job.
+        saved_step: of the checkpoint from which the job would go on.
+    """
 
     def __init__(self, folder: JobFolder) -> None:
         self.folder = folder
+        self.saved_step = 0
         self._asked_at = 0.0
         self._stop = False
         self._status_at = 0.0
@@ -50,7 +56,7 @@ class Reporter:
         self.emit(Progress(self._stage, done, total, left))
         self.update_status(done, total)
         if done < total and self.stop_requested():
-            raise JobStopped(0)
+            raise JobStopped(self.saved_step)
 
     def update_status(self, step: int, total: int) -> None:
         """Replace the status file, at most once a second."""

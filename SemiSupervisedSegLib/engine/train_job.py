@@ -72,6 +72,7 @@ class _Round:
         checkpoint = load_checkpoint(self._folder.checkpoints, self._key, self._device.torch)
         if checkpoint is not None:
             self._loop.restore(checkpoint)
+            self._reporter.saved_step = checkpoint.step
         if self._loop.step < self._loop.total_steps:
             self._batches.prepare(self._loop.step)
         finished = self._loop.run(Hooks(self._on_stage, self._on_report, self._after_step))
@@ -91,6 +92,7 @@ class _Round:
         last = step == self._loop.total_steps
         if stop or last or _is_due(step, self._settings["checkpoint_interval"]):
             save_checkpoint(self._folder.checkpoints, self._loop.checkpoint(self._key))
+            self._reporter.saved_step = step
             self._reporter.emit(CheckpointSaved(step))
         if stop:
             return False

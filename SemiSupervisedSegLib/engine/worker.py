@@ -13,6 +13,7 @@ import torch
 from ..jobs.events import Cancelled, Failed, Finished
 from ..jobs.folder import JobFolder
 from ..study.errors import UserError
+from .leftovers import remove_leftovers
 from .predict_job import run_predict_job
 from .reporter import JobStopped, Reporter
 from .train_job import run_train_job
@@ -32,6 +33,7 @@ def main(job_folder: Path) -> int:
     outcome = _Outcome(reporter)
     with outcome, folder.lock():
         outcome.began = True
+        remove_leftovers(folder)
         spec = folder.spec()
         outcome.result = _JOBS[spec.kind](folder, spec, reporter)
     return outcome.exit_code
