@@ -122,7 +122,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Objective:
-    """Losses that train one module with one optimizer; ``optimizer`` overrides the study's settings."""
+    """Losses that train one module with one optimizer.
+
+    Attributes:
+        name: in logs and checkpoints.
+        losses: of a batch at a moment.
+        module: whose trainable parameters the optimizer steps; a teacher's are not trainable.
+        optimizer: settings that differ from those of the job, by their names in the catalogue.
+    """
 
     name: str
     losses: Callable[[Batch, Moment], Losses]
@@ -166,7 +173,7 @@ class Method(nn.Module):
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return what each step optimises, in order."""
-        return (Objective("segmentation", self.losses, self.student),)
+        return (Objective("segmentation", self.losses, self),)
 
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return the named losses of the segmentation objective."""
