@@ -67,6 +67,7 @@ def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
 
 def _print_table(scores: Sequence[StructureScore]) -> None:
     from ..engine.evaluation.compare import summarise
+    from ..engine.evaluation.tables import case_means
 
     metrics = METRICS + VOXEL_METRICS
     cases = len({score.case for score in scores})
@@ -74,7 +75,7 @@ def _print_table(scores: Sequence[StructureScore]) -> None:
     rows = [["prediction", "structure", *(title for _, title in metrics)]]
     for kind in ("final", "prototype"):
         for name, own in _by_structure(scores, kind).items():
-            values = [summarise([getattr(score, metric) for score in own]) for metric, _ in metrics]
+            values = [summarise(list(case_means(own, metric).values())) for metric, _ in metrics]
             rows.append([kind, name, *map(str, values)])
     _print_columns(rows)
 

@@ -9,6 +9,7 @@ from ...study.model import Structure
 from .compare import summarise
 from .metrics import PredictionKind, StructureScore
 from .report_content import ReportCase, ReportContent
+from .tables import case_means
 
 METRICS = (
     ("dice", "Dice", "0 to 1", 3),
@@ -103,7 +104,7 @@ def _cells(scores: Sequence[StructureScore]) -> str:
         if not scores:
             cells.append("<td>–</td>")
             continue
-        summary = summarise([getattr(score, metric) for score in scores])
+        summary = summarise(list(case_means(scores, metric).values()))
         cells.append(f"<td>{summary.mean:.{digits}f} <small>± {summary.std:.{digits}f}</small></td>")
     return "".join(cells)
 

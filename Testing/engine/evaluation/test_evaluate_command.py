@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.commands import evaluate
-from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.engine.evaluation.tables import case_means, read_metrics
 from SemiSupervisedSegLib.study.errors import UserError
 
 
@@ -24,7 +25,11 @@ def test_a_round_is_scored_and_reported(finished_round, capsys):
     assert sum(line.startswith("final") for line in lines) == 3
     assert sum(line.startswith("prototype") for line in lines) == 3
     assert str(folder.report) in lines[-1]
-    assert len(read_metrics(folder.metrics)) == 3 * 2 * 2
+    scores = read_metrics(folder.metrics)
+    assert len(scores) == 3 * 2 * 2
+    means = list(case_means([score for score in scores if score.kind == "final"], "dice").values())
+    total = next(line for line in lines if "all structures" in line)
+    assert f"{np.mean(means):.3f} ({np.std(means, ddof=1):.3f})" in total
 
 
 def test_labeled_cases_can_be_scored(finished_round):
