@@ -40,7 +40,8 @@ def run_job(folder: JobFolder) -> dict[str, Any]:
         raise UserError(ends[-1].message, ends[-1].advice)
     result = folder.result()
     if code != 0 or result is None:
-        raise UserError(f"The worker ended before its work was done ({_reason(code)}).", f"See {folder.log}.")
+        problem = f"The worker ended before its work was done ({_reason(code)})."
+        raise UserError(f"{problem} {_last_words(folder)}".strip(), f"See {folder.log}.")
     return result
 
 
@@ -57,6 +58,12 @@ def _follow(worker: WorkerProcess, printer: ProgressPrinter) -> None:
             asked_to_stop = True
             worker.folder.request_cancel()
             printer.note("Stopping: saving a checkpoint. Interrupt once more to end at once.")
+
+
+def _last_words(folder: JobFolder) -> str:
+    # A worker that may not write events, as when another one holds the round, has only its log to say why.
+    lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[-1].strip() if lines else ""
 
 
 def _reason(code: int) -> str:

@@ -64,7 +64,12 @@ def test_a_failure_is_said_as_the_worker_said_it(monkeypatch, folder) -> None:
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("sys.exit(0)", "exit code 0"), ("sys.exit(9)", "exit code 9"), ("os.kill(os.getpid(), 9)", "SIGKILL.*memory")],
+    [
+        ("sys.exit(0)", "exit code 0"),
+        ("sys.exit(9)", "exit code 9"),
+        ("sys.exit('in use')", "exit code 1.* in use"),
+        ("os.kill(os.getpid(), 9)", "SIGKILL.*memory"),
+    ],
 )
 def test_a_worker_that_ends_without_result_has_failed(monkeypatch, folder, script: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
