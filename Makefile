@@ -34,5 +34,5 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo-study
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo
 	find SemiSupervisedSegLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
