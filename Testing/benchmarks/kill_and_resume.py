@@ -120,7 +120,7 @@ class Trial:
 
     def is_identical(self, folder: JobFolder) -> bool:
         """Whether a finished round has, bit for bit, the tensors of the uninterrupted run."""
-        return all(_same(_load(folder, name), _load(self.reference, name)) for name in _MODEL_FILES)
+        return all(same_content(_load(folder, name), _load(self.reference, name)) for name in _MODEL_FILES)
 
 
 def run_to_end(folder: JobFolder) -> None:
@@ -151,7 +151,8 @@ def _timeline(folder: JobFolder) -> list[tuple[float, Place]]:
 
 
 def _half_written(folder: JobFolder, cache: Path) -> tuple[str, ...]:
-    found = [*folder.path.rglob(".tmp-*"), *cache.rglob(".tmp-*")]
+    found = [path for place in (folder.path, cache) for path in place.rglob(".tmp-*")]
+    found = [path for path in found if not path.parent.name.startswith(".tmp-")]
     return tuple(sorted({"cache" if path.is_relative_to(cache) else path.parent.name for path in found}))
 
 
@@ -163,13 +164,14 @@ def _load(folder: JobFolder, name: str) -> Any:
     return torch.load(folder.path / name, map_location="cpu", weights_only=True)
 
 
-def _same(ours: Any, theirs: Any) -> bool:
+def same_content(ours: Any, theirs: Any) -> bool:
+    """Whether two trees of tensors and plain values are the same bit by bit."""
     if isinstance(ours, torch.Tensor):
         return ours.dtype == theirs.dtype and torch.equal(ours, theirs)
     if isinstance(ours, dict):
-        return ours.keys() == theirs.keys() and all(_same(ours[key], theirs[key]) for key in ours)
+        return ours.keys() == theirs.keys() and all(same_content(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, list):
-        return len(ours) == len(theirs) and all(map(_same, ours, theirs))
+        return len(ours) == len(theirs) and all(map(same_content, ours, theirs))
     return ours == theirs
 
 

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from SemiSupervisedSegLib.engine.methods.method import Batch, Loss, Losses, Method, Moment
+from SemiSupervisedSegLib.study.errors import UserError
+
+from ..methods.toys import toy_method, weighted_sum
+from .families import CRITIC_OPTIMIZER, Adversarial, ExtraDecoder, TwoStages, TwoStudents, build
+from .toy_loop import Run, draw
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_every_time() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def test_stages_follow_each_other_and_share_the_steps() -> None:
+    method = build(TwoStages, steps=25)
+    run = Run(method)
+    assert run.go()
+    assert [(stage.name, length) for stage, length in run.stages] == [("pretrain", 10), ("selftrain", 15)]
+    assert [(report.stage, report.step) for report in run.reports] == [
+        ("pretrain", 10),
+        ("selftrain", 20),
+        ("selftrain", 25),
+    ]
+    assert run.steps == list(range(1, 26))
+    assert method.means.abs().sum() > 0
+    assert "compact" not in run.reports[0].losses
+    assert run.reports[1].losses["compact"] > 0
+
+
+def test_each_stage_has_a_schedule_and_an_optimizer_of_its_own() -> None:
+    run = Run(build(TwoStages, steps=25, learning_rate=0.1))
+    run.go()
+    rates = [report.learning_rate for report in run.reports]
+    assert rates == pytest.approx([0.1 * 0.1**0.9, 0.1 * (6 / 15) ** 0.9, 0.1 * (1 / 15) ** 0.9])
+
+
+def test_an_objective_of_its_own_trains_as_written_out_by_hand() -> None:
+    method = build(Adversarial, steps=4, learning_rate=0.02)
+    by_hand = copy.deepcopy(method)
+    Run(method).go()
+    student, critic = list(by_hand.student.parameters()), list(by_hand.critic.parameters())
+    sgd = torch.optim.SGD(student, lr=0.02, momentum=0.9, weight_decay=1e-4)
+    adam = torch.optim.Adam(critic, lr=CRITIC_OPTIMIZER["learning_rate"], weight_decay=1e-4)
+    for step in range(4):
+        sgd.param_groups[0]["lr"] = 0.02 * (1 - step / 4) ** 0.9
+        batch, moment = draw(step), Moment(step, 4)
+        descend(sgd, student, weighted_sum(by_hand.losses(batch, moment)))
+        descend(adam, critic, weighted_sum(by_hand.critic_losses(batch, moment)))
+    for name, value in by_hand.state_dict().items():
+        torch.testing.assert_close(method.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def descend(optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], loss: torch.Tensor) -> None:
+    """Step with the gradients of these parameters alone, whatever else the loss reaches."""
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+
+
+@pytest.mark.parametrize("family", [TwoStudents, ExtraDecoder])
+def test_everything_that_a_method_owns_is_trained(family: type[Method]) -> None:
+    method = build(family, steps=1)
+    before = copy.deepcopy(method)
+    Run(method).go()
+    for (name, old), new in zip(before.named_parameters(), method.parameters(), strict=True):
+        assert not torch.equal(old, new), f"{name} was not trained"
+
+
+def test_a_teacher_is_averaged_and_never_stepped() -> None:
+    method = toy_method("mean_teacher", steps=1)
+    Run(method).go()
+    for ours, theirs in zip(method.teacher.parameters(), method.student.parameters(), strict=True):
+        assert torch.equal(ours, theirs), "after the first step the teacher is the student"
+
+
+class Diverging(Method):
+    """Its second loss, which has no weight, is no number from the fourth step on."""
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        value = self.student(batch.labeled.images).logits.mean()
+        return {"mean": Loss(value), "watched": Loss(value / (0.0 if moment.step >= 3 else 1.0), 0.0)}
+
+
+def test_a_diverged_training_ends_in_a_sentence_that_names_the_loss() -> None:
+    run = Run(build(Diverging, steps=100))
+    with pytest.raises(UserError, match=r'diverged: the loss "watched" .*Lower "learning_rate"'):
+        run.go()
+    assert run.loop.step == 10, "told when the losses are fetched"
