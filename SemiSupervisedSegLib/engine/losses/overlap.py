@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from .precision import full_precision
 
-EPSILON = 1e-5
+EPSILON_SQUARED, EPSILON_LINEAR = 1e-5, 1e-8
+"""As published with the squared and the linear denominator."""
 RegionMode = Literal["grid", "strips"]
 
 
@@ -50,8 +51,9 @@ def dice_loss(
     if mask is not None:
         weight = mask.unsqueeze(1).to(probabilities.dtype)
         probabilities, target = probabilities * weight, target * weight
+    epsilon = EPSILON_SQUARED if squared else EPSILON_LINEAR
     criterion = DiceLoss(
-        include_background=include_background, squared_pred=squared, batch=True, smooth_nr=EPSILON, smooth_dr=EPSILON
+        include_background=include_background, squared_pred=squared, batch=True, smooth_nr=epsilon, smooth_dr=epsilon
     )
     return criterion(probabilities, target)
 

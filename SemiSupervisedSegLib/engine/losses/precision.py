@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -19,13 +19,21 @@ def _promote(value: object) -> object:
     return value
 
 
+def _device_types(values: Iterable[object]) -> Iterator[str]:
+    """Yield the device of every tensor among the values and in the named tuples among them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value.device.type
+        elif isinstance(value, tuple):
+            yield from _device_types(value)
+
+
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Run a loss outside autocast, with half-precision tensor arguments promoted to float32."""
 
     @functools.wraps(function)
     def promoted(*args: P.args, **kwargs: P.kwargs) -> R:
-        device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(next(_device_types(args)), enabled=False):
             return function(*map(_promote, args), **{name: _promote(value) for name, value in kwargs.items()})
 
     return promoted

@@ -120,10 +120,12 @@ def prototype_regularization(labeled: Prototypes, unlabeled: Prototypes, externa
     """Category-level alignment L_cr of CU2L (section 2.3), for any number of classes.
 
     Mean squared distance over channels d(c_l, c_e) + d(c_u, c_e) per class; the foreground classes share a
-    weight of 3/4, the background has 1/4. A class that one of the three sets lacks is left out.
+    weight of 3/4, the background has 1/4. A distance to a prototype that does not exist is left out.
     """
-    valid = labeled.valid & unlabeled.valid & external.valid
-    to_labeled = (labeled.vectors - external.vectors).square().mean(dim=1)
-    to_unlabeled = (unlabeled.vectors - external.vectors).square().mean(dim=1)
-    distances = torch.where(valid, to_labeled + to_unlabeled, torch.zeros_like(to_labeled))
+    distances = _distances(labeled, external) + _distances(unlabeled, external)
     return 0.75 * distances[1:].mean() + 0.25 * distances[0]
+
+
+def _distances(first: Prototypes, second: Prototypes) -> Tensor:
+    distances = (first.vectors - second.vectors).square().mean(dim=1)
+    return torch.where(first.valid & second.valid, distances, torch.zeros_like(distances))

@@ -48,7 +48,7 @@ class CPCL(TeacherStudent):
         """L_fpc: labeled prototypes segment the unlabeled images (equations 3 to 6).
 
         The gradient runs through the labeled prototypes into the student's encoder; the teacher's features and
-        probabilities are constants.
+        probabilities are constants. A class that no labeled image of the batch contains is predicted nowhere.
         """
         masks = one_hot(labeled.labels, self.num_classes)
         prototypes = image_mean_prototypes(self._features(student), masks)

@@ -4,7 +4,7 @@ It differs from the paper in what reaches the student: stored feature maps and p
 prototype losses carry no gradient and training amounts to L_s plus a mean-teacher term on the logits of *all*
 images (teacher noisy, student clean). Prototypes are confidence-weighted, one set per image, and images are paired
 by their place in the batch; the cross-entropy is applied to probabilities as if they were logits, so that even a
-perfect binary prediction costs 0.313.
+perfect binary prediction costs 0.313. It has no ablations, so the switches of the paper's are not read.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...study.errors import UserError
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import pooled_prototypes, prototype_logits
 from ..networks.output import NetworkOutput
 from .cpcl import CPCL
-from .method import Batch, Labeled, Loss, Losses, Moment
+from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
 
 
 class ReleasedCPCL(CPCL):
     """L = L_s + lambda(t) (L_mt + L_fpc + beta L_bpc), the prototype losses being constants."""
+
+    def __init__(self, context: MethodContext) -> None:
+        if context.settings["labeled_batch"] != context.settings["unlabeled_batch"]:
+            raise UserError(
+                "The released code of CPCL pairs each labeled image with an unlabeled one.",
+                'Set "labeled_batch" and "unlabeled_batch" to the same number.',
+            )
+        super().__init__(context)
 
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return L_s, the consistency on logits, and the two prototype losses without gradient."""

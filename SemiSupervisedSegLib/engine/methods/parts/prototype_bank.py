@@ -26,7 +26,9 @@ class PrototypeBank(nn.Module):
     @torch.no_grad()
     def update(self, now: Prototypes) -> Prototypes:
         """Take in the prototypes of one batch and return the averaged ones, as constants."""
+        # A step in float16 may overflow; its optimizer skips it, and so does the bank.
+        fresh = now.valid & now.vectors.isfinite().all(dim=1)
         averaged = torch.where(self.valid.unsqueeze(1), torch.lerp(now.vectors, self.vectors, self.decay), now.vectors)
-        self.vectors.copy_(torch.where(now.valid.unsqueeze(1), averaged, self.vectors))
-        self.valid.logical_or_(now.valid)
+        self.vectors.copy_(torch.where(fresh.unsqueeze(1), averaged, self.vectors))
+        self.valid.logical_or_(fresh)
         return Prototypes(self.vectors.clone(), self.valid.clone())
