@@ -37,7 +37,7 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation
         UserError: a file cannot be used, or settings do not fit the study.
         JobStopped: the user asked to end.
     """
-    plan, settings = _read_plan(folder) or _make_plan(folder, spec, reporter)
+    plan, settings = _read_plan(folder, spec) or _make_plan(folder, spec, reporter)
     reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
     cases = prepare_cache(spec.cases, plan, study_folder(folder) / CACHE, spec.structures, reporter.progress)
     return Preparation(plan, settings, cases)
@@ -62,12 +62,14 @@ def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> tuple[Pl
     return plan, settings
 
 
-def _read_plan(folder: JobFolder) -> tuple[Plan, dict[str, Any]] | None:
+def _read_plan(folder: JobFolder, spec: JobSpec) -> tuple[Plan, dict[str, Any]] | None:
     path = folder.path / PLAN
     if not path.exists():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Plan.from_dict(content["plan"]), dict(content["settings"])
+        plan, settings = Plan.from_dict(content["plan"]), dict(content["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
+    # The program may have learned further settings since the round began.
+    return plan, load_catalogue().resolve(spec.method, spec.preset, spec.settings, plan.dimensions) | settings

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -190,7 +191,10 @@ def _write_arrays(folder: Path, arrays: CaseArrays) -> None:
     files = {"image": arrays.image, "labels": arrays.labels, "foreground": arrays.foreground}
     present = {name: array for name, array in files.items() if array is not None}
     for name, array in present.items():
-        _write_synced(folder / f"{name}.npy", lambda file, array=array: np.save(file, array))
+        # Into a file directly, NumPy would not say why the system refuses to write.
+        _write_synced(
+            folder / f"{name}.npy", lambda file, array=array: np.save(SimpleNamespace(write=file.write), array)
+        )
     meta = {
         "shape": arrays.image.shape,
         "pad_value": float(arrays.image.min()),

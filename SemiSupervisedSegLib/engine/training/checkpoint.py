@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -40,11 +41,12 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
+    content = io.BytesIO()
+    # Into a file directly, torch.save would call a full disk a RuntimeError.
+    torch.save({"version": VERSION, **vars(checkpoint)}, content)
     with atomic_path(folder / CHECKPOINT) as temporary:
         folder.mkdir(parents=True, exist_ok=True)
-        # torch.save opens a path by itself and then calls a full disk a RuntimeError.
-        with open(temporary, "wb") as file:
-            torch.save({"version": VERSION, **vars(checkpoint)}, file)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint | None:
