@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .base import SegmentationNetwork
+from .dropout import Dropout
 
 CHANNELS = (16, 32, 64, 128, 256)
 ENCODER_DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -21,7 +22,7 @@ class ConvolutionBlock(nn.Sequential):
             nn.Conv2d(in_channels, out_channels, 3, padding=1),
             nn.BatchNorm2d(out_channels),
             nn.LeakyReLU(0.01, inplace=True),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
             nn.BatchNorm2d(out_channels),
             nn.LeakyReLU(0.01, inplace=True),
@@ -58,7 +59,15 @@ class UpStage(nn.Module):
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         """Merge a coarse map with the skip connection of twice its resolution."""
-        return self.block(torch.cat([skip, self.upsample(self.reduce(coarse))], dim=1))
+        first, *rest = self.block
+        from_skip, from_coarse = first.weight.split(skip.shape[1], dim=1)
+        # The first convolution of [skip, up] as the sum of one for each: channels-last, a concatenation and the
+        # convolution's weight gradient cost more than the sum.
+        merged = functional.conv2d(skip, from_skip, first.bias, padding=1)
+        merged = merged + functional.conv2d(self.upsample(self.reduce(coarse)), from_coarse, padding=1)
+        for layer in rest:
+            merged = layer(merged)
+        return merged
 
 
 class UNet2DDecoder(nn.Module):
