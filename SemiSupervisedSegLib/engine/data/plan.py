@@ -25,6 +25,8 @@ FEW_SLICES = 16
 _SAME_SPACING = 1.05
 # Networks halve the patch four times.
 PATCH_MULTIPLE = 16
+# Of a patch halved to a single voxel, batch normalisation could not take a variance.
+_PATCH_LONGEST_MINIMUM = 2 * PATCH_MULTIPLE
 _PATCH_2D_STEP = 32
 _PATCH_2D_MAXIMUM = 256
 _PATCH_3D_VOXELS = 96**3
@@ -201,6 +203,10 @@ def _patch(wanted: str, size: Sequence[float]) -> tuple[int, ...]:
             f'The patch size "{wanted}" does not fit the networks.',
             f"Every number must be a multiple of {PATCH_MULTIPLE}, because networks halve the patch four times.",
         )
+    if max(patch) < _PATCH_LONGEST_MINIMUM:
+        raise UserError(
+            f'The patch size "{wanted}" is too small.', f"At least one number must be {_PATCH_LONGEST_MINIMUM} or more."
+        )
     return patch
 
 
@@ -217,6 +223,8 @@ def _patch_3d(size: Sequence[float]) -> tuple[int, ...]:
     patch = [_round_up(side, PATCH_MULTIPLE) for side in size]
     while math.prod(patch) > _PATCH_3D_VOXELS:
         patch[patch.index(max(patch))] -= PATCH_MULTIPLE
+    if max(patch) < _PATCH_LONGEST_MINIMUM:
+        patch[-1] = _PATCH_LONGEST_MINIMUM
     return tuple(patch)
 
 
