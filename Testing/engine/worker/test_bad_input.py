@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from SemiSupervisedSegLib.engine.reporter import Reporter
+from SemiSupervisedSegLib.jobs.events import Failed
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+
+from .rounds import EXIT_FAILED, EXIT_FINISHED, contents, fails_with, main, new_round, tiny_study
+
+CHECKPOINT = Path("checkpoints", "last.pt")
+
+
+class Malicious:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        return Path.touch, (self.target,)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip_a_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 8
+    file.write_bytes(data)
+
+
+DAMAGES = {
+    "empty": lambda file: file.write_bytes(b""),
+    "truncated": truncate,
+    "flipped bit": flip_a_bit,
+    "random": lambda file: file.write_bytes(random.Random(0).randbytes(4000)),
+    "text": lambda file: file.write_text("not a checkpoint"),
+    "pickle": lambda file: file.write_bytes(pickle.dumps({"version": 1})),
+    "one tensor": lambda file: torch.save(torch.zeros(3), file),
+    "other tensors": lambda file: torch.save({"weight": torch.zeros(3)}, file),
+    "half of the fields": lambda file: torch.save({"version": 1, "key": "", "step": 1}, file),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_that_is_none_is_refused_in_words(round_copy: JobFolder, damage: str) -> None:
+    DAMAGES[damage](round_copy.path / CHECKPOINT)
+    fails_with(round_copy, "last.pt is not a checkpoint, or it is damaged", "Start a new round")
+
+
+def test_a_checkpoint_that_carries_code_is_refused_and_the_code_not_run(round_copy: JobFolder, tmp_path: Path) -> None:
+    file, trace = round_copy.path / CHECKPOINT, tmp_path / "code was run"
+    torch.save({**torch.load(file, weights_only=True), "method": Malicious(trace)}, file)
+    fails_with(round_copy, "The checkpoint carries program code and was not loaded")
+    assert not trace.exists()
+    torch.load(file, weights_only=False)
+    assert trace.exists(), "the file was harmless, so the test proves nothing"
+
+
+def test_a_checkpoint_of_another_round_is_refused(round_copy: JobFolder) -> None:
+    round_copy.write_spec(dataclasses.replace(round_copy.spec(), seed=1))
+    fails_with(round_copy, "belongs to a round with other cases, structures or settings")
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(round_copy: JobFolder) -> None:
+    file = round_copy.path / CHECKPOINT
+    torch.save({**torch.load(file, weights_only=True), "version": 2}, file)
+    fails_with(round_copy, "newer version", "Update the program")
+
+
+PLANS = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "a list": lambda text: "[1, 2]",
+    "no plan": lambda text: json.dumps({"settings": json.loads(text)["settings"]}),
+    "no patch": lambda text: text.replace('"patch"', '"batch"'),
+}
+
+
+@pytest.mark.parametrize("damage", PLANS)
+def test_a_damaged_plan_is_refused_in_words(round_copy: JobFolder, damage: str) -> None:
+    file = round_copy.path / "plan.json"
+    file.write_text(PLANS[damage](file.read_text()))
+    fails_with(round_copy, "damaged")
+
+
+def test_a_plan_of_an_older_version_gets_the_settings_it_lacks(round_copy: JobFolder) -> None:
+    file = round_copy.path / "plan.json"
+    content = json.loads(file.read_text())
+    assert content["settings"].pop("foreground_share") == 0.5
+    file.write_text(json.dumps(content))
+    assert main(round_copy.path) == EXIT_FINISHED
+
+
+def test_an_image_that_vanishes_before_the_prediction_can_be_put_back(
+    study_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny_study(study_folder)
+    folder = new_round(study)
+    image, elsewhere = study.image_path(study.cases[1]), tmp_path / "elsewhere.nrrd"
+    start_stage = Reporter.start_stage
+
+    def lose_the_image(self: Reporter, name: str, *details: object) -> None:
+        if name == "predict":
+            image.rename(elsewhere)
+        start_stage(self, name, *details)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "start_stage", lose_the_image)
+        fails_with(folder, image.name)
+    done = contents(folder)
+    assert f"predictions/{study.cases[0].id}/summary.json" in done
+    assert not (folder.predictions / study.cases[1].id).exists()
+    elsewhere.rename(image)
+    assert main(folder.path) == EXIT_FINISHED
+    assert {name: contents(folder)[name] for name in done if name.startswith("predictions")} == {
+        name: value for name, value in done.items() if name.startswith("predictions")
+    }, "what was complete is not done again"
+
+
+@pytest.mark.parametrize(
+    ("method", "counts", "words"),
+    [
+        ("supervised", {"labeled": 0}, ["no", "labeled"]),
+        ("mean_teacher", {"unlabeled": 0}, ["no", "unlabeled"]),
+        ("cu2l", {"external": 0}, ["no", "external"]),
+    ],
+)
+def test_a_study_without_the_cases_that_a_method_needs(
+    study_folder: Path, method: str, counts: dict[str, int], words: list[str]
+) -> None:
+    fails_with(new_round(tiny_study(study_folder, **counts), method), *words)
+
+
+def test_a_patch_that_the_network_would_halve_to_one_voxel_is_refused(study_folder: Path) -> None:
+    folder = new_round(tiny_study(study_folder), settings={"patch_size": "16x16"})
+    fails_with(folder, 'The patch size "16x16" is too small', "32 or more")
+
+
+def test_a_warm_start_from_other_structures_is_refused(finished: JobFolder, study_folder: Path) -> None:
+    study = tiny_study(study_folder, structures=3)
+    fails_with(new_round(study, warm_start=finished.model), "trained for other structures", "Start from scratch")
+
+
+def test_a_warm_start_begins_from_the_weights(finished: JobFolder) -> None:
+    study = tiny_study(finished.path.parents[2] / "same structures")
+    folder = new_round(study, settings={"steps": 1, "learning_rate": 1e-8}, warm_start=finished.model)
+    assert main(folder.path) == EXIT_FINISHED
+    ours, theirs = (
+        torch.load(place.model / "models" / "model.pt", weights_only=True)["head.weight"]
+        for place in (folder, finished)
+    )
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_that_is_absent_is_never_replaced_by_the_processor(finished: JobFolder, device: str) -> None:
+    study = tiny_study(finished.path.parents[2] / device.replace(":", ""))
+    fails_with(new_round(study, device=device), "A CUDA device was asked for, but none can be used", '"cpu"')
+
+
+def test_a_worker_in_trouble_that_nobody_foresaw_says_so_and_keeps_the_details(
+    round_copy: JobFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a slip of the programmers")
+
+    monkeypatch.setitem(main.__globals__["_JOBS"], "train", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(round_copy.path)
+    assert isinstance(round_copy.events()[0][-1], Failed)
+    assert round_copy.status().state == "failed"
+    assert "unexpected error" in capsys.readouterr().err
+
+
+def test_a_job_in_use_is_left_alone(round_copy: JobFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with round_copy.lock():
+        before = (contents(round_copy), round_copy.events(), round_copy.status())
+        assert main(round_copy.path) == EXIT_FAILED
+        assert (contents(round_copy), round_copy.events(), round_copy.status()) == before
+    assert f"The job {round_copy.name} is in use by process" in capsys.readouterr().err
