@@ -10,7 +10,7 @@ from ..methods.toys import METHODS, toy_method
 from .families import Adversarial, ExtraDecoder, TwoStages, TwoStudents, build
 from .toy_loop import Run, interrupted
 
-STEPS = 5
+STEPS = 4
 FAMILIES = (TwoStages, Adversarial, TwoStudents, ExtraDecoder)
 
 
