@@ -54,7 +54,7 @@ def chosen_cases(content: ReportContent) -> list[tuple[str, ReportCase]]:
 
 
 def _case_block(content: ReportContent, title: str, case: ReportCase) -> str:
-    pictures = _draw(content, case)
+    pictures = draw_case(content, case)
     views = (
         (pictures.image, f"Image, slice {pictures.slice_number} of {pictures.slices}"),
         (pictures.prototype, "Prototype-based prediction"),
@@ -68,7 +68,8 @@ def _case_block(content: ReportContent, title: str, case: ReportCase) -> str:
     return f'<h3>{escape(title)}</h3><div class="pictures">{figures}</div>'
 
 
-def _draw(content: ReportContent, case: ReportCase) -> CasePictures:
+def draw_case(content: ReportContent, case: ReportCase) -> CasePictures:
+    """Draw one case of a report; raises UserError when a file cannot be read."""
     image = read_image(case.image)
     annotation = None
     if case.annotation is not None:
