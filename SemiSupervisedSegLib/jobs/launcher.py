@@ -47,7 +47,7 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=log,
-                    env=_environment(),
+                    env=worker_environment(),
                     **_own_group(detached),
                 )
         except OSError as error:
@@ -106,7 +106,8 @@ class WorkerProcess:
         return self.wait()
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """The environment variables of a worker: those of this process and what the worker needs beside them."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return (

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(name: str, *options: str) -> str:
+    """Run the tiny form of a benchmark and return what it prints."""
+    script = Path(__file__).with_name(name)
+    command = [sys.executable, str(script), "--tiny", *options]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_training_speed_compares_both_loops() -> None:
+    output = run("training_speed.py", "--only", "unet_2d", "--threads", "1")
+    for row in ("published style", "this project", "ratio"):
+        assert re.search(rf"{row} +\d+\.\d+", output), output
+    gigaflop = re.search(r"([\d.]+) GFLOP a step", output)
+    # 5.8 GFLOP forward for 256x256, a 64th of it here; two images with both gradients and one through the teacher.
+    assert 0.5 < float(gigaflop.group(1)) < 0.8
+
+
+def test_training_memory_compares_few_and_many_cases() -> None:
+    peaks = re.findall(r"peak +(\d+) MB", run("training_memory.py"))
+    assert len(peaks) == 2
+    assert all(int(peak) > 100 for peak in peaks)

@@ -1,0 +1,86 @@
+"""Compare the peak memory of a worker that trains on few and on many cases.
+
+    python Testing/benchmarks/training_memory.py [--quick]
+
+The preprocessed images of the many cases exceed the memory set aside for images many times. Both rounds run in workers
+of their own, whose resident memory is sampled twenty times a second until training ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from SemiSupervisedSegLib.commands.train import make_training_spec
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.launcher import launch
+from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.phantom.generate import generate_study
+
+BUDGET_MB = 16
+_STAGES = ("", "inspect", "preprocess", "train")
+_SETTINGS = {
+    "cache_budget_mb": BUDGET_MB,
+    "labeled_batch": 2,
+    "unlabeled_batch": 2,
+    "patch_size": "64x64",
+    "dimension": "2d",
+    "checkpoint_interval": 1000,
+    "preview_interval": 0,
+    "validation_interval": 0,
+    "threads": 1,
+}
+
+
+def peak_memory(folder: Path, cases: int, size: tuple[int, int, int], steps: int) -> tuple[float, float]:
+    """Train on a generated study; return the worker's peak memory to the end of training and all images, in MB."""
+    study = generate_study(
+        folder, labeled=4, unlabeled=cases - 4, external=0, validation=0, structures=1, size=size, oblique=False
+    )
+    job = next_round(study.folder, "mean_teacher")
+    job.write_spec(make_training_spec(study, "mean_teacher", "quick", _SETTINGS | {"steps": steps}, device="cpu"))
+    peak = _peak_while_training(job)
+    images = sum(path.stat().st_size for path in (folder / "cache").rglob("image.npy"))
+    return peak, images / 2**20
+
+
+def _peak_while_training(job: JobFolder) -> float:
+    worker = launch(job)
+    process, peak = psutil.Process(worker.pid), 0.0
+    try:
+        while (status := job.status()).stage in _STAGES:
+            if worker.poll() is not None:
+                raise RuntimeError(f"The worker {status.state}: {status.message}")
+            peak = max(peak, process.memory_info().rss / 2**20)
+            time.sleep(0.05)
+    finally:
+        # Predictions of all cases would take longer than the training that is measured.
+        worker.kill_tree()
+    return peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="80 instead of 400 cases")
+    parser.add_argument("--tiny", action="store_true", help="only see that it runs")
+    options = parser.parse_args()
+    few, many, size, steps = 20, 400, (128, 128, 6), 400
+    if options.quick:
+        many, steps = 80, 120
+    if options.tiny:
+        few, many, size, steps = 5, 6, (64, 64, 4), 2
+    peaks = {}
+    for cases in (few, many):
+        with tempfile.TemporaryDirectory() as folder:
+            peaks[cases], images = peak_memory(Path(folder), cases, size, steps)
+        print(f"{cases:4d} cases, {images:4.0f} MB of images, {BUDGET_MB} MB for them: peak {peaks[cases]:5.0f} MB")
+    grown = peaks[many] - peaks[few]
+    print(f"{grown:+.0f} MB, {peaks[many] / peaks[few]:.2f} times", flush=True)
+
+
+if __name__ == "__main__":
+    main()
