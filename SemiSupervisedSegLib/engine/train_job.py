@@ -26,13 +26,18 @@ from .networks.factory import build_network
 from .preparation import Preparation, prepare
 from .reporter import JobStopped, Reporter
 from .snapshot import labeled_cases, snapshot
-from .training.batches import BatchSource
-from .training.checkpoint import load_checkpoint, save_checkpoint
+from .training.batches import BatchSource, stream_members
+from .training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from .training.loop import Hooks, StepReport, TrainingLoop
 from .training.validation import validation_dice
 
 # Labeled cases that give a preview its prototypes: enough to look at, and quick.
 _PREVIEW_LABELED_CASES = 4
+_STREAM_ADVICE = {
+    "labeled": "Annotate at least one case and give it the role labeled.",
+    "unlabeled": "Add images without annotation with the role unlabeled, or choose the method Supervised.",
+    "external": "Add unlabeled images of another site, or choose another method.",
+}
 
 
 def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
@@ -44,7 +49,10 @@ def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[
     """
     early = load_catalogue().resolve(spec.method, spec.preset, spec.settings)
     device = choose_device(spec.device, early["precision"], early["threads"])
-    reporter.emit(Started(device.title, os.getpid()))
+    _check_streams(spec)
+    saved_step = _saved_step(folder)
+    reporter.saved_step = saved_step or 0
+    reporter.emit(Started(device.title, os.getpid(), saved_step))
     prepared = prepare(folder, spec, reporter)
     training = _Round(folder, spec, reporter, prepared, device)
     training.train()
@@ -72,7 +80,6 @@ class _Round:
         checkpoint = load_checkpoint(self._folder.checkpoints, self._key, self._device.torch)
         if checkpoint is not None:
             self._loop.restore(checkpoint)
-            self._reporter.saved_step = checkpoint.step
         if self._loop.step < self._loop.total_steps:
             self._batches.prepare(self._loop.step)
         finished = self._loop.run(Hooks(self._on_stage, self._on_report, self._after_step))
@@ -117,6 +124,21 @@ class _Round:
                 predict_case(model, case, place, self._settings, self._device)
                 files = {"final": f"{place.name}/{case.id}/{FINAL}", "prototype": f"{place.name}/{case.id}/{PROTOTYPE}"}
                 self._reporter.emit(PreviewReady(step, case.id, files))
+
+
+def _saved_step(folder: JobFolder) -> int | None:
+    """Return the step of the checkpoint that an earlier worker left, None without one."""
+    events, _ = folder.events()
+    steps = [event.step for event in events if isinstance(event, CheckpointSaved)]
+    return steps[-1] if steps and has_checkpoint(folder.checkpoints) else None
+
+
+def _check_streams(spec: JobSpec) -> None:
+    """Raise UserError when the job has no case for a stream of its method, before anything else is done."""
+    members = stream_members(spec.cases, load_catalogue().method(spec.method).streams)
+    for name, cases in members.items():
+        if not cases:
+            raise UserError(f"The round has no {name} case, and its method needs some.", _STREAM_ADVICE[name])
 
 
 def _is_due(step: int, interval: int) -> bool:

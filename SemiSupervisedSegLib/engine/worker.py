@@ -57,23 +57,32 @@ class _Outcome:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        folder = self._reporter.folder
-        if kind is None:
-            folder.write_result(self.result)
-            self._reporter.emit(Finished(self.result))
-            folder.write_status("finished", message="Finished.")
-            self.exit_code = EXIT_FINISHED
-            return True
-        if isinstance(error, JobStopped):
-            self._reporter.emit(Cancelled(error.step))
-            folder.write_status("cancelled", step=error.step, message="Stopped. It can be resumed.")
-            self.exit_code = EXIT_CANCELLED
-            return True
+        try:
+            if kind is None:
+                return self._report_success()
+            if isinstance(error, JobStopped):
+                return self._report_stop(error.step)
+        except UserError as full_disk:
+            error = full_disk
         message, advice, expected = _explain(error)
         sys.stderr.write(f"{message} {advice}".strip() + "\n")
         if self.began:
             self._report_failure(message, advice)
         return expected
+
+    def _report_success(self) -> bool:
+        folder = self._reporter.folder
+        folder.write_result(self.result)
+        self._reporter.emit(Finished(self.result))
+        folder.write_status("finished", message="Finished.")
+        self.exit_code = EXIT_FINISHED
+        return True
+
+    def _report_stop(self, step: int) -> bool:
+        self._reporter.emit(Cancelled(step))
+        self._reporter.folder.write_status("cancelled", step=step, message="Stopped. It can be resumed.")
+        self.exit_code = EXIT_CANCELLED
+        return True
 
     def _report_failure(self, message: str, advice: str) -> None:
         # When the disk is full the report cannot be written either; the exit code and the log still tell.

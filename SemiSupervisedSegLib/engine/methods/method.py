@@ -169,7 +169,11 @@ class Method(nn.Module):
         return (Stage("train", "Training", 1.0),)
 
     def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
-        """Prepare a stage; ``draw(step)`` gives training batches, for statistics over the data."""
+        """Prepare a stage; ``draw(step)`` gives training batches, for statistics over the data.
+
+        A resumed training does not call this again for the stage it is in: what later steps need is kept in
+        parameters or buffers, which are part of the checkpoint.
+        """
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return what each step optimises, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class BatchSource:
         self._seed = seed
         self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
-        members = _members(cases, streams)
+        members = stream_members(cases, streams)
         total = max(1, sum(case.nbytes for group in members.values() for case in group))
         self._streams = {}
         for name, group in members.items():
@@ -79,7 +79,23 @@ class BatchSource:
         return images.contiguous(memory_format=self._memory_format), labels
 
 
-def _members(cases: Sequence[CachedCase], streams: frozenset[str]) -> dict[str, list[CachedCase]]:
+class StreamCase(Protocol):
+    """What decides the stream of a case, in a job as in the cache."""
+
+    @property
+    def role(self) -> Role:
+        """What the case is used for."""
+
+    @property
+    def external(self) -> bool:
+        """Whether it comes from another site."""
+
+
+Member = TypeVar("Member", bound=StreamCase)
+
+
+def stream_members(cases: Sequence[Member], streams: frozenset[str]) -> dict[str, list[Member]]:
+    """Return the cases of each stream that a method needs; without an external stream, sites are pooled."""
     unlabeled = [case for case in cases if case.role is Role.UNLABELED]
     groups = {
         "labeled": [case for case in cases if case.role is Role.LABELED],

@@ -49,6 +49,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a job has a checkpoint to go on from."""
+    return (folder / CHECKPOINT).exists()
+
+
 def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint | None:
     """Read the checkpoint of a job, None when there is none yet.
 

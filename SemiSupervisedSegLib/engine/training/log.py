@@ -44,8 +44,13 @@ class LossLog:
         self._sums, self._steps = {}, 0
         diverged = [name for name, value in means.items() if not math.isfinite(value)]
         if diverged:
-            raise UserError(
-                f'The training has diverged: the loss "{diverged[0]}" is no longer a finite number.',
-                'Lower "learning_rate", or set "precision" to "float32", and start a new round.',
-            )
+            raise divergence(f'the loss "{diverged[0]}"')
         return means
+
+
+def divergence(what: str) -> UserError:
+    """Return the error of a training in which something became infinite or not a number."""
+    return UserError(
+        f"The training has diverged: {what} is no longer a finite number.",
+        'Lower "learning_rate", or set "precision" to "float32", and start a new round.',
+    )

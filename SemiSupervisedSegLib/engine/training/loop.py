@@ -13,7 +13,7 @@ from ..data.randomness import generator_at
 from ..device import Device
 from ..methods.method import Batch, Method, Moment, Stage
 from .checkpoint import Checkpoint
-from .log import LossLog
+from .log import LossLog, divergence
 from .optimizers import ObjectiveOptimizer
 
 
@@ -82,7 +82,9 @@ class TrainingLoop:
         return sum(length for _, length in self._stages)
 
     def checkpoint(self, key: str) -> Checkpoint:
-        """Return the state after the last complete step."""
+        """Return the state after the last complete step; raises UserError when a weight is not finite any more."""
+        if not all(parameter.isfinite().all() for parameter in self.method.parameters()):
+            raise divergence("a weight of the network")
         optimizers = {optimizer.objective.name: optimizer.state_dict() for optimizer in self._optimizers}
         return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
 
