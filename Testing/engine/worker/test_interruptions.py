@@ -75,6 +75,7 @@ def test_a_round_survives_its_parent_and_a_request_to_stop(tmp_path: Path, capfd
     folder.clear_cancel()
     assert main(folder.path) == EXIT_FINISHED
     assert capfd.readouterr().out.encode() == (folder.path / "events.jsonl").read_bytes()[seen:]
+    assert next(event for event in folder.events(seen)[0] if isinstance(event, Started)).resumed_from == stopped.step
     assert_steps_rise(folder.events(seen)[0], stopped.step, 80)
     assert folder.status().state == "finished"
     assert folder.result()["steps"] == 80
