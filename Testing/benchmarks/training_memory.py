@@ -28,6 +28,7 @@ _SETTINGS = {
     "labeled_batch": 2,
     "unlabeled_batch": 2,
     "patch_size": "64x64",
+    "in_plane_scale": 1.0,
     "dimension": "2d",
     "checkpoint_interval": 1000,
     "preview_interval": 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -10,10 +12,12 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
-from ..data.plan import Plan
+from ..data.plan import PATCH_MULTIPLE, Plan
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
 
+# Larger slices are segmented in windows, so that they fit into the memory of small graphics cards.
+WHOLE_SLICE = 512
 PROTOTYPE_SCALE = 20.0
 """The scale of the cosines: alpha of CPCL, 1 / T of CU2L."""
 
@@ -50,7 +54,8 @@ def predict_grid(
 
     Args:
         network: answers images (B, 1, *patch) with a `NetworkOutput`.
-        image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice.
+        image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice, without windows where they fit
+            into `WHOLE_SLICE`.
         plan: its dimensions and patch.
         prototypes: None for the final prediction alone.
         level: of the features that the prototypes were pooled from.
@@ -68,7 +73,7 @@ def predict_grid(
         with torch.inference_mode(), autocast or nullcontext():
             answers = sliding_window_inference(
                 inputs,
-                roi_size=tuple(plan.patch),
+                roi_size=_window_size(plan, inputs.shape[2:]),
                 sw_batch_size=windows_at_once,
                 predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
                 overlap=overlap,
@@ -82,6 +87,14 @@ def predict_grid(
         return GridPrediction(_as_grid(answers, plan), None)
     final, prototype = answers
     return GridPrediction(_as_grid(final, plan), _as_grid(prototype, plan))
+
+
+def _window_size(plan: Plan, size: Sequence[int]) -> tuple[int, ...]:
+    """Return the size of a window: the patch in 3D; in 2D whole slices, as the papers do, up to `WHOLE_SLICE`."""
+    if plan.dimensions == 3:
+        return plan.patch
+    whole = (math.ceil(length / PATCH_MULTIPLE) * PATCH_MULTIPLE for length in size)
+    return tuple(max(side, min(length, WHOLE_SLICE)) for side, length in zip(plan.patch, whole, strict=True))
 
 
 def as_batch(volume: Tensor, plan: Plan) -> Tensor:

@@ -5,15 +5,17 @@ import pytest
 import torch
 from torch.nn import functional
 
+from SemiSupervisedSegLib.engine.inference import sliding_window
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 
 SIZES_3D = [(5, 9, 7), (16, 16, 16), (20, 37, 16), (33, 8, 50)]
-SIZES_2D = [(1, 20, 20), (3, 32, 32), (5, 50, 33), (2, 7, 70)]
+# Slices are taken whole, with sides that networks can halve four times and never below the patch.
+WHOLE_2D = {(1, 20, 20): (32, 32), (3, 32, 32): (32, 32), (5, 50, 33): (64, 48), (2, 7, 70): (32, 80)}
 
 
 @pytest.mark.parametrize(
-    ("patch", "size"), [((16, 16, 16), size) for size in SIZES_3D] + [((32, 32), size) for size in SIZES_2D]
+    ("patch", "size"), [((16, 16, 16), size) for size in SIZES_3D] + [((32, 32), size) for size in WHOLE_2D]
 )
 @pytest.mark.parametrize("overlap", [0.0, 0.5])
 def test_constant_network_gives_its_constant_everywhere(constant_network, plan_of, patch, size, overlap):
@@ -22,8 +24,16 @@ def test_constant_network_gives_its_constant_everywhere(constant_network, plan_o
     expected = torch.tensor([0.3, -1.0, 2.0]).softmax(0).view(3, 1, 1, 1).expand(3, *size)
     torch.testing.assert_close(prediction.final, expected)
     assert prediction.prototype is None
-    assert {shape[2:] for shape in network.shapes} == {patch}
+    assert {shape[2:] for shape in network.shapes} == {WHOLE_2D.get(size, patch)}
     assert max(shape[0] for shape in network.shapes) <= 4
+
+
+def test_huge_slices_are_segmented_in_windows(constant_network, plan_of, monkeypatch):
+    monkeypatch.setattr(sliding_window, "WHOLE_SLICE", 64)
+    network = constant_network([0.3, -1.0])
+    prediction = predict_grid(network, np.zeros((2, 100, 40), np.float32), plan_of((32, 32)))
+    assert prediction.final.shape == (2, 2, 100, 40)
+    assert {shape[2:] for shape in network.shapes} == {(64, 48)}
 
 
 def test_network_is_in_evaluation_mode_and_goes_back_to_training(constant_network, plan_of):
