@@ -17,7 +17,6 @@ from .train import make_training_spec
 
 DEFAULT_FOLDER = Path("demo")
 STEPS = 400
-_DIFFICULTY = 0.8
 METHODS = ("supervised", "cu2l")
 """Both learn from the same annotations in the same number of steps."""
 
@@ -54,7 +53,7 @@ def _study(folder: Path) -> Study:
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"The folder {folder} is not empty.", "Choose another one with --folder.")
     print(f"Making up scans of three sites in {folder} ...", flush=True)
-    return generate_study(folder, name="Demo", labeled=3, difficulty=_DIFFICULTY)
+    return generate_study(folder, name="Demo", labeled=2)
 
 
 def _settings(steps: int) -> dict[str, Any]:

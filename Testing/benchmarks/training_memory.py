@@ -39,9 +39,8 @@ _SETTINGS = {
 
 def peak_memory(folder: Path, cases: int, size: tuple[int, int, int], steps: int) -> tuple[float, float]:
     """Train on a generated study; return the worker's peak memory to the end of training and all images, in MB."""
-    study = generate_study(
-        folder, labeled=4, unlabeled=cases - 4, external=0, validation=0, structures=1, size=size, oblique=False
-    )
+    counts = {"labeled": cases // 5, "unlabeled": cases - cases // 5, "external": 0, "validation": 0}
+    study = generate_study(folder, structures=1, size=size, oblique=False, **counts)
     job = next_round(study.folder, "mean_teacher")
     job.write_spec(make_training_spec(study, "mean_teacher", "quick", _SETTINGS | {"steps": steps}, device="cpu"))
     peak = _peak_while_training(job)

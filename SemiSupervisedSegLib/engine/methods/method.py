@@ -33,7 +33,7 @@ Two students that teach each other (CPS, CauSSL): one objective trains both, for
 
 Extra decoders (MC-Net, CCT, URPC)::
 
-    self.decoders = nn.ModuleList([self.student.decoder, VNetDecoder(...)])
+    self.decoders = nn.ModuleList([self.student.decoder, StagedDecoder(...)])
     def losses(self, batch, moment):
         skips = self.student.encoder(images)
         outputs = [self.student.head(decoder(skips)[-1]) for decoder in self.decoders]

@@ -1,12 +1,46 @@
-"""The shape that all networks share: an encoder, a decoder and a head."""
+"""The shape that all networks share: an encoder of stages, a decoder of stages and a head."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
 from .output import FeatureLevel, NetworkOutput
+
+
+class StagedEncoder(nn.Module):
+    """Stages in a row, each but the first at half the resolution of the one before."""
+
+    def __init__(self, stages: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of all stages, finest first."""
+        maps: list[Tensor] = []
+        current = images
+        for stage in self.stages:
+            current = stage(current)
+            maps.append(current)
+        return maps
+
+
+class StagedDecoder(nn.Module):
+    """Stages that each merge the coarser map with the skip connection of twice its resolution."""
+
+    def __init__(self, stages: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
+        """Return the maps of all stages, coarsest first, from an encoder's maps."""
+        maps: list[Tensor] = []
+        current = skips[-1]
+        for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
+            current = stage(current, skip)
+            maps.append(current)
+        return maps
 
 
 class SegmentationNetwork(nn.Module):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import SegmentationNetwork
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
 from .dropout import Dropout
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -27,25 +25,6 @@ class ConvolutionBlock(nn.Sequential):
             nn.BatchNorm2d(out_channels),
             nn.LeakyReLU(0.01, inplace=True),
         )
-
-
-class UNet2DEncoder(nn.Module):
-    """Five stages of 16 to 256 channels, halved by max pooling."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        widths = (in_channels, *CHANNELS)
-        self.stages = nn.ModuleList(
-            ConvolutionBlock(widths[i], widths[i + 1], ENCODER_DROPOUT[i]) for i in range(len(CHANNELS))
-        )
-        self.pool = nn.MaxPool2d(2)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of the five stages, finest first."""
-        maps = [self.stages[0](images)]
-        for stage in self.stages[1:]:
-            maps.append(stage(self.pool(maps[-1])))
-        return maps
 
 
 class UpStage(nn.Module):
@@ -70,28 +49,18 @@ class UpStage(nn.Module):
         return merged
 
 
-class UNet2DDecoder(nn.Module):
-    """Four up stages back to 16 channels at full resolution."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(UpStage(CHANNELS[i], CHANNELS[i - 1]) for i in range(len(CHANNELS) - 1, 0, -1))
-
-    def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
-        """Return the maps of the four up stages, coarsest first."""
-        maps: list[Tensor] = []
-        current = skips[-1]
-        for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
-            current = stage(current, skip)
-            maps.append(current)
-        return maps
-
-
 def unet_2d(in_channels: int, num_classes: int) -> SegmentationNetwork:
     """Build the 2D U-Net with 1.81 M parameters (1,813,764 for 1 channel and 4 classes).
 
-    Spatial sizes must be multiples of 16. Half-resolution features have 32 channels, the
+    Five stages of 16 to 256 channels, halved by max pooling, and four back to 16. Spatial sizes must be multiples of
+    16. Half-resolution features have 32 channels, the
     classifier's input has 16.
     """
+    first = ConvolutionBlock(in_channels, CHANNELS[0], ENCODER_DROPOUT[0])
+    downs = [
+        nn.Sequential(nn.MaxPool2d(2), ConvolutionBlock(CHANNELS[i - 1], CHANNELS[i], ENCODER_DROPOUT[i]))
+        for i in range(1, len(CHANNELS))
+    ]
+    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1]) for i in range(len(CHANNELS) - 1, 0, -1)]
     head = nn.Conv2d(CHANNELS[0], num_classes, 3, padding=1)
-    return SegmentationNetwork(UNet2DEncoder(in_channels), UNet2DDecoder(), head, CHANNELS)
+    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)

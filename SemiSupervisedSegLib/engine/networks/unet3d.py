@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from .base import SegmentationNetwork
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
 
 CHANNELS = (16, 32, 64, 128, 256)
 DROPOUT = 0.3
@@ -27,54 +25,33 @@ class ConvolutionBlock(nn.Sequential):
         )
 
 
-class UNet3DEncoder(nn.Module):
-    """Five stages of 16 to 256 channels, halved by max pooling, dropout after the last."""
+class UpStage(nn.Module):
+    """Trilinear x2, concatenation [skip, up], convolution block."""
 
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        widths = (in_channels, *CHANNELS)
-        self.stages = nn.ModuleList(ConvolutionBlock(widths[i], widths[i + 1]) for i in range(len(CHANNELS)))
-        self.pool = nn.MaxPool3d(2)
-        self.dropout = nn.Dropout(DROPOUT)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of the five stages, finest first."""
-        maps = [self.stages[0](images)]
-        for stage in self.stages[1:]:
-            maps.append(stage(self.pool(maps[-1])))
-        maps[-1] = self.dropout(maps[-1])
-        return maps
-
-
-class UNet3DDecoder(nn.Module):
-    """Trilinear upsampling and concatenation back to 16 channels, dropout after the last stage."""
-
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int, skip_channels: int, dropout: float) -> None:
         super().__init__()
         self.upsample = nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False)
-        self.stages = nn.ModuleList(
-            ConvolutionBlock(CHANNELS[i] + CHANNELS[i - 1], CHANNELS[i - 1]) for i in range(len(CHANNELS) - 1, 0, -1)
-        )
-        self.dropout = nn.Dropout(DROPOUT)
+        self.block = ConvolutionBlock(in_channels + skip_channels, skip_channels)
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
-        """Return the maps of the four up stages, coarsest first."""
-        maps: list[Tensor] = []
-        current = skips[-1]
-        for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
-            current = stage(torch.cat([skip, self.upsample(current)], dim=1))
-            maps.append(current)
-        maps[-1] = self.dropout(maps[-1])
-        return maps
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Merge a coarse map with the skip connection of twice its resolution."""
+        return self.dropout(self.block(torch.cat([skip, self.upsample(coarse)], dim=1)))
 
 
 def unet_3d(in_channels: int, num_classes: int) -> SegmentationNetwork:
     """Build the 3D U-Net with 5.88 M parameters, initialised after Kaiming.
 
-    Spatial sizes must be multiples of 16.
+    Five stages of 16 to 256 channels, halved by max pooling, and four back to 16, with dropout after the bottleneck
+    and the last stage. Spatial sizes must be multiples of 16.
     """
+    last = len(CHANNELS) - 1
+    first = ConvolutionBlock(in_channels, CHANNELS[0])
+    downs = [nn.Sequential(nn.MaxPool3d(2), ConvolutionBlock(CHANNELS[i - 1], CHANNELS[i])) for i in range(1, last + 1)]
+    downs[-1].append(nn.Dropout(DROPOUT))
+    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1], DROPOUT if i == 1 else 0.0) for i in range(last, 0, -1)]
     head = nn.Conv3d(CHANNELS[0], num_classes, 1)
-    network = SegmentationNetwork(UNet3DEncoder(in_channels), UNet3DDecoder(), head, CHANNELS)
+    network = SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight)

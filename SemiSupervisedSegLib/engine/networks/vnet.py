@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
-from .base import SegmentationNetwork
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
 
 CHANNELS = (16, 32, 64, 128, 256)
 ENCODER_LAYERS = (1, 2, 3, 3, 3)
@@ -34,54 +33,24 @@ def _resample(convolution: nn.Module, channels: int, norm: Normalization) -> nn.
     return nn.Sequential(convolution, _normalization(norm, channels), nn.ReLU(inplace=True))
 
 
-class VNetEncoder(nn.Module):
-    """Five stages of 16 to 256 channels, halved by strided 2x2x2 convolutions, dropout at the end."""
+class UpStage(nn.Module):
+    """Transposed convolution, additive skip connection, plain convolutions, dropout."""
 
-    def __init__(self, in_channels: int, norm: Normalization, dropout: float) -> None:
+    def __init__(self, in_channels: int, channels: int, layers: int, norm: Normalization, dropout: float) -> None:
         super().__init__()
-        widths = (in_channels, *CHANNELS[1:])
-        self.stages = nn.ModuleList(
-            _stage(ENCODER_LAYERS[i], widths[i], CHANNELS[i], norm) for i in range(len(CHANNELS))
-        )
-        self.downs = nn.ModuleList(
-            _resample(nn.Conv3d(CHANNELS[i], CHANNELS[i + 1], 2, stride=2), CHANNELS[i + 1], norm)
-            for i in range(len(CHANNELS) - 1)
-        )
+        self.up = _resample(nn.ConvTranspose3d(in_channels, channels, 2, stride=2), channels, norm)
+        self.block = _stage(layers, channels, channels, norm)
         self.dropout = nn.Dropout3d(dropout)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of the five stages, finest first."""
-        maps = [self.stages[0](images)]
-        for down, stage in zip(self.downs, self.stages[1:], strict=True):
-            maps.append(stage(down(maps[-1])))
-        maps[-1] = self.dropout(maps[-1])
-        return maps
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Merge a coarse map with the skip connection of twice its resolution."""
+        return self.dropout(self.block(self.up(coarse) + skip))
 
 
-class VNetDecoder(nn.Module):
-    """Transposed convolutions and additive skip connections back to 16 channels, dropout at the end."""
-
-    def __init__(self, norm: Normalization, dropout: float) -> None:
-        super().__init__()
-        widths = CHANNELS[::-1]
-        self.ups = nn.ModuleList(
-            _resample(nn.ConvTranspose3d(widths[i], widths[i + 1], 2, stride=2), widths[i + 1], norm)
-            for i in range(len(DECODER_LAYERS))
-        )
-        self.stages = nn.ModuleList(
-            _stage(layers, widths[i + 1], widths[i + 1], norm) for i, layers in enumerate(DECODER_LAYERS)
-        )
-        self.dropout = nn.Dropout3d(dropout)
-
-    def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
-        """Return the maps of the four up stages, coarsest first."""
-        maps: list[Tensor] = []
-        current = skips[-1]
-        for up, stage, skip in zip(self.ups, self.stages, reversed(skips[:-1]), strict=True):
-            current = stage(up(current) + skip)
-            maps.append(current)
-        maps[-1] = self.dropout(maps[-1])
-        return maps
+def _down_stage(index: int, norm: Normalization) -> nn.Sequential:
+    before, channels = CHANNELS[index - 1], CHANNELS[index]
+    down = _resample(nn.Conv3d(before, channels, 2, stride=2), channels, norm)
+    return nn.Sequential(down, _stage(ENCODER_LAYERS[index], channels, channels, norm))
 
 
 def v_net(
@@ -89,8 +58,17 @@ def v_net(
 ) -> SegmentationNetwork:
     """Build the V-Net (9,448,866 parameters with batch normalisation, 1 channel and 2 classes).
 
-    Spatial sizes must be multiples of 16. Instance normalisation (without affine parameters) and no
-    dropout is the UniSeMi form.
+    Five stages of 16 to 256 channels, halved by strided 2x2x2 convolutions, and four back to 16 by transposed ones,
+    with dropout of whole channels after the bottleneck and the last stage. Spatial sizes must be multiples of 16.
+    Instance normalisation (without affine parameters) and no dropout is the UniSeMi form.
     """
+    last = len(CHANNELS) - 1
+    first = _stage(ENCODER_LAYERS[0], in_channels, CHANNELS[0], norm)
+    downs = [_down_stage(index, norm) for index in range(1, last + 1)]
+    downs[-1].append(nn.Dropout3d(dropout))
+    ups = [
+        UpStage(CHANNELS[i], CHANNELS[i - 1], DECODER_LAYERS[last - i], norm, dropout if i == 1 else 0.0)
+        for i in range(last, 0, -1)
+    ]
     head = nn.Conv3d(CHANNELS[0], num_classes, 1)
-    return SegmentationNetwork(VNetEncoder(in_channels, norm, dropout), VNetDecoder(norm, dropout), head, CHANNELS)
+    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
