@@ -67,7 +67,7 @@ def test_instance_normalisation_of_the_v_net_has_no_parameters():
 @pytest.mark.parametrize(
     ("name", "kind", "rates"),
     [
-        ("unet_2d", nn.Dropout, [0.05, 0.1, 0.2, 0.3, 0.5, 0, 0, 0, 0]),
+        ("unet_2d", nn.Dropout, [0.05, 0.1, 0.2, 0.3, 0.5]),
         ("v_net", nn.Dropout3d, [0.5, 0.5]),
         ("unet_3d", nn.Dropout, [0.3, 0.3]),
     ],
