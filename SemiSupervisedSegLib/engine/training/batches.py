@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from ...study.errors import UserError
 from ...study.model import Role
 from ..data.augment import augment
 from ..data.cache import CachedCase
@@ -23,7 +25,7 @@ class BatchSource:
     """Draws the batch of any step; what it draws depends on the seed and the step alone.
 
     A method that does not know external images gets them pooled with the local unlabeled ones, as the papers
-    run such baselines (CU2L table 2). The memory budget is shared by the streams in proportion to their size.
+    run such baselines (CU2L table 2).
 
     Args:
         cases: all cases in the cache.
@@ -47,12 +49,19 @@ class BatchSource:
         self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = stream_members(cases, streams)
-        total = max(1, sum(case.nbytes for group in members.values() for case in group))
-        self._streams = {}
-        for name, group in members.items():
-            budget = settings["cache_budget_mb"] * MEBIBYTE * sum(case.nbytes for case in group) // total
-            share = settings["foreground_share"] if name == "labeled" else 0.0
-            self._streams[name] = CaseStream(group, plan, seed, name, budget, device, share)
+        budgets = share_budget(members, settings["cache_budget_mb"] * MEBIBYTE)
+        self._streams = {
+            name: CaseStream(
+                group,
+                plan,
+                seed,
+                name,
+                budgets[name],
+                device,
+                settings["foreground_share"] if name == "labeled" else 0.0,
+            )
+            for name, group in members.items()
+        }
 
     def prepare(self, step: int) -> None:
         """Read what a step draws from, before the first step or after a jump."""
@@ -77,6 +86,25 @@ class BatchSource:
         images, labels = self._streams[name].draw(step, self._counts[name])
         images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
         return images.contiguous(memory_format=self._memory_format), labels
+
+
+def share_budget(members: Mapping[str, Sequence[CachedCase]], total: int) -> dict[str, int]:
+    """Share the bytes for images: each stream gets what its two largest cases take, the rest goes by what is left.
+
+    A stream needs two cases at once, and a few labeled ones beside hundreds of others must not go short. When all
+    cases fit, each stream gets what all of its cases take. Raises UserError when even the least does not fit.
+    """
+    sizes = {name: sorted((case.nbytes for case in group), reverse=True) for name, group in members.items()}
+    least = {name: sum(values[:2]) for name, values in sizes.items()}
+    left = {name: sum(values[2:]) for name, values in sizes.items()}
+    rest = total - sum(least.values())
+    if rest < 0:
+        needed = math.ceil(sum(least.values()) / MEBIBYTE)
+        raise UserError(
+            f"The memory set aside for images ({total / MEBIBYTE:.0f} MiB) does not hold two cases of each kind.",
+            f'Set "cache_budget_mb" to at least {needed}, or lower "in_plane_scale".',
+        )
+    return {name: least[name] + rest * left[name] // max(1, sum(left.values())) for name in members}
 
 
 class StreamCase(Protocol):

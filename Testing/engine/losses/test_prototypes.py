@@ -180,12 +180,15 @@ def test_background_weighs_a_quarter_and_the_object_three_quarters(changed, expe
 
 
 @pytest.mark.parametrize("without", [0, 1, 2])
-def test_category_regularization_leaves_out_a_class_that_a_set_lacks(without):
+def test_category_regularization_leaves_out_distances_to_a_prototype_that_a_set_lacks(without):
     vectors = torch.randn(3, 4, 8)
     valid = torch.ones(3, 4, dtype=torch.bool)
     valid[without, 2] = False
     ours = prototype_regularization(*(Prototypes(v, m) for v, m in zip(vectors, valid, strict=True)))
-    vectors[:, 2] = 0
+    # Without c_e both distances go; without c_l or c_u only its own does.
+    vectors[without, 2] = vectors[2, 2]
+    if without == 2:
+        vectors[:, 2] = 0
     assert ours.item() == pytest.approx(reference.prototype_regularization(*array(vectors)), abs=1e-5)
 
 

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.engine.data.cache import CachedCase
+from SemiSupervisedSegLib.engine.training.batches import MEBIBYTE, share_budget, stream_members
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.model import Role
+
+
+def case(number: int, role: Role = Role.UNLABELED, external: bool = False, megabytes: int = 10) -> CachedCase:
+    size = megabytes * MEBIBYTE
+    return CachedCase(f"c{number}", "site", external, role, Path(), (1, 1, 1), role is Role.LABELED, 0.0, size)
+
+
+def test_few_labeled_cases_beside_many_others_get_their_share():
+    members = {"labeled": [case(n) for n in range(4)], "unlabeled": [case(n) for n in range(400)]}
+    budgets = share_budget(members, 100 * MEBIBYTE)
+    assert budgets["labeled"] >= 20 * MEBIBYTE
+    assert budgets["unlabeled"] >= 20 * MEBIBYTE
+    assert sum(budgets.values()) <= 100 * MEBIBYTE
+
+
+def test_when_all_cases_fit_every_stream_holds_all_of_its_cases():
+    members = {"labeled": [case(n, megabytes=n + 1) for n in range(5)], "external": [case(n) for n in range(9)]}
+    total = sum(item.nbytes for group in members.values() for item in group)
+    assert share_budget(members, total) == {name: sum(item.nbytes for item in group) for name, group in members.items()}
+
+
+def test_a_budget_that_holds_too_little_names_what_is_needed():
+    with pytest.raises(UserError, match=r'30 MiB.* "cache_budget_mb" to at least 40'):
+        share_budget({"labeled": [case(1), case(2)], "unlabeled": [case(3), case(4), case(5)]}, 30 * MEBIBYTE)
+
+
+def test_sites_are_pooled_for_methods_that_do_not_tell_them_apart():
+    cases = [case(0, Role.LABELED), case(1), case(2, external=True), case(3, Role.VALIDATION), case(4, Role.IGNORED)]
+    pooled = stream_members(cases, frozenset({"labeled", "unlabeled"}))
+    apart = stream_members(cases, frozenset({"labeled", "unlabeled", "external"}))
+    assert {name: [item.id for item in group] for name, group in pooled.items()} == {
+        "labeled": ["c0"],
+        "unlabeled": ["c1", "c2"],
+    }
+    assert [item.id for item in apart["unlabeled"]] == ["c1"]
+    assert [item.id for item in apart["external"]] == ["c2"]
