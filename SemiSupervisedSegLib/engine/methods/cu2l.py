@@ -9,7 +9,7 @@ CU2L-4 without ``use_stability``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, regional_dice_loss, supervised_loss
 from ..losses.prototypes import Prototypes, pooled_prototypes, prototype_logits, prototype_regularization, usable
-from ..networks.output import NetworkOutput
+from ..networks.output import FeatureLevel, NetworkOutput
 from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
 from .parts.prototype_bank import PrototypeBank
 from .parts.ramp import gaussian_ramp
@@ -33,6 +33,8 @@ class Sites(NamedTuple):
 
 class CU2L(TeacherStudent):
     """L = L_sup + lambda(t) (L_PL + L_u2l + L_cr + L_sta), equation 1 and sections 2.2 to 2.4."""
+
+    prototype_level: ClassVar[FeatureLevel] = "decoder_half"
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)

@@ -151,12 +151,12 @@ class Method(nn.Module):
     """Base of all methods; see the module's docstring for how each family fills it in.
 
     Attributes:
-        prototype_level: the feature map from which review prototypes are taken.
-        similarity_scale: factor on the cosine in prototype-based predictions (20, i.e. temperature 0.05).
+        prototype_level: the feature map from which review prototypes are taken; without prototypes of its own a method
+            takes the classifier's input, where classes are apart best (ACDC, Supervised: Dice 0.41 there, 0.23 at half
+            resolution, 0.19 at the bottleneck).
     """
 
-    prototype_level: ClassVar[FeatureLevel] = "decoder_half"
-    similarity_scale: ClassVar[float] = 20.0
+    prototype_level: ClassVar[FeatureLevel] = "decoder_full"
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__()
