@@ -60,7 +60,7 @@ def copy_of(folder: JobFolder) -> JobFolder:
     return copy
 
 
-def fails_with(folder: JobFolder, *words: str) -> Failed:
+def assert_fails_with(folder: JobFolder, *words: str) -> Failed:
     """Do a round in this process and return its failure.
 
     Asserts that the exit code, the event, the status and the words say it, that it is a sentence with an advice, and

@@ -14,7 +14,7 @@ from SemiSupervisedSegLib.engine.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
-from .rounds import EXIT_FAILED, EXIT_FINISHED, contents, fails_with, main, new_round, tiny_study
+from .rounds import EXIT_FAILED, EXIT_FINISHED, contents, assert_fails_with, main, new_round, tiny_study
 
 CHECKPOINT = Path("checkpoints", "last.pt")
 
@@ -55,13 +55,13 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_checkpoint_that_is_none_is_refused_in_words(round_copy: JobFolder, damage: str) -> None:
     DAMAGES[damage](round_copy.path / CHECKPOINT)
-    fails_with(round_copy, "last.pt is not a checkpoint, or it is damaged", "Start a new round")
+    assert_fails_with(round_copy, "last.pt is not a checkpoint, or it is damaged", "Start a new round")
 
 
 def test_a_checkpoint_that_carries_code_is_refused_and_the_code_not_run(round_copy: JobFolder, tmp_path: Path) -> None:
     file, trace = round_copy.path / CHECKPOINT, tmp_path / "code was run"
     torch.save({**torch.load(file, weights_only=True), "method": Malicious(trace)}, file)
-    fails_with(round_copy, "The checkpoint carries program code and was not loaded")
+    assert_fails_with(round_copy, "The checkpoint carries program code and was not loaded")
     assert not trace.exists()
     torch.load(file, weights_only=False)
     assert trace.exists(), "the file was harmless, so the test proves nothing"
@@ -69,13 +69,13 @@ def test_a_checkpoint_that_carries_code_is_refused_and_the_code_not_run(round_co
 
 def test_a_checkpoint_of_another_round_is_refused(round_copy: JobFolder) -> None:
     round_copy.write_spec(dataclasses.replace(round_copy.spec(), seed=1))
-    fails_with(round_copy, "belongs to a round with other cases, structures or settings")
+    assert_fails_with(round_copy, "belongs to a round with other cases, structures or settings")
 
 
 def test_a_checkpoint_of_a_newer_version_is_refused(round_copy: JobFolder) -> None:
     file = round_copy.path / CHECKPOINT
     torch.save({**torch.load(file, weights_only=True), "version": 2}, file)
-    fails_with(round_copy, "newer version", "Update the program")
+    assert_fails_with(round_copy, "newer version", "Update the program")
 
 
 PLANS = {
@@ -91,7 +91,7 @@ PLANS = {
 def test_a_damaged_plan_is_refused_in_words(round_copy: JobFolder, damage: str) -> None:
     file = round_copy.path / "plan.json"
     file.write_text(PLANS[damage](file.read_text()))
-    fails_with(round_copy, "damaged")
+    assert_fails_with(round_copy, "damaged")
 
 
 def test_a_plan_of_an_older_version_gets_the_settings_it_lacks(round_copy: JobFolder) -> None:
@@ -117,7 +117,7 @@ def test_an_image_that_vanishes_before_the_prediction_can_be_put_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, "start_stage", lose_the_image)
-        fails_with(folder, image.name)
+        assert_fails_with(folder, image.name)
     done = contents(folder)
     assert f"predictions/{study.cases[0].id}/summary.json" in done
     assert not (folder.predictions / study.cases[1].id).exists()
@@ -139,17 +139,17 @@ def test_an_image_that_vanishes_before_the_prediction_can_be_put_back(
 def test_a_study_without_the_cases_that_a_method_needs(
     study_folder: Path, method: str, counts: dict[str, int], words: list[str]
 ) -> None:
-    fails_with(new_round(tiny_study(study_folder, **counts), method), *words)
+    assert_fails_with(new_round(tiny_study(study_folder, **counts), method), *words)
 
 
 def test_a_patch_that_the_network_would_halve_to_one_voxel_is_refused(study_folder: Path) -> None:
     folder = new_round(tiny_study(study_folder), settings={"patch_size": "16x16"})
-    fails_with(folder, 'The patch size "16x16" is too small', "32 or more")
+    assert_fails_with(folder, 'The patch size "16x16" is too small', "32 or more")
 
 
 def test_a_warm_start_from_other_structures_is_refused(finished: JobFolder, study_folder: Path) -> None:
     study = tiny_study(study_folder, structures=3)
-    fails_with(new_round(study, warm_start=finished.model), "trained for other structures", "Start from scratch")
+    assert_fails_with(new_round(study, warm_start=finished.model), "trained for other structures", "Start from scratch")
 
 
 def test_a_warm_start_begins_from_the_weights(finished: JobFolder) -> None:
@@ -167,7 +167,7 @@ def test_a_warm_start_begins_from_the_weights(finished: JobFolder) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_cuda_that_is_absent_is_never_replaced_by_the_processor(finished: JobFolder, device: str) -> None:
     study = tiny_study(finished.path.parents[2] / device.replace(":", ""))
-    fails_with(new_round(study, device=device), "A CUDA device was asked for, but none can be used", '"cpu"')
+    assert_fails_with(new_round(study, device=device), "A CUDA device was asked for, but none can be used", '"cpu"')
 
 
 def test_a_worker_in_trouble_that_nobody_foresaw_says_so_and_keeps_the_details(

@@ -18,7 +18,7 @@ from .rounds import (
     EXIT_FINISHED,
     contents,
     copy_of,
-    fails_with,
+    assert_fails_with,
     half_written,
     main,
     new_round,
@@ -47,7 +47,7 @@ def test_a_full_disk_ends_in_a_sentence_and_the_round_goes_on_when_there_is_spac
 ) -> None:
     folder = new_round(tiny_study(study_folder))
     with largest_file(size):
-        fails_with(folder, "There is no space left to write", what, "Free some disk space")
+        assert_fails_with(folder, "There is no space left to write", what, "Free some disk space")
     assert not list(folder.checkpoints.glob("*"))
     assert main(folder.path) == EXIT_FINISHED
 
@@ -55,7 +55,7 @@ def test_a_full_disk_ends_in_a_sentence_and_the_round_goes_on_when_there_is_spac
 def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint_and_the_older_model(finished: JobFolder) -> None:
     folder = copy_of(finished)
     with largest_file(5 * MEGABYTE):
-        fails_with(folder, "There is no space left to write model")
+        assert_fails_with(folder, "There is no space left to write model")
     assert main(folder.path) == EXIT_FINISHED
 
 
