@@ -14,7 +14,7 @@ from SemiSupervisedSegLib.engine.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
-from .rounds import EXIT_FAILED, EXIT_FINISHED, contents, assert_fails_with, main, new_round, tiny_study
+from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study
 
 CHECKPOINT = Path("checkpoints", "last.pt")
 

@@ -16,9 +16,9 @@ from SemiSupervisedSegLib.jobs.folder import JobFolder
 from .rounds import (
     EXIT_FAILED,
     EXIT_FINISHED,
+    assert_fails_with,
     contents,
     copy_of,
-    assert_fails_with,
     half_written,
     main,
     new_round,
