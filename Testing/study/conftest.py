@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +62,3 @@ def files(tmp_path: Path, make_image, make_classes) -> Path:
         sitk.WriteImage(make_image(), str(folder / f"{name}.nrrd"))
         write_segmentation(folder / f"{name}.seg.nrrd", make_classes(), STRUCTURES)
     return folder
-
-
-@pytest.fixture
-def file_size_limit() -> Iterator[Callable[[int], None]]:
-    """Limits the size of files, so that the system refuses in the middle of a write, as a full disk does."""
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)

@@ -125,10 +125,9 @@ def test_bad_patterns(study, files):
         add_from_pattern(study, f"{files}/?.nrrd", site="h", role="labeled", annotations="labels/a.nrrd")
 
 
-def test_no_space_left(study, files, file_size_limit):
+def test_no_space_left(study, files, largest_file):
     before = (study.folder / STUDY_FILE).read_bytes()
-    file_size_limit(100)
-    with pytest.raises(UserError, match="no space left"):
+    with largest_file(100), pytest.raises(UserError, match="no space left"):
         add_case(study, files / "a.nrrd", site="here", role="unlabeled")
     assert (study.folder / STUDY_FILE).read_bytes() == before
     assert sorted(item.name for item in study.folder.iterdir()) == [STUDY_FILE]

@@ -47,11 +47,10 @@ def test_full_disk_is_said_in_words(number):
     assert "no space left" in write_error("a.txt", OSError(number, "x")).message
 
 
-def test_running_out_of_space_keeps_the_old_file(tmp_path, file_size_limit):
+def test_running_out_of_space_keeps_the_old_file(tmp_path, largest_file):
     path = tmp_path / "study.json"
     path.write_bytes(b"old")
-    file_size_limit(10_000)
-    with pytest.raises(UserError, match="no space left"):
+    with largest_file(10_000), pytest.raises(UserError, match="no space left"):
         write_bytes_atomically(path, bytes(20_000))
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["study.json"]

@@ -153,13 +153,12 @@ def test_index_is_the_inverse_of_position(make_image):
     np.testing.assert_allclose(geometry.index(geometry.position((1, 2, 3))), (1, 2, 3))
 
 
-def test_write_image_without_space(tmp_path, make_image, file_size_limit):
+def test_write_image_without_space(tmp_path, make_image, largest_file):
     path = tmp_path / "a.nrrd"
     write_image(path, make_image())
     before = path.read_bytes()
     values = np.random.default_rng(0).integers(0, 30000, (20, 64, 64)).astype(np.int16)
-    file_size_limit(20_000)
-    with pytest.raises(UserError, match="no space left"):
+    with largest_file(20_000), pytest.raises(UserError, match="no space left"):
         write_image(path, make_image(values))
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["a.nrrd"]

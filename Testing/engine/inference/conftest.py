@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,23 +10,6 @@ from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
 from SemiSupervisedSegLib.study.model import Modality, Structure
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture
-def no_space():
-    """A block in which no file can grow beyond 20 kB, as on a full disk."""
-    resource = pytest.importorskip("resource")
-
-    @contextlib.contextmanager
-    def limited():
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    return limited
 
 
 class ConstantNetwork(nn.Module):

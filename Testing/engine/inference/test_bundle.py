@@ -17,9 +17,9 @@ from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.study.errors import UserError
 
 
-def test_no_space_left_keeps_the_older_model(bundle, model, no_space):
+def test_no_space_left_keeps_the_older_model(bundle, model, largest_file):
     before = (bundle / "models" / "model.pt").read_bytes()
-    with no_space(), pytest.raises(UserError, match="no space left"):
+    with largest_file(20_000), pytest.raises(UserError, match="no space left"):
         save_bundle(bundle, model)
     assert (bundle / "models" / "model.pt").read_bytes() == before
     assert [path.name for path in bundle.parent.iterdir()] == ["model"]

@@ -117,12 +117,12 @@ def test_nothing_predicted_is_written_and_read(tmp_path, scene, structures):
 
 
 @pytest.mark.parametrize("case", ["a", "b"])
-def test_no_space_left_keeps_the_older_prediction(tmp_path, plan_of, structures, no_space, case):
+def test_no_space_left_keeps_the_older_prediction(tmp_path, plan_of, structures, largest_file, case):
     image, plan = oblique_image((64, 64, 8), (1.0, 1.0, 5.0)), plan_of((64, 64), 3)
     sure = on_grid(np.ones((8, 64, 64), np.uint8), image, plan)
     write_case_prediction(tmp_path, "a", GridPrediction(sure, sure), plan, image, structures, False)
     noise = torch.rand(sure.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
-    with no_space(), pytest.raises(UserError, match="no space left"):
+    with largest_file(20_000), pytest.raises(UserError, match="no space left"):
         write_case_prediction(tmp_path, case, GridPrediction(noise, noise), plan, image, structures, False)
     assert os.listdir(tmp_path) == ["a"]
     assert {path.name for path in (tmp_path / "a").iterdir()} == FILES

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,25 +24,12 @@ from .rounds import (
     tiny_study,
 )
 
-resource = pytest.importorskip("resource", reason="limits of processes are set otherwise on this system")
-
 KILOBYTE, MEGABYTE = 1000, 1_000_000
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let the system refuse larger files to this process: a disk that is full as soon as a file gets larger."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(("size", "what"), [(12 * KILOBYTE, "case-001-"), (10 * MEGABYTE, "last.pt")])
 def test_a_full_disk_ends_in_a_sentence_and_the_round_goes_on_when_there_is_space(
-    study_folder: Path, size: int, what: str
+    study_folder: Path, largest_file: Callable, size: int, what: str
 ) -> None:
     folder = new_round(tiny_study(study_folder))
     with largest_file(size):
@@ -52,7 +38,9 @@ def test_a_full_disk_ends_in_a_sentence_and_the_round_goes_on_when_there_is_spac
     assert main(folder.path) == EXIT_FINISHED
 
 
-def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint_and_the_older_model(finished: JobFolder) -> None:
+def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint_and_the_older_model(
+    finished: JobFolder, largest_file: Callable
+) -> None:
     folder = copy_of(finished)
     with largest_file(5 * MEGABYTE):
         assert_fails_with(folder, "There is no space left to write model")
