@@ -94,3 +94,11 @@ def test_a_diverged_training_ends_in_a_sentence_that_names_the_loss() -> None:
     with pytest.raises(UserError, match=r'diverged: the loss "watched" .*Lower "learning_rate"'):
         run.go()
     assert run.loop.step == 10, "told when the losses are fetched"
+
+
+def test_weights_that_are_not_finite_are_never_saved() -> None:
+    run = Run(build(Diverging, steps=2))
+    with torch.no_grad():
+        next(run.loop.method.parameters()).view(-1)[0] = torch.nan
+    with pytest.raises(UserError, match="diverged: a weight of the network"):
+        run.state()
