@@ -2,8 +2,8 @@
 
     python Testing/benchmarks/accuracy_table.py STUDY [--against supervised]
 
-Rounds of one method with several seeds are averaged case by case first. Methods are compared with ``--against`` by a
-paired Wilcoxon test over cases. Rounds with other steps or settings are named apart by their number of steps.
+Rounds of one method and length are averaged case by case first, so a study for this table holds rounds that differ in
+their seeds only. Methods are compared with ``--against`` of the same length by a paired Wilcoxon test over cases.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ def main() -> None:
     parser.add_argument("--against", default="supervised", help="the method that others are compared with (supervised)")
     options = parser.parse_args()
     found, seeds = collect(options.study)
-    references = [row for row in found if row.split(" ")[0] == options.against]
     for kind in KINDS:
         print(f"\n{kind} prediction\n" + "".join(name.ljust(18) for name in ("seeds", *METRICS, "p (Dice)")) + "method")
         for row, scores in sorted(found.items()):
             cells = [", ".join(map(str, sorted(seeds[row])))]
             cells += [str(summarise(over_seeds(scores[kind, metric]))) for metric in METRICS.values()]
             p_value = ""
-            if references and row not in references:
-                first = over_seeds(found[references[0]][kind, "dice"])
+            reference = f"{options.against} {row.partition(' ')[2]}"
+            if reference in found and row != reference:
+                first = over_seeds(found[reference][kind, "dice"])
                 p_value = f"{compare_paired(first, over_seeds(scores[kind, 'dice'])).wilcoxon_p:.2g}"
             print("".join(cell.ljust(18) for cell in (*cells, p_value)) + row)
 
