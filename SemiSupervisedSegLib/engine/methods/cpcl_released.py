@@ -38,8 +38,8 @@ class ReleasedCPCL(CPCL):
         weight, count = self.consistency_weight(moment), len(batch.labeled.images)
         images = torch.cat([batch.labeled.images, batch.unlabeled])
         student, teacher = self.student(images), self.teacher(self.noisy(images))
-        student_labeled = NetworkOutput(*(tensor[:count] for tensor in student))
-        teacher_unlabeled = NetworkOutput(*(tensor[count:] for tensor in teacher))
+        student_labeled, _ = student.split(count)
+        _, teacher_unlabeled = teacher.split(count)
         with torch.no_grad():
             forward = self.forward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
             backward = self.backward_consistency(student_labeled, batch.labeled, teacher_unlabeled)

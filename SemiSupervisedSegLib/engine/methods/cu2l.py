@@ -49,7 +49,7 @@ class CU2L(TeacherStudent):
         others = torch.cat([batch.unlabeled, batch.external])
         teacher = self.teacher(others)
         student = self.student(torch.cat([labeled.images, self.noisy(others)]))
-        student_labeled, student_others = _split(student, len(labeled.images))
+        student_labeled, student_others = student.split(len(labeled.images))
 
         weight = self.consistency_weight(moment)
         losses = {"supervised": Loss(self.supervised(student_labeled.logits, labeled))}
@@ -138,10 +138,6 @@ class CU2L(TeacherStudent):
 
     def _features(self, output: NetworkOutput) -> Tensor:
         return output.features(self.prototype_level)
-
-
-def _split(output: NetworkOutput, count: int) -> tuple[NetworkOutput, NetworkOutput]:
-    return NetworkOutput(*(tensor[:count] for tensor in output)), NetworkOutput(*(tensor[count:] for tensor in output))
 
 
 def _confidence_weights(logits: Tensor) -> Tensor:

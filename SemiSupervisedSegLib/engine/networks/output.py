@@ -29,3 +29,7 @@ class NetworkOutput(NamedTuple):
     def features(self, level: FeatureLevel) -> Tensor:
         """Return the feature map of one level."""
         return getattr(self, level)
+
+    def split(self, count: int) -> tuple[NetworkOutput, NetworkOutput]:
+        """Return the answers to the first ``count`` images and to the others."""
+        return NetworkOutput(*(maps[:count] for maps in self)), NetworkOutput(*(maps[count:] for maps in self))
