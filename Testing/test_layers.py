@@ -17,6 +17,7 @@ ROOMS = {
     "study": (set(), {"numpy", "SimpleITK"}),
     "jobs": ({"study"}, {"numpy", "SimpleITK"}),
     "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
+    "panel": ({"study", "jobs"}, {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils"}),
     "engine": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy", "torch", "monai"}),
     "commands": ({"study", "jobs", "phantom", "engine"}, {"numpy", "SimpleITK"}),
 }

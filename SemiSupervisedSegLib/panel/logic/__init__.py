@@ -1,0 +1,1 @@
+"""What the panel decides, free of Qt, VTK and Slicer."""

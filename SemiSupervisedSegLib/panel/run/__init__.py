@@ -1,0 +1,1 @@
+"""The worker process as the panel sees it."""

@@ -1,0 +1,1 @@
+"""The MRML adapter: the only place that touches nodes of the scene."""

@@ -1,0 +1,165 @@
+"""What is open in the panel: the study, the shown case and the rounds. Free of Qt and of the scene."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..jobs.folder import JobFolder
+from ..jobs.rounds import rounds
+from ..study.errors import UserError
+from ..study.model import Modality, Structure, Study
+from ..study.store import create_study, load_study, save_study, study_lock
+from .signal import Signal
+
+if TYPE_CHECKING:
+    from .logic.state import Facts, PanelState
+
+
+class Session:
+    """The one place where the sections of the panel learn what is open, and by which they change it.
+
+    Attributes:
+        study_changed: another study was opened, it was closed, or its content changed.
+        case_changed: another case is shown.
+        rounds_changed: rounds appeared, went away or ended, or another one is under review.
+        state_changed: anything that decides what can be done next; follows each of the other signals.
+        study: what is open, None before a study is opened.
+        case_id: the case that is shown, None when there is none.
+        round: the round under review, the latest finished one unless another was chosen.
+    """
+
+    def __init__(self) -> None:
+        self.study_changed = Signal()
+        self.case_changed = Signal()
+        self.rounds_changed = Signal()
+        self.state_changed = Signal()
+        self.study: Study | None = None
+        self.case_id: str | None = None
+        self.round: JobFolder | None = None
+        self._rounds: list[JobFolder] = []
+        self._chosen: str | None = None
+        self._noted: dict[str, Any] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the open study."""
+        return None if self.study is None else self.study.folder
+
+    def create_study(
+        self,
+        folder: Path | str,
+        name: str,
+        modality: Modality | str,
+        local_site: str,
+        structures: Iterable[Structure],
+    ) -> None:
+        """Make a study in a folder and open it; raises UserError when that is not possible."""
+        self._open(create_study(folder, name, modality, local_site, structures))
+
+    def open_study(self, folder: Path | str) -> None:
+        """Open the study in a folder; raises UserError, with what was open left open, when it cannot be read."""
+        self._open(load_study(folder))
+
+    def close_study(self) -> None:
+        """Open nothing."""
+        self._open(None)
+
+    def change(self, function: Callable[[Study], Study]) -> None:
+        """Apply `function` to the study as it is on disk, save it and keep the result.
+
+        The lock of the study is held, so that two programs cannot undo each other's changes; `function` may save by
+        itself, as `change_cases` does, but not take the lock. Raises UserError, with the study as it was, when no study
+        is open, another program holds the lock, or `function` refuses.
+        """
+        if self.study is None:
+            raise UserError("No study is open.", "Open or create a study first.")
+        with study_lock(self.study.folder):
+            changed = function(load_study(self.study.folder))
+            save_study(changed)
+        self.study = changed
+        self._tell(self.study_changed)
+        if self.case_id is not None and all(case.id != self.case_id for case in changed.cases):
+            self.show(None)
+
+    def reload(self) -> None:
+        """Read the study and its rounds again, as another program may have changed them; raises UserError."""
+        if self.study is not None:
+            self.study = load_study(self.study.folder)
+            self._tell(self.study_changed)
+            self.refresh_rounds()
+
+    def show(self, case_id: str | None) -> None:
+        """Make a case the shown one; raises UserError when the study does not have it."""
+        if case_id is not None:
+            if self.study is None:
+                raise UserError("No study is open.", "Open or create a study first.")
+            self.study.case(case_id)
+        self.case_id = case_id
+        self._tell(self.case_changed)
+
+    def rounds(self) -> list[JobFolder]:
+        """The rounds of the study, oldest first, as `refresh_rounds` found them."""
+        return list(self._rounds)
+
+    def refresh_rounds(self) -> None:
+        """Look for rounds on disk: a round was started, ended or deleted."""
+        self._find_rounds()
+        self._tell(self.rounds_changed)
+
+    def choose_round(self, name: str | None) -> None:
+        """Put the round of this name under review, None for the latest finished one; raises UserError."""
+        if name is not None and all(folder.name != name for folder in self._rounds):
+            raise UserError(f"The study has no round {name!r}.", "Choose one of the list.")
+        self._chosen = name
+        self.refresh_rounds()
+
+    def note(self, **facts: Any) -> None:
+        """Keep what only a section knows and the state depends on, such as a running worker, by names of `Facts`."""
+        if any(self._noted.get(name, _UNKNOWN) != value for name, value in facts.items()):
+            self._noted.update(facts)
+            self.state_changed.emit()
+
+    def facts(self) -> Facts:
+        """Everything that decides what can be done: study, case_id, rounds, round, and what was noted."""
+        from .logic.state import Facts
+
+        return Facts(
+            study=self.study, case_id=self.case_id, rounds=tuple(self._rounds), round=self.round, **self._noted
+        )
+
+    @property
+    def state(self) -> PanelState:
+        """Where the user is in the loop."""
+        from .logic.state import state_of
+
+        return state_of(self.facts())
+
+    def _open(self, study: Study | None) -> None:
+        self.study, self.case_id, self._chosen = study, None, None
+        self._find_rounds()
+        for signal in (self.study_changed, self.rounds_changed, self.case_changed):
+            signal.emit()
+        self.state_changed.emit()
+
+    def _find_rounds(self) -> None:
+        self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]
+        chosen = [folder for folder in self._rounds if folder.name == self._chosen]
+        finished = [folder for folder in reversed(self._rounds) if _is_finished(folder)]
+        self.round = next(iter(chosen or finished), None)
+
+    def _tell(self, signal: Signal) -> None:
+        signal.emit()
+        self.state_changed.emit()
+
+
+_UNKNOWN = object()
+
+
+def _is_finished(folder: JobFolder) -> bool:
+    # A damaged result is as good as none: the round can be repeated.
+    with contextlib.suppress(UserError):
+        return folder.result() is not None
+    return False
