@@ -8,12 +8,12 @@ from typing import Any
 
 from ..jobs.folder import JobFolder
 from ..jobs.rounds import next_round
+from ..jobs.training_spec import make_training_spec
 from ..phantom.generate import generate_study
 from ..study.errors import UserError
 from ..study.model import Study
 from ..study.store import STUDY_FILE, load_study
 from .run_job import run_job
-from .train import make_training_spec
 
 DEFAULT_FOLDER = Path("demo")
 STEPS = 400

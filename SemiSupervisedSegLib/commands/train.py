@@ -6,19 +6,16 @@ import argparse
 from pathlib import Path
 
 from ..jobs.catalogue import load_catalogue
+from ..jobs.continuation import check_resumable, model_of
 from ..jobs.folder import JobFolder
 from ..jobs.launcher import launch
 from ..jobs.rounds import find_round, next_round
-from ..jobs.spec import JobCase, JobSpec
+from ..jobs.training_spec import DEFAULT_PRESET, make_training_spec
 from ..study.checks import check_study
 from ..study.errors import UserError
-from ..study.model import Case, Role, Study
+from ..study.model import Study
 from ..study.store import load_study
 from .run_job import run_job
-from .versions import installed_versions
-
-DEFAULT_PRESET = "standard"
-_PREVIEWED_CASES = 3
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -62,37 +59,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_training_spec(
-    study: Study,
-    method: str,
-    preset: str,
-    settings: dict[str, str | int | float | bool],
-    *,
-    device: str = "auto",
-    seed: int = 0,
-    warm_start: Path | None = None,
-) -> JobSpec:
-    """The job that trains a method on a study as it is now; raises UserError when the settings cannot be used."""
-    catalogue = load_catalogue()
-    catalogue.resolve(method, preset, settings)
-    cases = [case for case in study.cases if case.role != Role.IGNORED]
-    return JobSpec(
-        kind="train",
-        method=method,
-        preset=preset,
-        settings=catalogue.method(method).check(settings),
-        device=device,
-        seed=seed,
-        study_name=study.name,
-        modality=study.modality,
-        structures=study.structures,
-        cases=tuple(_job_case(study, case) for case in cases),
-        warm_start=None if warm_start is None else str(warm_start.absolute()),
-        preview_cases=_preview_cases(cases),
-        versions=installed_versions(),
-    )
-
-
 def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
     if options.method is None:
         raise UserError("No method was chosen.", f"Add --method with one of: {', '.join(load_catalogue().methods)}.")
@@ -103,7 +69,7 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
         _parse_settings(options.settings),
         device=options.device,
         seed=options.seed,
-        warm_start=_model_of(study, options.warm_start) if options.warm_start else None,
+        warm_start=model_of(find_round(study.folder, options.warm_start)) if options.warm_start else None,
     )
     for warning in check_study(study, load_catalogue().method(spec.method).streams - {"labeled"}):
         print(f"warning: {warning}")
@@ -119,19 +85,8 @@ def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
             "Leave --method, --preset, --set and --warm-start out, or begin a new round without --resume.",
         )
     folder = find_round(study.folder, options.resume)
-    folder.spec()
-    if folder.is_running():
-        raise UserError(f"The round {folder.name} is running.", "Wait until it ends, or stop it first.")
-    if folder.status().state == "finished" and folder.result() is not None:
-        raise UserError(f"The round {folder.name} is complete.", "Begin a new round, with --warm-start to build on it.")
+    check_resumable(folder)
     return folder
-
-
-def _model_of(study: Study, round_name: str) -> Path:
-    folder = find_round(study.folder, round_name)
-    if not folder.model.is_dir():
-        raise UserError(f"The round {folder.name} has no model yet.", "Let it finish first, or choose another round.")
-    return folder.model
 
 
 def _parse_settings(texts: list[str]) -> dict[str, str]:
@@ -142,21 +97,3 @@ def _parse_settings(texts: list[str]) -> dict[str, str]:
             raise UserError(f"{text!r} sets nothing.", "Write --set NAME=VALUE, such as --set steps=2000.")
         settings[name.strip()] = value.strip()
     return settings
-
-
-def _job_case(study: Study, case: Case) -> JobCase:
-    annotation = study.annotation_path(case)
-    return JobCase(
-        id=case.id,
-        image=str(study.image_path(case)),
-        site=case.site,
-        role=case.role,
-        external=study.is_external(case),
-        annotation=None if annotation is None else str(annotation),
-    )
-
-
-def _preview_cases(cases: list[Case]) -> tuple[str, ...]:
-    # Validation cases first: there the annotation can be compared with.
-    order = {Role.VALIDATION: 0, Role.UNLABELED: 1, Role.LABELED: 2}
-    return tuple(case.id for case in sorted(cases, key=lambda case: order[case.role])[:_PREVIEWED_CASES])

@@ -24,12 +24,12 @@ from typing import Any
 
 import torch
 
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Event, Progress, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 SETTINGS = {

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 BUDGET_MB = 16

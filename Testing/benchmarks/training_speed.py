@@ -26,7 +26,6 @@ import torch
 from published_style import train, write_samples
 from torch.utils.flop_counter import FlopCounterMode
 
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.engine.data.cache import CachedCase, prepare_cache
 from SemiSupervisedSegLib.engine.data.fingerprint import fingerprint
 from SemiSupervisedSegLib.engine.data.plan import Plan, make_plan
@@ -38,6 +37,7 @@ from SemiSupervisedSegLib.engine.training.batches import BatchSource
 from SemiSupervisedSegLib.engine.training.loop import Hooks, TrainingLoop
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.commands import predict, train
-from SemiSupervisedSegLib.commands.predict import _cases
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
 
@@ -32,6 +32,7 @@ def test_the_spec_freezes_the_study(study: Study) -> None:
     ]
     assert all(Path(case.image).is_absolute() and Path(case.image).exists() for case in spec.cases)
     assert spec.preview_cases[0] == "b"
+    assert make_training_spec(study, "cu2l", "quick", {}, watched_case="e").preview_cases == ("e", "b", "c")
     assert {"torch", "monai", "python", "semi-supervised-seg"} <= set(spec.versions)
 
 
@@ -74,7 +75,9 @@ def test_images_of_the_same_name_are_different_cases(study: Study, tmp_path: Pat
         (tmp_path / name).mkdir()
         images.append(tmp_path / name / "scan.nrrd")
         images[-1].symlink_to(study.image_path(study.case("a")))
-    assert [case.id for case in _cases(images)] == ["scan", "scan-2", "scan-3"]
+    (tmp_path / "model").mkdir()
+    spec = make_prediction_spec("new scans", images, tmp_path / "model")
+    assert [case.id for case in spec.cases] == ["scan", "scan-2", "scan-3"]
 
 
 def test_predictions_need_a_model_an_image_and_a_new_folder(study: Study, tmp_path: Path) -> None:

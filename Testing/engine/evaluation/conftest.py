@@ -10,7 +10,6 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.engine.data.normalization import Normalization
 from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
@@ -22,6 +21,7 @@ from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.events import Started, StepDone, Validated, WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.images import write_image
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study

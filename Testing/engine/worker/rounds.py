@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from SemiSupervisedSegLib.commands.train import make_training_spec
 from SemiSupervisedSegLib.engine.worker import main
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.model import Study
 
