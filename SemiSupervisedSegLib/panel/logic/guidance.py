@@ -1,0 +1,36 @@
+"""The one sentence at the top of the panel: what to do next."""
+
+from __future__ import annotations
+
+from ...jobs.catalogue import load_catalogue
+from .needs import missing_for
+from .state import Facts, PanelState, state_of
+
+
+def next_step(facts: Facts) -> str:
+    """What is going on, or what the user could do next, in one or two sentences."""
+    state = state_of(facts)
+    if state is PanelState.RUNNING:
+        what = "Training" if facts.run.kind == "train" else "Segmenting new images"
+        return f"{what} ({facts.run.name}). You can go on working meanwhile."
+    if state is PanelState.STOPPING:
+        return f"{facts.run.name} is stopping and keeps what it has learned so far."
+    if state is PanelState.READY:
+        return _before_training(facts)
+    if state is PanelState.INTERRUPTED:
+        return f"Round {facts.resumable} is not complete. Resume it under Train, or start a new one."
+    if state is PanelState.REVIEWING:
+        return f"Round {facts.round.name} is ready. Review and accept its results, then train the next round."
+    return {
+        PanelState.INSTALLING: "Installing what training needs.",
+        PanelState.NO_STUDY: "Open or create a study.",
+        PanelState.NO_CASES: "Add images under Cases.",
+        PanelState.ANNOTATING: "Annotate a few images under Cases and set their role to labeled.",
+    }[state]
+
+
+def _before_training(facts: Facts) -> str:
+    if facts.missing_packages:
+        return "Install what training needs, under Train."
+    missing = missing_for(load_catalogue().method(facts.method), facts.study) if facts.method else ""
+    return missing or "Start the training under Train, or annotate more images first."

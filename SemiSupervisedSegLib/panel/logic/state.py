@@ -1,0 +1,266 @@
+"""Where the user is in the loop, and for every button why it cannot be used now.
+
+Everything here follows from `Facts` alone: nothing is read from disk, and nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ...jobs.catalogue import load_catalogue
+from ...jobs.folder import JobFolder
+from ...study.model import Role, Study
+from .needs import missing_for
+
+
+class PanelState(Enum):
+    """Where the user is in the loop."""
+
+    NO_STUDY = auto()
+    NO_CASES = auto()
+    ANNOTATING = auto()
+    READY = auto()
+    INSTALLING = auto()
+    RUNNING = auto()
+    STOPPING = auto()
+    INTERRUPTED = auto()
+    REVIEWING = auto()
+
+
+class Action(Enum):
+    """What the user can do; one for each button, or group of widgets that are enabled together."""
+
+    CREATE_STUDY = auto()
+    OPEN_STUDY = auto()
+    CLOSE_STUDY = auto()
+    EDIT_STRUCTURES = auto()
+    ADD_CASES = auto()
+    SHOW_CASE = auto()
+    CHANGE_CASES = auto()
+    REMOVE_CASES = auto()
+    ANNOTATE = auto()
+    SAVE_ANNOTATION = auto()
+    INSTALL = auto()
+    SET_UP_TRAINING = auto()
+    START = auto()
+    RESUME = auto()
+    STOP = auto()
+    STEP_THROUGH_CASES = auto()
+    COMPARE = auto()
+    CORRECT = auto()
+    ACCEPT = auto()
+    REJECT = auto()
+    NEXT_ROUND = auto()
+    EXPORT_CASES = auto()
+    EXPORT_MODEL = auto()
+    OPEN_REPORT = auto()
+    APPLY_MODEL = auto()
+    FREE_CACHE = auto()
+    DELETE_ROUND = auto()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A worker that is at work.
+
+    Attributes:
+        name: of its round, or of the set of images it segments.
+        kind: `train` or `predict`.
+        stopping: it was asked to stop.
+        detached: it goes on when Slicer quits.
+        elsewhere: another program started it; it is followed by its files.
+    """
+
+    name: str
+    kind: str = "train"
+    stopping: bool = False
+    detached: bool = False
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that decides what can be done next.
+
+    The first four come from the session; who knows one of the others keeps it there with `Session.note`.
+
+    Attributes:
+        study: what is open.
+        case_id: the shown case.
+        rounds: of the study, oldest first.
+        round: the one under review, which has a result.
+        run: the worker at work, None without one (section Train).
+        method: id of the method that is chosen (section Train).
+        resumable: name of the round that was stopped or broke off and can go on, empty without one (section Train).
+        missing_packages: what has to be installed before anything can be trained (section Train).
+        installing: packages are being installed (section Train).
+        selected_cases: how many rows of the table are selected (section Cases).
+        editing: an annotation is being edited (sections Cases and Review).
+        predicted: the round under review has segmented the shown case (section Review).
+    """
+
+    study: Study | None = None
+    case_id: str | None = None
+    rounds: tuple[JobFolder, ...] = ()
+    round: JobFolder | None = None
+    run: Run | None = None
+    method: str = ""
+    resumable: str = ""
+    missing_packages: tuple[str, ...] = ()
+    installing: bool = False
+    selected_cases: int = 0
+    editing: bool = False
+    predicted: bool = False
+
+
+def state_of(facts: Facts) -> PanelState:
+    """Where the user is in the loop; what is going on comes before what could be done."""
+    if facts.run is not None:
+        return PanelState.STOPPING if facts.run.stopping else PanelState.RUNNING
+    if facts.installing:
+        return PanelState.INSTALLING
+    if facts.study is None:
+        return PanelState.NO_STUDY
+    if not facts.study.cases:
+        return PanelState.NO_CASES
+    if facts.resumable:
+        return PanelState.INTERRUPTED
+    if facts.round is not None:
+        return PanelState.REVIEWING
+    return PanelState.READY if _has_annotation(facts.study) else PanelState.ANNOTATING
+
+
+def availability(facts: Facts, action: Action) -> str:
+    """Why an action cannot be taken now, in one or two sentences; empty when it can."""
+    return next((reason for check in _CHECKS[action] if (reason := check(facts))), "")
+
+
+Check = Callable[[Facts], str]
+
+
+def _study(facts: Facts) -> str:
+    return "" if facts.study is not None else "Open or create a study first."
+
+
+def _cases(facts: Facts) -> str:
+    return "" if facts.study.cases else "Add images to the study first."
+
+
+def _selected(facts: Facts) -> str:
+    return "" if facts.selected_cases else "Select one or more rows of the table first."
+
+
+def _shown(facts: Facts) -> str:
+    return "" if facts.case_id is not None else "Show a case first: double-click it in the table."
+
+
+def _editing(facts: Facts) -> str:
+    return "" if facts.editing else "No annotation is being edited."
+
+
+def _not_editing(facts: Facts) -> str:
+    return "Save the annotation that you are editing first, or discard it." if facts.editing else ""
+
+
+def _idle(facts: Facts) -> str:
+    if facts.run is None:
+        return ""
+    what = "A training is running" if facts.run.kind == "train" else "Images are being segmented"
+    if facts.run.stopping:
+        return f"{what} and will stop soon ({facts.run.name})."
+    return f"{what} ({facts.run.name}). Wait until it ends, or stop it."
+
+
+def _free_to_leave(facts: Facts) -> str:
+    # A run that goes on by itself, or that somebody else started, is found again when its study is opened.
+    return "" if facts.run is not None and (facts.run.detached or facts.run.elsewhere) else _idle(facts)
+
+
+def _packages(facts: Facts) -> str:
+    if not facts.missing_packages:
+        return ""
+    return f"Not installed yet: {', '.join(facts.missing_packages)}. Click Install."
+
+
+def _some_package(facts: Facts) -> str:
+    return "" if facts.missing_packages else "Everything that training needs is installed."
+
+
+def _not_installing(facts: Facts) -> str:
+    return "Wait until the installation is done." if facts.installing else ""
+
+
+def _method(facts: Facts) -> str:
+    if not facts.method:
+        return "Choose a method first."
+    return missing_for(load_catalogue().method(facts.method), facts.study)
+
+
+def _resumable(facts: Facts) -> str:
+    return "" if facts.resumable else "There is no stopped round that could go on."
+
+
+def _running(facts: Facts) -> str:
+    return "" if facts.run is not None else "Nothing is running."
+
+
+def _not_stopping(facts: Facts) -> str:
+    return f"It is stopping already ({facts.run.name})." if facts.run.stopping else ""
+
+
+def _any_round(facts: Facts) -> str:
+    return "" if facts.rounds else "There is no round yet."
+
+
+def _reviewed(facts: Facts) -> str:
+    return "" if facts.round is not None else "There is no finished round yet: train first."
+
+
+def _predicted(facts: Facts) -> str:
+    return "" if facts.predicted else f"{facts.case_id} was not segmented in the round {facts.round.name}."
+
+
+def _exportable(facts: Facts) -> str:
+    if facts.round is not None or any(case.annotation for case in facts.study.cases):
+        return ""
+    return "There is nothing to export yet: annotate a case or train first."
+
+
+_REVIEW = (_study, _reviewed, _shown, _predicted)
+_TRAIN = (_not_installing, _study, _cases, _idle, _packages)
+_CHECKS: dict[Action, tuple[Check, ...]] = {
+    Action.CREATE_STUDY: (_free_to_leave,),
+    Action.OPEN_STUDY: (_free_to_leave,),
+    Action.CLOSE_STUDY: (_study, _free_to_leave),
+    # Predictions under way would be read with other names and colours than they were made with.
+    Action.EDIT_STRUCTURES: (_study, _idle, _not_editing),
+    Action.ADD_CASES: (_study,),
+    Action.SHOW_CASE: (_study, _cases),
+    Action.CHANGE_CASES: (_study, _cases, _selected),
+    Action.REMOVE_CASES: (_study, _cases, _selected),
+    Action.ANNOTATE: (_study, _cases),
+    Action.SAVE_ANNOTATION: (_study, _shown, _editing),
+    Action.INSTALL: (_not_installing, _idle, _some_package),
+    Action.SET_UP_TRAINING: (_not_installing, _study, _idle),
+    Action.START: (*_TRAIN, _method),
+    Action.RESUME: (*_TRAIN, _resumable),
+    Action.STOP: (_running, _not_stopping),
+    Action.STEP_THROUGH_CASES: (_study, _reviewed),
+    Action.COMPARE: _REVIEW,
+    Action.CORRECT: (*_REVIEW, _not_editing),
+    Action.ACCEPT: _REVIEW,
+    Action.REJECT: _REVIEW,
+    Action.NEXT_ROUND: (_study, _reviewed, *_TRAIN, _method),
+    Action.EXPORT_CASES: (_study, _cases, _exportable),
+    Action.EXPORT_MODEL: (_study, _reviewed),
+    Action.OPEN_REPORT: (_study, _reviewed),
+    Action.APPLY_MODEL: (_not_installing, _study, _reviewed, _idle, _packages),
+    Action.FREE_CACHE: (_study, _idle),
+    Action.DELETE_ROUND: (_study, _any_round, _idle),
+}
+
+
+def _has_annotation(study: Study) -> bool:
+    return any(case.role is Role.LABELED and case.annotation for case in study.cases)
