@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import partial
 from typing import Any
 
 import torch
@@ -154,7 +155,7 @@ def _build_method(spec: JobSpec, prepared: Preparation, device: Device) -> Metho
     plan = prepared.plan
     torch.manual_seed(spec.seed)
     context = MethodContext(
-        lambda: build_network(plan.network, plan.in_channels, plan.num_classes),
+        partial(build_network, plan.network, plan.in_channels, plan.num_classes),
         plan.num_classes,
         plan.dimensions,
         prepared.settings,

@@ -95,6 +95,33 @@ def regional_dice_loss(
 
 
 @full_precision
+def sample_dice_loss(probabilities: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Soft Dice loss with linear denominator per sample and class over the voxels of a mask, then the mean (BCP).
+
+    Args:
+        probabilities: (B, C, *spatial).
+        target: (B, C, *spatial), one-hot.
+        mask: (B, *spatial) of 0 and 1, constant.
+    """
+    weight = mask.unsqueeze(1).to(probabilities.dtype)
+    epsilon = EPSILON_SQUARED
+    return DiceLoss(smooth_nr=epsilon, smooth_dr=epsilon)(probabilities * weight, target * weight)
+
+
+@full_precision
+def voxelwise_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Dice loss as SS-Net and MC-Net take it: linear on the structures in 3D, squared on all classes in 2D.
+
+    Args:
+        logits: (B, C, *spatial).
+        labels: (B, *spatial) class indices.
+    """
+    flat = logits.dim() == 4
+    target = one_hot(labels, logits.shape[1])
+    return dice_loss(logits.softmax(dim=1), target, squared=flat, include_background=flat)
+
+
+@full_precision
 def supervised_loss(logits: Tensor, labels: Tensor, *, regions: int = 1, mode: RegionMode = "grid") -> Tensor:
     """Half cross-entropy, half (regional) Dice over all classes: L_sup = 0.5 (CE + Dice).
 

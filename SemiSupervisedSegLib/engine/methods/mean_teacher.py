@@ -5,8 +5,6 @@ A. Tarvainen and H. Valpola, NeurIPS 2017, as run for medical segmentation by th
 
 from __future__ import annotations
 
-import torch
-
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import supervised_loss
 from .method import Batch, Loss, Losses, Moment
@@ -18,14 +16,12 @@ class MeanTeacherMethod(TeacherStudent):
 
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return L_sup and the consistency of clean student and noisy teacher."""
-        labeled, unlabeled = batch.labeled, batch.unlabeled
-        logits = self.student(torch.cat([labeled.images, unlabeled])).logits
-        student_labeled, student_unlabeled = logits.split([len(labeled.images), len(unlabeled)])
-        teacher_unlabeled = self.teacher(self.noisy(unlabeled)).logits
+        labeled, unlabeled = self.joint_pass(batch)
+        teacher = self.teacher(self.noisy(batch.unlabeled))
 
         started = moment.step >= self.settings["consistency_start"]
         weight = self.consistency_weight(moment) if started else 0.0
         return {
-            "supervised": Loss(supervised_loss(student_labeled, labeled.labels)),
-            "consistency": Loss(probability_consistency(student_unlabeled, teacher_unlabeled), weight),
+            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "consistency": Loss(probability_consistency(unlabeled.logits, teacher.logits), weight),
         }

@@ -69,10 +69,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ..networks.base import SegmentationNetwork
-from ..networks.output import FeatureLevel
+from ..networks.output import FeatureLevel, NetworkOutput
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,16 @@ class Objective:
 
 @dataclass(frozen=True)
 class MethodContext:
-    """What a method is built from: a maker of fresh networks, the task's size, and settings of the catalogue."""
+    """What a method is built from.
 
-    build_network: Callable[[], SegmentationNetwork]
+    Attributes:
+        build_network: makes fresh networks; ``upsampling=`` asks for a decoder that upsamples in another way.
+        num_classes: background included.
+        dimensions: 2 or 3.
+        settings: of the catalogue.
+    """
+
+    build_network: Callable[..., SegmentationNetwork]
     num_classes: int
     dimensions: int
     settings: Mapping[str, Any]
@@ -182,6 +190,11 @@ class Method(nn.Module):
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return the named losses of the segmentation objective."""
         raise TypeError(f"{type(self).__name__} names no losses.")
+
+    def joint_pass(self, batch: Batch, network: nn.Module | None = None) -> tuple[NetworkOutput, NetworkOutput]:
+        """Return what the student, or another network, answers to the labeled and the unlabeled images, in one pass."""
+        images = torch.cat([batch.labeled.images, batch.unlabeled])
+        return (network or self.student)(images).split(len(batch.labeled.images))
 
     def after_step(self, moment: Moment) -> None:
         """Follow up an optimizer step, e.g. by averaging the teacher."""

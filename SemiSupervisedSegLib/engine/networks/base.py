@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
 from .output import FeatureLevel, NetworkOutput
+
+Upsampling = Literal["transposed", "linear", "nearest"]
+"""How a decoder doubles the resolution: by transposed convolutions or by interpolation."""
+
+
+def interpolation(dimensions: int, upsampling: Upsampling, *, align_corners: bool) -> nn.Upsample:
+    """Return a layer that doubles the resolution without weights, "linear" or "nearest"."""
+    if upsampling == "nearest":
+        return nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Upsample(scale_factor=2, mode=("bilinear", "trilinear")[dimensions - 2], align_corners=align_corners)
 
 
 class StagedEncoder(nn.Module):
@@ -53,9 +64,17 @@ class SegmentationNetwork(nn.Module):
         decoder: that list to the maps of the decoder stages, coarsest first.
         head: the last decoder map to logits (B, num_classes, *spatial).
         channels: widths of the encoder's stages, finest first; the decoder mirrors them.
+        upsampling: how the decoder doubles the resolution.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, head: nn.Module, channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        head: nn.Module,
+        channels: Sequence[int],
+        upsampling: Upsampling,
+    ) -> None:
         super().__init__()
         self.feature_channels: dict[FeatureLevel, int] = {
             "bottleneck": channels[-1],
@@ -65,6 +84,7 @@ class SegmentationNetwork(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
+        self.upsampling = upsampling
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""

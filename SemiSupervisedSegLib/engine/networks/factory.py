@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from ...study.errors import UserError
-from .base import SegmentationNetwork
+from .base import SegmentationNetwork, Upsampling
 from .monai_networks import monai_basic_unet
 from .unet2d import unet_2d
 from .unet3d import unet_3d
 from .vnet import v_net
 
-BUILDERS: dict[str, Callable[[int, int], SegmentationNetwork]] = {
+BUILDERS: dict[str, Callable[..., SegmentationNetwork]] = {
     "unet_2d": unet_2d,
     "v_net": v_net,
     "unet_3d": unet_3d,
@@ -21,13 +21,16 @@ BUILDERS: dict[str, Callable[[int, int], SegmentationNetwork]] = {
 }
 
 
-def build_network(name: str, in_channels: int, num_classes: int) -> SegmentationNetwork:
+def build_network(
+    name: str, in_channels: int, num_classes: int, *, upsampling: Upsampling | None = None
+) -> SegmentationNetwork:
     """Build a network by its name, with random weights.
 
     Args:
         name: a key of `BUILDERS`.
         in_channels: channels of the images (B, in_channels, *spatial).
         num_classes: classes of the logits (B, num_classes, *spatial), background included.
+        upsampling: of the decoder; None is the network's own.
 
     Raises:
         UserError: no network has this name.
@@ -35,4 +38,4 @@ def build_network(name: str, in_channels: int, num_classes: int) -> Segmentation
     builder = BUILDERS.get(name)
     if builder is None:
         raise UserError(f'There is no network called "{name}".', f"Choose one of: {', '.join(BUILDERS)}.")
-    return builder(in_channels, num_classes)
+    return builder(in_channels, num_classes, **({} if upsampling is None else {"upsampling": upsampling}))

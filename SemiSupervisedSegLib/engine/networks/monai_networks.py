@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monai.networks.layers.factories import Conv
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
+from torch import nn
 
-from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling
 
 CHANNELS = (32, 32, 64, 128, 256)
 LAST_CHANNELS = 32
@@ -13,7 +16,9 @@ ACTIVATION = ("LeakyReLU", {"negative_slope": 0.1, "inplace": True})
 NORMALIZATION = ("instance", {"affine": True})
 
 
-def monai_basic_unet(dimensions: int, in_channels: int, num_classes: int) -> SegmentationNetwork:
+def monai_basic_unet(
+    dimensions: int, in_channels: int, num_classes: int, upsampling: Upsampling = "transposed"
+) -> SegmentationNetwork:
     """Build MONAI's BasicUNet in 2D or 3D, with the same layers and the same number of parameters.
 
     Half-resolution features and the classifier's input have 32 channels.
@@ -24,6 +29,20 @@ def monai_basic_unet(dimensions: int, in_channels: int, num_classes: int) -> Seg
     outputs = (*CHANNELS[3:0:-1], LAST_CHANNELS)
     inputs = (CHANNELS[4], *outputs[:-1])
     skips = CHANNELS[3::-1]
-    ups = [UpCat(dimensions, inputs[i], skips[i], outputs[i], *common, halves=i < 3) for i in range(len(outputs))]
+    how = "deconv" if upsampling == "transposed" else "nontrainable"
+    ups = [
+        UpCat(dimensions, inputs[i], skips[i], outputs[i], *common, upsample=how, halves=i < 3)
+        for i in range(len(outputs))
+    ]
+    if upsampling == "nearest":
+        _repeat_voxels(ups)
     head = Conv["conv", dimensions](LAST_CHANNELS, num_classes, kernel_size=1)
-    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
+    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)
+
+
+def _repeat_voxels(stages: Iterable[nn.Module]) -> None:
+    """Let the interpolating layers take the nearest voxel; MONAI asks for aligned corners as well there."""
+    for stage in stages:
+        for module in stage.modules():
+            if isinstance(module, nn.Upsample):
+                module.mode, module.align_corners = "nearest", None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
 from .dropout import Dropout
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -28,12 +28,19 @@ class ConvolutionBlock(nn.Sequential):
 
 
 class UpStage(nn.Module):
-    """1x1 convolution to the skip's width, bilinear x2, concatenation [skip, up], convolution block."""
+    """1x1 convolution to the skip's width, bilinear x2, concatenation [skip, up], convolution block.
 
-    def __init__(self, in_channels: int, skip_channels: int) -> None:
+    A transposed convolution does the first two in one; "nearest" repeats pixels.
+    """
+
+    def __init__(self, in_channels: int, skip_channels: int, upsampling: Upsampling) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(in_channels, skip_channels, 1)
-        self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        if upsampling == "transposed":
+            self.reduce = nn.Identity()
+            self.upsample = nn.ConvTranspose2d(in_channels, skip_channels, 2, stride=2)
+        else:
+            self.reduce = nn.Conv2d(in_channels, skip_channels, 1)
+            self.upsample = interpolation(2, upsampling, align_corners=True)
         self.block = ConvolutionBlock(2 * skip_channels, skip_channels, dropout=0.0)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
@@ -49,7 +56,7 @@ class UpStage(nn.Module):
         return merged
 
 
-def unet_2d(in_channels: int, num_classes: int) -> SegmentationNetwork:
+def unet_2d(in_channels: int, num_classes: int, upsampling: Upsampling = "linear") -> SegmentationNetwork:
     """Build the 2D U-Net with 1.81 M parameters (1,813,764 for 1 channel and 4 classes).
 
     Five stages of 16 to 256 channels, halved by max pooling, and four back to 16. Spatial sizes must be multiples of
@@ -61,6 +68,6 @@ def unet_2d(in_channels: int, num_classes: int) -> SegmentationNetwork:
         nn.Sequential(nn.MaxPool2d(2), ConvolutionBlock(CHANNELS[i - 1], CHANNELS[i], ENCODER_DROPOUT[i]))
         for i in range(1, len(CHANNELS))
     ]
-    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1]) for i in range(len(CHANNELS) - 1, 0, -1)]
+    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1], upsampling) for i in range(len(CHANNELS) - 1, 0, -1)]
     head = nn.Conv2d(CHANNELS[0], num_classes, 3, padding=1)
-    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
+    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)

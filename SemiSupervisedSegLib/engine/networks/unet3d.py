@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
 
 CHANNELS = (16, 32, 64, 128, 256)
 DROPOUT = 0.3
@@ -28,9 +28,12 @@ class ConvolutionBlock(nn.Sequential):
 class UpStage(nn.Module):
     """Trilinear x2, concatenation [skip, up], convolution block."""
 
-    def __init__(self, in_channels: int, skip_channels: int, dropout: float) -> None:
+    def __init__(self, in_channels: int, skip_channels: int, dropout: float, upsampling: Upsampling) -> None:
         super().__init__()
-        self.upsample = nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False)
+        if upsampling == "transposed":
+            self.upsample = nn.ConvTranspose3d(in_channels, in_channels, 2, stride=2)
+        else:
+            self.upsample = interpolation(3, upsampling, align_corners=False)
         self.block = ConvolutionBlock(in_channels + skip_channels, skip_channels)
         self.dropout = nn.Dropout(dropout)
 
@@ -39,7 +42,7 @@ class UpStage(nn.Module):
         return self.dropout(self.block(torch.cat([skip, self.upsample(coarse)], dim=1)))
 
 
-def unet_3d(in_channels: int, num_classes: int) -> SegmentationNetwork:
+def unet_3d(in_channels: int, num_classes: int, upsampling: Upsampling = "linear") -> SegmentationNetwork:
     """Build the 3D U-Net with 5.88 M parameters, initialised after Kaiming.
 
     Five stages of 16 to 256 channels, halved by max pooling, and four back to 16, with dropout after the bottleneck
@@ -49,10 +52,10 @@ def unet_3d(in_channels: int, num_classes: int) -> SegmentationNetwork:
     first = ConvolutionBlock(in_channels, CHANNELS[0])
     downs = [nn.Sequential(nn.MaxPool3d(2), ConvolutionBlock(CHANNELS[i - 1], CHANNELS[i])) for i in range(1, last + 1)]
     downs[-1].append(nn.Dropout(DROPOUT))
-    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1], DROPOUT if i == 1 else 0.0) for i in range(last, 0, -1)]
+    ups = [UpStage(CHANNELS[i], CHANNELS[i - 1], DROPOUT if i == 1 else 0.0, upsampling) for i in range(last, 0, -1)]
     head = nn.Conv3d(CHANNELS[0], num_classes, 1)
-    network = SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
+    network = SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)
     for module in network.modules():
-        if isinstance(module, nn.Conv3d):
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
             nn.init.kaiming_normal_(module.weight)
     return network

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .base import SegmentationNetwork, StagedDecoder, StagedEncoder
+from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
 
 CHANNELS = (16, 32, 64, 128, 256)
 ENCODER_LAYERS = (1, 2, 3, 3, 3)
@@ -36,15 +36,31 @@ def _resample(convolution: nn.Module, channels: int, norm: Normalization) -> nn.
 class UpStage(nn.Module):
     """Transposed convolution, additive skip connection, plain convolutions, dropout."""
 
-    def __init__(self, in_channels: int, channels: int, layers: int, norm: Normalization, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        layers: int,
+        norm: Normalization,
+        dropout: float,
+        upsampling: Upsampling,
+    ) -> None:
         super().__init__()
-        self.up = _resample(nn.ConvTranspose3d(in_channels, channels, 2, stride=2), channels, norm)
+        self.up = _resample(_up_convolution(in_channels, channels, upsampling), channels, norm)
         self.block = _stage(layers, channels, channels, norm)
         self.dropout = nn.Dropout3d(dropout)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         """Merge a coarse map with the skip connection of twice its resolution."""
         return self.dropout(self.block(self.up(coarse) + skip))
+
+
+def _up_convolution(in_channels: int, channels: int, upsampling: Upsampling) -> nn.Module:
+    """Return a transposed convolution, or interpolation and a 3x3x3 one (MC-Net's second decoder)."""
+    if upsampling == "transposed":
+        return nn.ConvTranspose3d(in_channels, channels, 2, stride=2)
+    convolution = nn.Conv3d(in_channels, channels, 3, padding=1)
+    return nn.Sequential(interpolation(3, upsampling, align_corners=True), convolution)
 
 
 def _down_stage(index: int, norm: Normalization) -> nn.Sequential:
@@ -54,7 +70,11 @@ def _down_stage(index: int, norm: Normalization) -> nn.Sequential:
 
 
 def v_net(
-    in_channels: int, num_classes: int, norm: Normalization = "batch", dropout: float = DROPOUT
+    in_channels: int,
+    num_classes: int,
+    norm: Normalization = "batch",
+    dropout: float = DROPOUT,
+    upsampling: Upsampling = "transposed",
 ) -> SegmentationNetwork:
     """Build the V-Net (9,448,866 parameters with batch normalisation, 1 channel and 2 classes).
 
@@ -67,8 +87,8 @@ def v_net(
     downs = [_down_stage(index, norm) for index in range(1, last + 1)]
     downs[-1].append(nn.Dropout3d(dropout))
     ups = [
-        UpStage(CHANNELS[i], CHANNELS[i - 1], DECODER_LAYERS[last - i], norm, dropout if i == 1 else 0.0)
+        UpStage(CHANNELS[i], CHANNELS[i - 1], DECODER_LAYERS[last - i], norm, dropout if i == 1 else 0.0, upsampling)
         for i in range(last, 0, -1)
     ]
     head = nn.Conv3d(CHANNELS[0], num_classes, 1)
-    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS)
+    return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -111,7 +113,7 @@ def test_routing_in_the_networks_of_the_papers(variant, network, size):
     method_id, settings = METHODS[variant]
     dimensions = len(size)
     values = resolve(method_id, "paper", settings, dimensions)
-    method = build_method(method_id, MethodContext(lambda: build_network(network, 1, 2), 2, dimensions, values))
+    method = build_method(method_id, MethodContext(partial(build_network, network, 1, 2), 2, dimensions, values))
     labels = toy_labels(2, size, 2)
     batch = toy_batch(dimensions)
     batch = type(batch)(type(batch.labeled)(toy_images(labels), labels), toy_images(labels), toy_images(labels))

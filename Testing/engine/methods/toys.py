@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Losses, Method, MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
-from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
+from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork, Upsampling
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 
@@ -48,31 +49,32 @@ class ToyEncoder(nn.Module):
 
 
 class ToyDecoder(nn.Module):
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, upsampling: Upsampling = "nearest") -> None:
         super().__init__()
         fine, half, coarse = CHANNELS
+        self.mode = "nearest" if upsampling == "nearest" else ("bilinear", "trilinear")[dimensions - 2]
         self.stages = nn.ModuleList([_block(dimensions, coarse + half, half), _block(dimensions, half + fine, fine)])
 
     def forward(self, skips: list[Tensor]) -> list[Tensor]:
         maps, current = [], skips[-1]
         for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
-            enlarged = nn.functional.interpolate(current, size=skip.shape[2:])
+            enlarged = nn.functional.interpolate(current, size=skip.shape[2:], mode=self.mode)
             current = stage(torch.cat([skip, enlarged], dim=1))
             maps.append(current)
         return maps
 
 
-def toy_network(dimensions: int, classes: int) -> SegmentationNetwork:
-    """Build a three-level U-Net of about 10 000 weights."""
+def toy_network(dimensions: int, classes: int, upsampling: Upsampling = "nearest") -> SegmentationNetwork:
+    """Build a three-level U-Net of about 10 000 weights, which upsamples without any."""
     head = (nn.Conv2d, nn.Conv3d)[dimensions - 2](CHANNELS[0], classes, 1)
-    return SegmentationNetwork(ToyEncoder(dimensions), ToyDecoder(dimensions), head, CHANNELS)
+    return SegmentationNetwork(ToyEncoder(dimensions), ToyDecoder(dimensions, upsampling), head, CHANNELS, upsampling)
 
 
 def toy_method(variant: str, dimensions: int = 2, classes: int = 2, **settings: Any) -> Method:
     """Build a variant on a toy network, in train mode."""
     method_id, chosen = METHODS[variant]
     values = resolve(method_id, "paper", {**chosen, **settings}, dimensions)
-    context = MethodContext(lambda: toy_network(dimensions, classes), classes, dimensions, values)
+    context = MethodContext(partial(toy_network, dimensions, classes), classes, dimensions, values)
     return build_method(method_id, context).train()
 
 

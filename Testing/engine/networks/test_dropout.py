@@ -58,7 +58,7 @@ def test_does_nothing_in_evaluation_and_without_a_share() -> None:
 
 def test_an_up_stage_convolves_the_concatenation_of_skip_and_coarse() -> None:
     torch.manual_seed(6)
-    stage = UpStage(8, 4).double().eval()
+    stage = UpStage(8, 4, "linear").double().eval()
     skip, coarse = torch.randn(2, 4, 16, 16).double(), torch.randn(2, 8, 8, 8).double()
     expected = stage.block(torch.cat([skip, stage.upsample(stage.reduce(coarse))], dim=1))
     torch.testing.assert_close(stage(coarse, skip), expected)

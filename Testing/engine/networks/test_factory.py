@@ -46,6 +46,25 @@ def test_every_level_has_its_resolution(name):
         assert output.features(level).shape[1] == channels
 
 
+@pytest.mark.parametrize("upsampling", ["transposed", "linear", "nearest"])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_network_can_upsample_in_every_way(name, upsampling):
+    dimensions = 2 if name.endswith("2d") else 3
+    network = build_network(name, 1, 3, upsampling=upsampling)
+    kinds = {type(module).__name__ for module in network.decoder.modules()}
+    interpolated = {module.mode for module in network.decoder.modules() if isinstance(module, torch.nn.Upsample)}
+    assert network.upsampling == upsampling
+    assert any(kind.startswith("ConvTranspose") for kind in kinds) == (upsampling == "transposed")
+    linear = {2: "bilinear", 3: "trilinear"}[dimensions]
+    assert interpolated == {"transposed": set(), "linear": {linear}, "nearest": {"nearest"}}[upsampling]
+    assert network(torch.randn(2, 1, *[32] * dimensions)).logits.shape == (2, 3, *[32] * dimensions)
+
+
+def test_two_decoders_on_one_encoder_have_the_size_of_mc_net():
+    own, other = build_network("v_net", 1, 2), build_network("v_net", 1, 2, upsampling="linear")
+    assert round((count(own) + count(other.decoder) + count(other.head)) / 1e6, 2) == 12.35
+
+
 def test_unknown_name_is_explained():
     with pytest.raises(UserError, match=r'no network called "resnet".*v_net'):
         build_network("resnet", 1, 2)

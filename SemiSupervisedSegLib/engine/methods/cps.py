@@ -1,0 +1,38 @@
+"""CPS: two networks of different initialisation that give each other pseudo labels.
+
+X. Chen et al., "Semi-Supervised Semantic Segmentation with Cross Pseudo Supervision", CVPR 2021.
+"""
+
+from __future__ import annotations
+
+from torch.nn import functional
+
+from ..losses.overlap import supervised_loss
+from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .parts.initialization import kaiming_normal
+from .parts.ramp import consistency_weight
+
+
+class CrossPseudoSupervision(Method):
+    """L = sum_i L_sup(f_i) + lambda(t) sum_i CE(f_i(x_u), argmax f_j(x_u)), equations 1 to 3.
+
+    The first network predicts.
+    """
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.second = kaiming_normal(context.build_network())
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup of both networks and what each learns from the other on the unlabeled images."""
+        labels, weight = batch.labeled.labels, consistency_weight(moment.step, moment.total_steps, self.settings)
+        first_labeled, first = self.joint_pass(batch)
+        second_labeled, second = self.joint_pass(batch, self.second)
+        supervised = supervised_loss(first_labeled.logits, labels) + supervised_loss(second_labeled.logits, labels)
+        # A maximum's place has no gradient, so neither network is moved towards being a better teacher.
+        from_second = functional.cross_entropy(first.logits.float(), second.logits.argmax(dim=1))
+        from_first = functional.cross_entropy(second.logits.float(), first.logits.argmax(dim=1))
+        return {
+            "supervised": Loss(supervised),
+            "cross_pseudo": Loss(from_second + from_first, weight),
+        }

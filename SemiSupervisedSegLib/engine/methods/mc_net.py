@@ -1,0 +1,56 @@
+"""MC-Net: decoders that upsample in different ways agree with each other's sharpened predictions.
+
+Y. Wu et al., "Semi-supervised Left Atrium Segmentation with Mutual Consistency Training", MICCAI 2021; with three
+decoders it is MC-Net+ (Medical Image Analysis 81, 2022).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..losses.consistency import mutual_consistency
+from ..losses.overlap import voxelwise_dice_loss
+from ..networks.base import Upsampling
+from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .parts.ramp import consistency_weight
+
+DICE_WEIGHT = {2: 1.0, 3: 0.5}
+"""Of the supervised loss, by the number of dimensions, as released."""
+
+
+class MutualConsistency(Method):
+    """L = w_d sum_i Dice(p_i, y) + lambda(t) sum_{i != j} mean (p_i - s(p_j))^2, equations 2 and 3.
+
+    All decoders share the student's encoder. The student's own decoder, the first, predicts.
+    """
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        others = [kind for kind in get_args(Upsampling) if kind != self.student.upsampling]
+        networks = [context.build_network(upsampling=kind) for kind in others[: context.settings["decoders"] - 1]]
+        self.decoders = nn.ModuleList(network.decoder for network in networks)
+        self.heads = nn.ModuleList(network.head for network in networks)
+        self.dice_weight = DICE_WEIGHT[context.dimensions]
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return the Dice losses on the labeled images and the mutual consistency on all images."""
+        answers = self.answers(torch.cat([batch.labeled.images, batch.unlabeled]))
+        labels, temperature = batch.labeled.labels, self.settings["sharpening_temperature"]
+        supervised = sum(voxelwise_dice_loss(logits[: len(labels)], labels) for logits in answers)
+        consistency = sum(
+            mutual_consistency(logits, other, temperature) for logits, other in itertools.permutations(answers, 2)
+        )
+        return {
+            "supervised": Loss(supervised, self.dice_weight),
+            "mutual_consistency": Loss(consistency, consistency_weight(moment.step, moment.total_steps, self.settings)),
+        }
+
+    def answers(self, images: Tensor) -> list[Tensor]:
+        """Return the logits (B, C, *spatial) of every decoder."""
+        skips = self.student.encoder(images)
+        decoders, heads = (self.student.decoder, *self.decoders), (self.student.head, *self.heads)
+        return [head(decoder(skips)[-1]) for decoder, head in zip(decoders, heads, strict=True)]

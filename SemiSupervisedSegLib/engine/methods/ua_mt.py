@@ -1,0 +1,50 @@
+"""UA-MT: a mean teacher that is followed only where it is certain.
+
+L. Yu et al., "Uncertainty-Aware Self-ensembling Model for Semi-supervised 3D Left Atrium Segmentation", MICCAI 2019.
+The teacher answers several times with dropout and noise; voxels whose mean answer has a low entropy count.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..losses.consistency import certain_probability_consistency, predictive_entropy
+from ..losses.overlap import supervised_loss
+from .method import Batch, Loss, Losses, Moment
+from .parts.ramp import gaussian_ramp
+from .teacher_student import TeacherStudent
+
+FIRST_SHARE = 0.75
+"""The threshold rises from three quarters of the largest entropy to all of it (section 2.2)."""
+
+
+class UncertaintyAwareMeanTeacher(TeacherStudent):
+    """L = L_sup + lambda(t) L_c, the consistency being taken over the certain voxels (equations 1 and 4)."""
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup and L_c on the unlabeled images, and the share of certain voxels."""
+        labeled, unlabeled = self.joint_pass(batch)
+        target = self.teacher(self.noisy(batch.unlabeled)).logits
+        certain = (self.uncertainty(batch.unlabeled) < self.threshold(moment)).float()
+        consistency = certain_probability_consistency(unlabeled.logits, target, certain)
+        return {
+            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "consistency": Loss(consistency, self.consistency_weight(moment)),
+            "certain_share": Loss(certain.mean(), 0.0),
+        }
+
+    def uncertainty(self, images: Tensor) -> Tensor:
+        """Return U (B, *spatial), the entropy in nats of the mean of T answers with dropout and noise (equation 3)."""
+        passes = self.settings["stochastic_passes"]
+        mean = torch.zeros((), device=images.device)
+        for _ in range(passes):
+            mean = mean + self.teacher(self.noisy(images)).logits.float().softmax(dim=1) / passes
+        return predictive_entropy(mean)
+
+    def threshold(self, moment: Moment) -> float:
+        """Return H, which rises from 0.75 ln C to ln C; the paper's ln 2 is that of its two classes."""
+        ramp = gaussian_ramp(moment.step, moment.total_steps)
+        return (FIRST_SHARE + (1 - FIRST_SHARE) * ramp) * math.log(self.num_classes)
