@@ -16,6 +16,7 @@ from ..study.errors import UserError
 from ..study.images import Geometry
 from ..study.model import Case, Modality, Role, Structure, Study
 from ..study.palette import default_color
+from ..study.partial import ALL, SEPARATOR
 from ..study.store import create_study, load_study, study_lock
 
 _STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
@@ -62,17 +63,20 @@ def _add_add(actions: argparse._SubParsersAction) -> None:
     add.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
     add.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="image files or DICOM series folders")
     add.add_argument("--pattern", help='add all images that match, such as "images/*.nrrd"')
-    add.add_argument("--table", type=Path, help="add the cases of a CSV table: image,site,role,annotation,id")
+    add.add_argument(
+        "--table", type=Path, help="add the cases of a CSV table: image,site,role,annotation,id,structures"
+    )
     add.add_argument("--role", choices=[item.value for item in Role], help="what the images are used for")
     add.add_argument("--site", help="where the images come from")
     add.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single image")
     add.add_argument("--annotations", metavar="PATTERN", help='annotations of --pattern, such as "labels/{id}.nrrd"')
     add.add_argument("--id", help="the id of a single image; otherwise taken from the file name")
+    add.add_argument("--structures", metavar="NAME+NAME", help="what the images are annotated for, if not for all")
     add.set_defaults(run=run, act=_add)
 
 
 def _add_change(actions: argparse._SubParsersAction) -> None:
-    change = actions.add_parser("change", help="change the role, site or annotation of cases")
+    change = actions.add_parser("change", help="change the role, site, annotation or structures of cases")
     change.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
     change.add_argument("cases", nargs="+", metavar="CASE", help="ids of cases")
     change.add_argument(
@@ -80,6 +84,7 @@ def _add_change(actions: argparse._SubParsersAction) -> None:
     )
     change.add_argument("--site", help="where the images come from")
     change.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single case")
+    change.add_argument("--structures", metavar="NAME+NAME", help="what the cases are annotated for, or: all")
     change.set_defaults(run=run, act=_change)
 
 
@@ -108,9 +113,10 @@ def _add(arguments: argparse.Namespace) -> int:
                 site=arguments.site,
                 role=arguments.role,
                 annotations=arguments.annotations,
+                structures=arguments.structures,
             )
         else:
-            kind = {"site": arguments.site, "role": arguments.role}
+            kind = {"site": arguments.site, "role": arguments.role, "structures": arguments.structures}
             kind |= {"annotation": arguments.annotation, "case_id": arguments.id}
             study = add_cases(study, [new_case(study, image, **kind) for image in arguments.images])
     print(f"Added {_count(len(study.cases) - before, 'case')}; the study has {len(study.cases)} now.")
@@ -122,7 +128,8 @@ def _change(arguments: argparse.Namespace) -> int:
         raise UserError("An annotation belongs to a single case.", "Name one case.")
     with study_lock(load_study(arguments.folder).folder):
         study = load_study(arguments.folder)
-        change_cases(study, arguments.cases, role=arguments.role, site=arguments.site, annotation=arguments.annotation)
+        changes = {name: getattr(arguments, name) for name in ("role", "site", "annotation", "structures")}
+        change_cases(study, arguments.cases, **changes)
     print(f"Changed {_count(len(arguments.cases), 'case')}.")
     return 0
 
@@ -138,10 +145,10 @@ def _check_add(arguments: argparse.Namespace) -> None:
         )
     if arguments.annotations is not None and arguments.pattern is None:
         raise UserError("--annotations belongs to --pattern.", "Use --annotation for a single image.")
-    described = [name for name in ("role", "site") if getattr(arguments, name) is not None]
+    described = [name for name in ("role", "site", "structures") if getattr(arguments, name) is not None]
     if arguments.table is not None and described:
-        raise UserError(f"--{described[0]} does not go with --table.", "Roles and sites are columns of the table.")
-    if arguments.table is None and len(described) < 2:
+        raise UserError(f"--{described[0]} does not go with --table.", f"The table has a column {described[0]}.")
+    if arguments.table is None and not {"role", "site"} <= set(described):
         raise UserError("The role or site of the new cases is missing.", "Give both --role and --site.")
 
 
@@ -152,7 +159,9 @@ def _show(arguments: argparse.Namespace) -> int:
     _print_table(("structure", "label", "colour"), rows)
     _print_table(("site", *Role, "total"), _site_rows(study))
     geometries, problems = _look_at_cases(study)
-    _print_table(("case", "role", "site", "size", "spacing in mm"), _case_rows(study, geometries))
+    partial = any(case.structures is not None for case in study.cases)
+    titles = ("case", "role", "site", "size", "spacing in mm", *(["annotated for"] if partial else []))
+    _print_table(titles, _case_rows(study, geometries, partial))
     for warning in _warnings(study, geometries):
         print(f"Warning: {warning}")
     for problem in problems:
@@ -188,8 +197,14 @@ def _site_rows(study: Study) -> list[tuple[str, ...]]:
     return [(site, *map(str, numbers), str(sum(numbers))) for site, *numbers in rows]
 
 
-def _case_rows(study: Study, geometries: dict[str, Geometry]) -> list[tuple[str, ...]]:
-    return [(case.id, case.role.value, case.site, *_grid(case, geometries)) for case in study.cases]
+def _case_rows(study: Study, geometries: dict[str, Geometry], partial: bool) -> list[tuple[str, ...]]:
+    rows = [(case.id, case.role.value, case.site, *_grid(case, geometries)) for case in study.cases]
+    if not partial:
+        return rows
+    return [
+        (*row, ALL if case.structures is None else SEPARATOR.join(case.structures))
+        for row, case in zip(rows, study.cases, strict=True)
+    ]
 
 
 def _grid(case: Case, geometries: dict[str, Geometry]) -> tuple[str, str]:

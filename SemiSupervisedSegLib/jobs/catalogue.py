@@ -15,7 +15,7 @@ from .settings import Setting, size_of
 from .spec import SettingValue
 
 _FILE = Path(__file__).with_name("methods.toml")
-_NETWORK_DIMENSIONS = {"unet_2d": 2, "v_net": 3, "unet_3d": 3}
+_NETWORK_DIMENSIONS = {"unet_2d": 2, "v_net": 3, "v_net_instance": 3, "unet_3d": 3}
 Values = Mapping[str, SettingValue]
 
 
@@ -55,6 +55,7 @@ class MethodEntry:
         settings: all that a user may set, in the order of a form.
         presets: what the method changes in a preset, by its id.
         released_code: what is different when the released code is followed.
+        partial_annotations: whether labeled cases may be annotated for some of the structures only.
     """
 
     id: str
@@ -66,6 +67,7 @@ class MethodEntry:
     settings: tuple[Setting, ...]
     presets: Mapping[str, Layer]
     released_code: Layer
+    partial_annotations: bool
 
     def setting(self, name: str) -> Setting:
         """The setting of this name; raises UserError when the method has none."""
@@ -176,6 +178,7 @@ def _read_method(method_id: str, entry: Mapping[str, Any], data: Mapping[str, An
         settings=settings,
         presets={name: _layer(table) for name, table in entry.get("presets", {}).items()},
         released_code=_layer(entry.get("released_code", {})),
+        partial_annotations=entry.get("partial_annotations", False),
     )
     for layer in (*method.presets.values(), method.released_code):
         _check_names(layer, {setting.name for setting in settings}, f"method {method_id}")

@@ -18,7 +18,7 @@ SettingValue = bool | int | float | str
 
 @dataclass(frozen=True)
 class JobCase:
-    """A case as it was when the job was asked for; paths are absolute."""
+    """A case as it was when the job was asked for; paths are absolute, `structures` as in `study.model.Case`."""
 
     id: str
     image: str
@@ -26,6 +26,7 @@ class JobCase:
     role: Role
     external: bool
     annotation: str | None = None
+    structures: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,10 @@ def _check_cases(spec: JobSpec) -> None:
     unknown = sorted(set(spec.preview_cases) - {case.id for case in spec.cases})
     if unknown:
         raise UserError(f"There is no case {unknown[0]!r} to preview.", "Choose a case of the study.")
+    names = {structure.name for structure in spec.structures}
+    for case in spec.cases:
+        if case.structures is not None and not names.issuperset(case.structures):
+            raise UserError(f"The case {case.id} is annotated for unknown structures.", "Correct it in the study.")
     labels = [structure.label for structure in spec.structures]
     if len(set(labels)) != len(labels) or not all(1 <= label <= MAX_LABEL for label in labels):
         raise UserError("Two structures share a label value, or one has none from 1 to 255.", "Correct the study.")

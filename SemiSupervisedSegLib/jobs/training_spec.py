@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..study.model import Case, Role, Study
+from ..study.partial import check_fully_annotated
 from .catalogue import load_catalogue
 from .spec import JobCase, JobSpec, SettingValue
 from .versions import installed_versions
@@ -38,9 +39,11 @@ def make_training_spec(
         watched_case: id of a case that is previewed while training, beside those chosen anyway.
 
     Raises:
-        UserError: the settings cannot be used.
+        UserError: the settings cannot be used, or the method needs annotations of all structures and some lack one.
     """
     catalogue = load_catalogue()
+    if not catalogue.method(method).partial_annotations:
+        check_fully_annotated(study.cases, catalogue.method(method).title)
     catalogue.resolve(method, preset, settings)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     return JobSpec(
@@ -69,6 +72,7 @@ def _job_case(study: Study, case: Case) -> JobCase:
         role=case.role,
         external=study.is_external(case),
         annotation=None if annotation is None else str(annotation),
+        structures=case.structures,
     )
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from .checks import check_case
 from .errors import UserError
 from .model import CASE_ID, Case, Role, Study
+from .partial import case_structures
 from .store import save_study
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
-_COLUMNS = {"image", "site", "role", "annotation", "id"}
+_COLUMNS = {"image", "site", "role", "annotation", "id", "structures"}
 _REQUIRED_COLUMNS = {"image", "site", "role"}
 
 
@@ -31,13 +32,21 @@ def add_case(
     role: Role | str,
     annotation: Path | str | None = None,
     case_id: str | None = None,
+    structures: str | Iterable[str] | None = None,
 ) -> Study:
     """Add one image (a file or a DICOM series folder) to a study and save it; see `add_cases` for paths and errors."""
-    return add_cases(study, [new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id)])
+    kind = {"site": site, "role": role, "structures": structures}
+    return add_cases(study, [new_case(study, image, annotation=annotation, case_id=case_id, **kind)])
 
 
 def add_from_pattern(
-    study: Study, pattern: str, *, site: str, role: Role | str, annotations: str | None = None
+    study: Study,
+    pattern: str,
+    *,
+    site: str,
+    role: Role | str,
+    annotations: str | None = None,
+    structures: str | Iterable[str] | None = None,
 ) -> Study:
     """Add all images that match a pattern such as images/*.nrrd, sorted by path, and save the study.
 
@@ -55,12 +64,13 @@ def add_from_pattern(
     for image in images:
         case_id = default_id(image)
         annotation = None if annotations is None else annotations.replace("{id}", case_id)
-        cases.append(new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id))
+        kind = {"site": site, "role": role, "structures": structures}
+        cases.append(new_case(study, image, annotation=annotation, case_id=case_id, **kind))
     return add_cases(study, cases)
 
 
 def add_from_table(study: Study, table: Path | str) -> Study:
-    """Add the cases of a CSV table with the columns image, site, role, and optionally annotation and id, and save.
+    """Add the cases of a CSV table and save: columns image, site, role, and optionally annotation, id and structures.
 
     Paths in the table are absolute or relative to the table's folder. Raises UserError, naming the line, for a table
     that cannot be read, and as `add_cases`.
@@ -73,7 +83,13 @@ def add_from_table(study: Study, table: Path | str) -> Study:
             raise UserError(f"Line {line} of {table.name} names no image.", "Fill in the column image.")
         try:
             case = new_case(
-                study, image, site=row["site"], role=row["role"], annotation=annotation, case_id=row.get("id") or None
+                study,
+                image,
+                site=row["site"],
+                role=row["role"],
+                annotation=annotation,
+                case_id=row.get("id") or None,
+                structures=row.get("structures"),
             )
         except UserError as error:
             raise UserError(f"Line {line} of {table.name}: {error.message}", error.advice) from error
@@ -118,10 +134,12 @@ def new_case(
     role: Role | str,
     annotation: Path | str | None = None,
     case_id: str | None = None,
+    structures: str | Iterable[str] | None = None,
 ) -> Case:
     """A case that refers to files where they lie: relative inside the study folder, absolute elsewhere.
 
-    The id comes from the file name unless it is given. Raises UserError for an unknown role.
+    The id comes from the file name unless it is given; `structures` as in `partial.case_structures`. Raises UserError
+    for an unknown role or structure.
     """
     if role not in set(Role):
         raise UserError(f"There is no role {role!r}.", f"Use one of {', '.join(Role)}.")
@@ -131,6 +149,7 @@ def new_case(
         site=site,
         role=Role(role),
         annotation=None if annotation is None else stored_path(study, annotation),
+        structures=case_structures(study.structures, structures),
     )
 
 
@@ -171,7 +190,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     missing, unknown = _REQUIRED_COLUMNS - columns, columns - _COLUMNS
     if missing or unknown:
         what = f"lacks the column {min(missing)}" if missing else f"has the unknown column {min(unknown)!r}"
-        raise UserError(f"The table {table.name} {what}.", "The columns are image, site, role, annotation and id.")
+        raise UserError(
+            f"The table {table.name} {what}.", "The columns are image, site, role, annotation, id and structures."
+        )
     return [(line, _clean(table, line, row)) for line, row in rows]
 
 

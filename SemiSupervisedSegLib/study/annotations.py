@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,17 @@ from .segments import (
 __all__ = ["read_annotation", "structures_of", "write_segmentation"]
 
 
-def read_annotation(path: Path | str, structures: Sequence[Structure], reference: sitk.Image) -> sitk.Image:
+def read_annotation(
+    path: Path | str,
+    structures: Sequence[Structure],
+    reference: sitk.Image,
+    annotated: Collection[str] | None = None,
+) -> sitk.Image:
     """Read an annotation as uint8 class map on the grid of `reference`: 0 background, i for `structures[i - 1]`.
 
-    A labelmap holds the label values of the structures; the segments of a .seg.nrrd are matched by name. Raises
-    UserError for a missing or damaged file, another grid, an unknown value or name, overlapping segments, or an empty
-    annotation.
+    A labelmap holds the label values of the structures; the segments of a .seg.nrrd are matched by name. `annotated`
+    names the structures that may be there, None for all. Raises UserError for a missing or damaged file, another grid,
+    an unknown value or name, a structure that may not be there, overlapping segments, or an empty annotation.
     """
     path = Path(path)
     classes, geometry = (
@@ -37,6 +42,7 @@ def read_annotation(path: Path | str, structures: Sequence[Structure], reference
     )
     if not classes.any():
         raise UserError(f"The annotation {path.name} is empty.", "Annotate at least one structure, or leave it out.")
+    _check_annotated(path, classes, structures, annotated)
     target = Geometry.of(reference)
     if not same_grid(geometry, target):
         # 3D Slicer saves only the part of the grid that has segments.
@@ -82,6 +88,18 @@ def _check_known(path: Path, values: np.ndarray, known: np.ndarray) -> None:
             f"The annotation {path.name} has the label value {value}, which no structure of the study has.",
             "Add a structure with this label value or remove it from the annotation.",
         )
+
+
+def _check_annotated(
+    path: Path, classes: np.ndarray, structures: Sequence[Structure], annotated: Collection[str] | None
+) -> None:
+    present = np.bincount(classes.ravel(), minlength=1 + len(structures))[1:] > 0
+    for structure, is_present in zip(structures, present, strict=True):
+        if is_present and annotated is not None and structure.name not in annotated:
+            raise UserError(
+                f"The annotation {path.name} contains {structure.name!r}, which its case is not annotated for.",
+                "Remove it from the annotation, or add it to the structures of the case.",
+            )
 
 
 def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarray, Geometry]:

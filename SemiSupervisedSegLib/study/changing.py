@@ -13,6 +13,7 @@ from .adding import stored_path
 from .checks import check_case
 from .errors import UserError
 from .model import Role, Study
+from .partial import case_structures
 from .store import save_study
 
 
@@ -23,8 +24,11 @@ def change_cases(
     role: Role | str | None = None,
     site: str | None = None,
     annotation: Path | str | None = None,
+    structures: str | Iterable[str] | None = None,
 ) -> Study:
-    """Give cases another role, site or annotation, check them, and save the study; None leaves a value as it is.
+    """Give cases another role, site, annotation or structures that they are annotated for, check them, and save.
+
+    None leaves a value as it is; `structures` as in `partial.case_structures`, where "all" or all names stand for all.
 
     Raises:
         UserError: there is no such case, the annotation does not fit its image, or the study cannot be saved.
@@ -36,8 +40,10 @@ def change_cases(
         changes["site"] = site
     if annotation is not None:
         changes["annotation"] = stored_path(study, annotation)
+    if structures is not None:
+        changes["structures"] = case_structures(study.structures, structures)
     if not changes:
-        raise UserError("Nothing was changed.", "Name a new role, site or annotation.")
+        raise UserError("Nothing was changed.", "Name a new role, site, annotation or structures.")
     wanted = {study.case(case_id).id for case_id in case_ids}
     cases = tuple(dataclasses.replace(case, **changes) if case.id in wanted else case for case in study.cases)
     changed = dataclasses.replace(study, cases=cases)

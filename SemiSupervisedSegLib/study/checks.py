@@ -73,7 +73,7 @@ def check_case(study: Study, case: Case) -> Geometry:
         image = read_image(study.image_path(case))
         annotation = study.annotation_path(case)
         if annotation is not None:
-            read_annotation(annotation, study.structures, image)
+            read_annotation(annotation, study.structures, image, case.structures)
     except UserError as error:
         raise UserError(f"Case {case.id}: {error.message}", error.advice) from error
     return Geometry.of(image)

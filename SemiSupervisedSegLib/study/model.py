@@ -11,7 +11,8 @@ from typing import Any
 from .errors import UserError
 from .reading import Reader
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""What this program reads up to; see `Study.to_dict` for what it writes."""
 MAX_LABEL = 255
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -44,13 +45,19 @@ class Structure:
 
 @dataclass(frozen=True)
 class Case:
-    """An image; paths are in POSIX form relative to the study folder, or absolute."""
+    """An image; paths are in POSIX form relative to the study folder, or absolute.
+
+    Attributes:
+        structures: names of those it is annotated for, where these are not all; what is background in its annotation
+            is not known for the others. Of a case without annotation they say what it was taken for. None for all.
+    """
 
     id: str
     image: str
     site: str
     role: Role
     annotation: str | None = None
+    structures: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,10 @@ class Study:
         """Whether the case comes from another site than the local one."""
         return case.site != self.local_site
 
+    def structures_of(self, case: Case) -> tuple[Structure, ...]:
+        """The structures that a case is annotated for."""
+        return tuple(item for item in self.structures if case.structures is None or item.name in case.structures)
+
     def image_path(self, case: Case) -> Path:
         """Where the image of a case lies."""
         return self.folder / case.image
@@ -93,9 +104,14 @@ class Study:
         return None if case.annotation is None else self.folder / case.annotation
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of study.json."""
+        """The content of study.json.
+
+        The format is 2 where a case names its structures and 1 otherwise, so that older programs still open what they
+        understand, and ask for an update where they would take unknown structures for background.
+        """
+        partial = any(case.structures is not None for case in self.cases)
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": 2 if partial else 1,
             "name": self.name,
             "modality": self.modality.value,
             "local_site": self.local_site,
@@ -124,6 +140,7 @@ class Study:
         )
         top.finish()
         _check_unique(study)
+        _check_structures(study)
         return study
 
 
@@ -139,7 +156,9 @@ def _structure_to_dict(structure: Structure) -> dict[str, Any]:
 
 def _case_to_dict(case: Case) -> dict[str, Any]:
     entry = {"id": case.id, "image": case.image, "site": case.site, "role": case.role.value}
-    return entry if case.annotation is None else entry | {"annotation": case.annotation}
+    if case.annotation is not None:
+        entry["annotation"] = case.annotation
+    return entry if case.structures is None else entry | {"structures": list(case.structures)}
 
 
 def _read_structure(item: Reader) -> Structure:
@@ -160,6 +179,7 @@ def _read_case(item: Reader) -> Case:
         site=item.text("site"),
         role=item.choice("role", Role),
         annotation=item.optional_text("annotation", maximum=4096),
+        structures=item.optional_texts("structures"),
     )
     item.finish()
     if not CASE_ID.fullmatch(case.id):
@@ -179,6 +199,20 @@ def _check_inside(case_id: str, path: str) -> None:
             f"The path {path!r} of case {case_id} leads out of the study folder.",
             "Use a path inside the study folder or an absolute path.",
         )
+
+
+def _check_structures(study: Study) -> None:
+    names = [structure.name for structure in study.structures]
+    for case in study.cases:
+        own = names if case.structures is None else case.structures
+        unknown = [name for name in own if name not in names]
+        if unknown or not own or len(set(own)) < len(own):
+            what = (
+                f"names the structure {unknown[0]!r}, which the study does not have"
+                if unknown
+                else ("names a structure twice" if own else "names no structure")
+            )
+            raise UserError(f"The case {case.id} {what}.", f"Name some of: {', '.join(names)}.")
 
 
 def _check_unique(study: Study) -> None:

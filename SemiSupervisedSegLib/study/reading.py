@@ -35,6 +35,15 @@ class Reader:
             return None
         return self.text(key, maximum)
 
+    def optional_texts(self, key: str) -> tuple[str, ...] | None:
+        """The texts of a list, or None when the key is absent or null."""
+        value = self._data.pop(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._error(f"needs a list of texts as {key!r}")
+        return tuple(value)
+
     def integer(self, key: str, minimum: int, maximum: int | None = None) -> int:
         """A whole number in a closed range."""
         value = self._take(key)

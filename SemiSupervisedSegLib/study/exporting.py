@@ -1,0 +1,171 @@
+"""Annotations and predictions as files that other programs read: segmentations, and labelmaps with a colour table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .annotations import read_annotation
+from .errors import UserError
+from .files import write_bytes_atomically, write_error, write_text_atomically
+from .images import read_image, write_image
+from .model import Structure, Study
+from .segments import attach_metadata, segment_metadata, segmentation_metadata, structures_of
+
+SEGMENTATION = "seg.nrrd"
+FORMATS = (SEGMENTATION, "nii.gz", "nrrd")
+COLOR_TABLE = "structures.ctbl"
+FINAL_PREDICTION = "final.seg.nrrd"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A segmentation that can be exported.
+
+    Attributes:
+        case_id: names the exported file.
+        path: the file of the segmentation.
+        image: the image, or folder of a DICOM series, that it belongs to.
+        structures: of the study; None for a prediction, whose file names its own.
+    """
+
+    case_id: str
+    path: Path
+    image: Path
+    structures: tuple[Structure, ...] | None
+
+    @property
+    def is_prediction(self) -> bool:
+        """Whether a model made it, and not a person."""
+        return self.structures is None
+
+
+def annotation_sources(study: Study) -> list[Source]:
+    """The annotations of a study, in the order of its cases."""
+    return [
+        Source(case.id, path, study.image_path(case), study.structures)
+        for case in study.cases
+        if (path := study.annotation_path(case)) is not None
+    ]
+
+
+def prediction_sources(predictions: Path, images: Iterable[tuple[str, Path]]) -> list[Source]:
+    """The final predictions in a round's folder of predictions, for those of the (case id, image) that have one."""
+    paths = ((case_id, predictions / case_id / FINAL_PREDICTION, image) for case_id, image in images)
+    return [Source(case_id, path, image, None) for case_id, path, image in paths if path.exists()]
+
+
+def chosen_sources(sources: Sequence[Source], case_ids: Sequence[str]) -> list[Source]:
+    """The sources of these cases, all of them when none is named; raises UserError when one has no segmentation."""
+    available = {source.case_id: source for source in sources}
+    if not available:
+        raise UserError("There is nothing to export yet.", "Annotate a case, or choose a finished round.")
+    for case_id in case_ids:
+        if case_id not in available:
+            raise UserError(f"There is no segmentation of case {case_id!r}.", "Choose from: " + ", ".join(available))
+    return [available[case_id] for case_id in dict.fromkeys(case_ids)] if case_ids else list(sources)
+
+
+def export_sources(
+    sources: Sequence[Source],
+    folder: Path,
+    suffix: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Path]:
+    """Write every source as `case_id.suffix` into a folder, with a colour table beside labelmaps; nothing is replaced.
+
+    Args:
+        sources: what to export, of one set of structures.
+        folder: is made when it does not exist.
+        suffix: one of FORMATS.
+        progress: is told how many are done.
+
+    Returns:
+        The written segmentations.
+
+    Raises:
+        UserError: a file is there already, an annotation does not fit its image, or a file cannot be written.
+    """
+    targets = prepare_targets(sources, folder, suffix)
+    if suffix != SEGMENTATION and sources:
+        write_color_table(sources, folder)
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
+        export_source(source, target)
+        progress(number, len(sources))
+    return targets
+
+
+def prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> list[Path]:
+    """Make the folder and return the file of every source; raises UserError when one of them is there already."""
+    targets = [folder / f"{source.case_id}.{suffix}" for source in sources]
+    for target in targets:
+        if target.exists():
+            raise UserError(f"{target} exists already.", "Choose another folder, or remove the file first.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return targets
+
+
+def export_source(source: Source, target: Path) -> None:
+    """Write one source as the kind of file that the target's name says; raises UserError as `export_sources`."""
+    as_segmentation = target.name.endswith(SEGMENTATION)
+    if as_segmentation and source.is_prediction:
+        write_bytes_atomically(target, _content(source.path))
+        return
+    image = label_image(source)
+    if as_segmentation:
+        attach_metadata(image, segmentation_metadata())
+        for number, structure in enumerate(source_structures(source)):
+            attach_metadata(image, segment_metadata(number, structure, image.GetSize()))
+    write_image(target, image)
+
+
+def label_image(source: Source) -> sitk.Image:
+    """The segmentation as uint8 label values on the grid of its image; raises UserError when it cannot be read."""
+    if source.structures is None:
+        # The voxels of predictions hold label values, and they may be empty.
+        image = read_image(source.path)
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+        return image
+    classes = read_annotation(source.path, source.structures, read_image(source.image))
+    lookup = np.array([0, *(structure.label for structure in source.structures)], dtype=np.uint8)
+    image = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classes)])
+    image.CopyInformation(classes)
+    return image
+
+
+def source_structures(source: Source) -> tuple[Structure, ...]:
+    """The structures of a source; raises UserError when the file of a prediction cannot be read."""
+    return structures_of(source.path) if source.structures is None else source.structures
+
+
+def write_color_table(sources: Sequence[Source], folder: Path) -> None:
+    """Write the colour table of these sources' labelmaps; raises UserError when another one is there already."""
+    path, content = folder / COLOR_TABLE, color_table(source_structures(sources[0]))
+    if path.exists() and _content(path) != content.encode():
+        raise UserError(f"{path} belongs to other label values.", "Choose another folder.")
+    write_text_atomically(path, content)
+
+
+def color_table(structures: Sequence[Structure]) -> str:
+    """A colour table for labelmaps as 3D Slicer reads it: index, name, red, green, blue and opacity a line."""
+    lines = ["# Color table file: index name r g b a", "0 Background 0 0 0 0"]
+    for structure in sorted(structures, key=lambda item: item.label):
+        # Blanks separate the columns.
+        name = "_".join(structure.name.split())
+        lines.append(f"{structure.label} {name} {' '.join(map(str, structure.color))} 255")
+    return "\n".join(lines) + "\n"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path.name} could not be read in {path.parent}.", "Put it back, or make it again.") from error

@@ -1,0 +1,70 @@
+"""Cases that are annotated for some of the study's structures only, as users name them and as checks find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from .errors import UserError
+from .model import Role, Structure
+
+SEPARATOR = "+"
+ALL = "all"
+_MOST_NAMES = 5
+
+
+class AnnotatedCase(Protocol):
+    """What tells a partially annotated case, in a study as in a job."""
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+
+    @property
+    def role(self) -> Role:
+        """What the case is used for."""
+
+    @property
+    def structures(self) -> tuple[str, ...] | None:
+        """Names of those it is annotated for, None for all."""
+
+
+def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """Names of the structures a case is annotated for, in the order of the study; None for all of them.
+
+    Args:
+        structures: of the study.
+        wanted: names in any case of letters, or a text such as "chamber+wall" or "all"; None or nothing is all.
+
+    Raises:
+        UserError: a name is no structure of the study.
+    """
+    by_name = {structure.name.casefold(): structure.name for structure in structures}
+    if isinstance(wanted, str):
+        wanted = [wanted] if wanted.strip().casefold() in by_name else wanted.split(SEPARATOR)
+    keys = [name.strip().casefold() for name in wanted or ()]
+    if not any(keys) or (keys == [ALL] and ALL not in by_name):
+        return None
+    unknown = [key for key in keys if key not in by_name]
+    if unknown:
+        raise UserError(
+            f"The study has no structure {unknown[0]!r}.",
+            f"Name some of its structures, with {SEPARATOR} between: {', '.join(by_name.values())}; or {ALL}.",
+        )
+    chosen = tuple(name for key, name in by_name.items() if key in keys)
+    return None if len(chosen) == len(by_name) else chosen
+
+
+def check_fully_annotated(cases: Iterable[AnnotatedCase], method_title: str) -> None:
+    """Raise UserError when a labeled case is not annotated for all structures, for a method that needs it.
+
+    Such a method would learn that the structures which nobody has annotated are background.
+    """
+    partial = [case.id for case in cases if case.role == Role.LABELED and case.structures is not None]
+    if partial:
+        names = ", ".join(partial[:_MOST_NAMES]) + (" and others" if len(partial) > _MOST_NAMES else "")
+        raise UserError(
+            f"{method_title} needs annotations of all structures, and these labeled cases have some only: {names}.",
+            "Choose UniSeMi, which learns from partial annotations, or make a study of a single structure with the "
+            "cases that are annotated for it.",
+        )

@@ -1,0 +1,111 @@
+"""Changes to the structures of a study that never shift a label and never make an annotation unreadable.
+
+Annotations are found by the names and label values of structures, and class index i of every model is structure
+number i. So structures are added at the end only, and keep their names and labels once a case is annotated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from .errors import UserError
+from .model import MAX_LABEL, Structure, Study
+from .palette import default_color
+
+_MAX_NAME = 100
+
+
+def add_structure(
+    structures: tuple[Structure, ...],
+    name: str,
+    color: tuple[int, int, int] | None = None,
+    terminology: str | None = None,
+) -> tuple[Structure, ...]:
+    """Add a structure at the end with a label value above all others.
+
+    Raises UserError for a name that is empty, too long or taken, and when there is no label value left.
+    """
+    label = 1 + max((structure.label for structure in structures), default=0)
+    if label > MAX_LABEL:
+        raise UserError(f"There is no label value up to {MAX_LABEL} left.", "Make a study with fewer structures.")
+    name = _checked_name(structures, name)
+    return (*structures, Structure(name, label, color or default_color(len(structures)), terminology))
+
+
+def add_structures(structures: tuple[Structure, ...], others: Iterable[Structure]) -> tuple[Structure, ...]:
+    """Add those of `others` whose names are new, with their colours; label values are kept only where none was there.
+
+    Raises UserError as `add_structure`.
+    """
+    others = tuple(others)
+    if not structures:
+        return others
+    known = {structure.name.casefold() for structure in structures}
+    for other in others:
+        if other.name.casefold() not in known:
+            structures = add_structure(structures, other.name, other.color, other.terminology)
+    return structures
+
+
+def rename_structure(structures: tuple[Structure, ...], label: int, name: str) -> tuple[Structure, ...]:
+    """Give the structure with this label another name; raises UserError as `add_structure`."""
+    others = tuple(structure for structure in structures if structure.label != label)
+    return _replace(structures, label, name=_checked_name(others, name))
+
+
+def recolor_structure(
+    structures: tuple[Structure, ...], label: int, color: tuple[int, int, int]
+) -> tuple[Structure, ...]:
+    """Give the structure with this label another colour (red, green, blue from 0 to 255)."""
+    return _replace(structures, label, color=color)
+
+
+def remove_structure(structures: tuple[Structure, ...], label: int) -> tuple[Structure, ...]:
+    """Leave the structure with this label out; the others keep their labels."""
+    return tuple(structure for structure in structures if structure.label != label)
+
+
+def with_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
+    """The study with other structures, as the functions of this file give them; it is not saved.
+
+    An annotated case does not know a new structure: it becomes annotated for the old ones only. Raises UserError when
+    a structure of a study with annotations would lose its name, label or place.
+    """
+    kept = [(structure.name, structure.label) for structure in structures[: len(study.structures)]]
+    if kept != [(structure.name, structure.label) for structure in study.structures]:
+        check_names_are_free(study)
+        return dataclasses.replace(study, structures=structures)
+    if len(structures) == len(study.structures):
+        return dataclasses.replace(study, structures=structures)
+    known = tuple(structure.name for structure in study.structures)
+    cases = tuple(
+        dataclasses.replace(case, structures=known) if case.annotation and case.structures is None else case
+        for case in study.cases
+    )
+    return dataclasses.replace(study, structures=structures, cases=cases)
+
+
+def check_names_are_free(study: Study) -> None:
+    """Raise UserError when annotations are found by the names of the structures, which then have to stay."""
+    used = [case.id for case in study.cases if case.annotation or case.structures is not None]
+    if used:
+        raise UserError(
+            f"{used[0]} is annotated already, and annotations are found by the names of the structures.",
+            "Keep the structures as they are and add others, or make a new study.",
+        )
+
+
+def _replace(structures: tuple[Structure, ...], label: int, **changes: object) -> tuple[Structure, ...]:
+    return tuple(
+        dataclasses.replace(structure, **changes) if structure.label == label else structure for structure in structures
+    )
+
+
+def _checked_name(others: tuple[Structure, ...], name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise UserError("This name cannot be used.", f"Write one to {_MAX_NAME} letters.")
+    if any(other.name.casefold() == name.casefold() for other in others):
+        raise UserError(f"There is a structure {name!r} already.", "Choose another name.")
+    return name
