@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .interpolation import adjoint_upsample, upsample, upsampled_squared_norm
+from .overlap import one_hot
 from .precision import full_precision
 
 NORM_CLAMP = 1e-8
@@ -41,10 +42,17 @@ def _masses(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @full_precision
+def confidence_weights(logits: Tensor) -> Tensor:
+    """Return one-hot pseudo label times probability, (B, C, *spatial): the weights of confidence-weighted pooling."""
+    probabilities = logits.softmax(dim=1)
+    return one_hot(probabilities.argmax(dim=1), logits.shape[1]) * probabilities
+
+
+@full_precision
 def pooled_prototypes(features: Tensor, weights: Tensor) -> Prototypes:
     """Weighted average pooling over the whole batch: c = sum_bv w h / sum_bv w (CU2L section 2.3).
 
-    With weights = one-hot pseudo label times probability this is CU2L's confidence-weighted pooling.
+    With the weights of :func:`confidence_weights` this is CU2L's confidence-weighted pooling.
 
     Args:
         features: (B, L, *coarse), upsampled in effect to the size of the weights.

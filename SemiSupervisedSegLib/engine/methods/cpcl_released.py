@@ -16,7 +16,7 @@ from torch.nn import functional
 from ...study.errors import UserError
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, supervised_loss
-from ..losses.prototypes import pooled_prototypes, prototype_logits
+from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
 from ..networks.output import NetworkOutput
 from .cpcl import CPCL
 from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
@@ -58,8 +58,7 @@ class ReleasedCPCL(CPCL):
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""
-        probabilities = teacher.logits.float().softmax(dim=1)
-        weights = one_hot(probabilities.argmax(dim=1), self.num_classes) * probabilities
+        weights = confidence_weights(teacher.logits)
         propagated = self._propagate_pairwise(self._features(teacher), weights, self._features(student), student.logits)
         return functional.cross_entropy(propagated, labeled.labels)
 

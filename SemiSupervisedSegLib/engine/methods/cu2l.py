@@ -16,7 +16,14 @@ from torch import Tensor
 
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, regional_dice_loss, supervised_loss
-from ..losses.prototypes import Prototypes, pooled_prototypes, prototype_logits, prototype_regularization, usable
+from ..losses.prototypes import (
+    Prototypes,
+    confidence_weights,
+    pooled_prototypes,
+    prototype_logits,
+    prototype_regularization,
+    usable,
+)
 from ..networks.output import FeatureLevel, NetworkOutput
 from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
 from .parts.prototype_bank import PrototypeBank
@@ -97,7 +104,7 @@ class CU2L(TeacherStudent):
         weight: float,
     ) -> Losses:
         """L_u2l and L_cr on the prototypes of the sites (section 2.3)."""
-        weights = _confidence_weights(teacher.logits)
+        weights = confidence_weights(teacher.logits)
         features = self._features(teacher)
         averaged = Sites(
             self.unlabeled_bank.update(pooled_prototypes(features[:local], weights[:local])),
@@ -138,9 +145,3 @@ class CU2L(TeacherStudent):
 
     def _features(self, output: NetworkOutput) -> Tensor:
         return output.features(self.prototype_level)
-
-
-def _confidence_weights(logits: Tensor) -> Tensor:
-    """Return one-hot pseudo label times probability, (B, C, *spatial): the weights of confidence-weighted pooling."""
-    probabilities = logits.float().softmax(dim=1)
-    return one_hot(probabilities.argmax(dim=1), logits.shape[1]) * probabilities
