@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..jobs.spec import JobSpec
 from ..study.model import Role
@@ -30,7 +31,7 @@ def snapshot(
     )
     return TrainedModel(
         network=network,
-        plan=prepared.plan,
+        plan=replace(prepared.plan, network=prepared.plan.network + method.network_suffix),
         structures=spec.structures,
         method=spec.method,
         prototypes=prototypes,

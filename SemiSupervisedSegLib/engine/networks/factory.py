@@ -7,6 +7,7 @@ from functools import partial
 
 from ...study.errors import UserError
 from .base import SegmentationNetwork, Upsampling
+from .embedding import SUFFIX, with_embedding
 from .monai_networks import monai_basic_unet
 from .unet2d import unet_2d
 from .unet3d import unet_3d
@@ -27,7 +28,7 @@ def build_network(
     """Build a network by its name, with random weights.
 
     Args:
-        name: a key of `BUILDERS`.
+        name: a key of `BUILDERS`, followed by "_embedded" for one whose classifier has an embedding of its own.
         in_channels: channels of the images (B, in_channels, *spatial).
         num_classes: classes of the logits (B, num_classes, *spatial), background included.
         upsampling: of the decoder; None is the network's own.
@@ -35,7 +36,9 @@ def build_network(
     Raises:
         UserError: no network has this name.
     """
-    builder = BUILDERS.get(name)
+    plain = name.removesuffix(SUFFIX)
+    builder = BUILDERS.get(plain)
     if builder is None:
         raise UserError(f'There is no network called "{name}".', f"Choose one of: {', '.join(BUILDERS)}.")
-    return builder(in_channels, num_classes, **({} if upsampling is None else {"upsampling": upsampling}))
+    network = builder(in_channels, num_classes, **({} if upsampling is None else {"upsampling": upsampling}))
+    return network if plain == name else with_embedding(network)

@@ -1,0 +1,97 @@
+"""Supervised contrast of voxels near the boundaries of structures."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from .overlap import one_hot
+from .precision import full_precision
+
+CHUNK = 1024
+"""Anchors whose similarities to all others are in memory at once."""
+EXCLUDED = -1e4
+"""Similarity of a pair that does not count: its share in the softmax is 0 in float32."""
+
+
+def near_boundary(labels: Tensor, *, one_sided: bool = False) -> Tensor:
+    """Return where a neighbourhood contains two classes or more, bool (B, *spatial).
+
+    With 3 voxels a side and two classes this is where the structure and the background, each dilated by one voxel,
+    overlap: a band on both sides of the boundary, so that both classes are in it.
+
+    Args:
+        labels: class indices (B, *spatial).
+        one_sided: neighbourhoods of 2 voxels a side that reach forward only, as the released code of AUA dilates.
+    """
+    dimensions = labels.dim() - 1
+    pool = (functional.max_pool2d, functional.max_pool3d)[dimensions - 2]
+    side, before = (2, 0) if one_sided else (3, 1)
+    padded = functional.pad(labels.unsqueeze(1).float(), (before, 1) * dimensions, mode="replicate")
+    largest, smallest = pool(padded, side, stride=1), -pool(-padded, side, stride=1)
+    return (largest > smallest).squeeze(1)
+
+
+def draw_voxels(mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Draw up to ``count`` voxels of a mask (B, *spatial) per image, at random and without a wait for the device.
+
+    Returns their flat indices (B, k) with k = min(count, voxels), and which of them are in the mask, bool (B, k): where
+    it has fewer voxels, the rest of the places are filled with others.
+    """
+    flat = mask.flatten(1)
+    keys = torch.where(flat, torch.rand(flat.shape, device=flat.device), -1.0)
+    drawn, indices = keys.topk(min(count, flat.shape[1]), dim=1, sorted=False)
+    return indices, drawn >= 0
+
+
+def features_at(features: Tensor, indices: Tensor) -> Tensor:
+    """Return the features (B, k, L) of maps (B, L, *spatial) at flat voxel indices (B, k)."""
+    flat = features.flatten(2)
+    return flat.gather(2, indices.unsqueeze(1).expand(-1, flat.shape[1], -1)).mT
+
+
+@full_precision
+def supervised_contrast(
+    vectors: Tensor, labels: Tensor, counted: Tensor, num_classes: int, temperature: float
+) -> Tensor:
+    """Pull vectors of one class together and those of others apart, within each image (AUA equation 10).
+
+    -mean_i 1/|P(i)| sum_{j in P(i)} [a_i a_j / tau - log sum_{k != i} exp(a_i a_k / tau)] with unit vectors a and
+    P(i) the others of the class of i; then the mean over the images that have anchors. A vector that is alone in its
+    class is no anchor. The matrix of similarities is never in memory as a whole.
+
+    Args:
+        vectors: (B, k, L), of any length.
+        labels: class indices (B, k).
+        counted: bool (B, k), the vectors that take part.
+        num_classes: background included.
+        temperature: tau, 0.07 in the paper.
+    """
+    units = functional.normalize(vectors, dim=2)
+    members = one_hot(labels, num_classes) * counted.unsqueeze(1)
+    positives = members.sum(dim=2).gather(1, labels) - 1
+    sums = (members @ units).gather(1, labels.unsqueeze(2).expand_as(units))
+    pull = (units * sums).sum(dim=2) - (units * units).sum(dim=2)
+    push = _log_sum_of_others(units, counted, temperature)
+    anchors = counted & (positives > 0)
+    losses = torch.where(anchors, push - pull / (temperature * positives.clamp(min=1)), 0.0)
+    number = anchors.sum(dim=1)
+    return (losses.sum(dim=1) / number.clamp(min=1)).sum() / (number > 0).sum().clamp(min=1)
+
+
+def _log_sum_of_others(units: Tensor, counted: Tensor, temperature: float) -> Tensor:
+    """Return log sum_{k != i} exp(a_i a_k / tau) over the counted k, (B, k)."""
+
+    def of_rows(rows: Tensor, others: Tensor, start: int) -> Tensor:
+        similarities = rows @ others.mT / temperature
+        own = torch.ones(similarities.shape[1:], dtype=torch.bool, device=rows.device)
+        excluded = own.tril(start) & own.triu(start) | ~counted.unsqueeze(1)
+        return similarities.masked_fill(excluded, EXCLUDED).logsumexp(dim=2)
+
+    options = {"use_reentrant": False, "preserve_rng_state": False}
+    starts = range(0, units.shape[1], CHUNK)
+    return torch.cat(
+        [checkpoint(of_rows, units[:, start : start + CHUNK], units, start, **options) for start in starts], dim=1
+    )

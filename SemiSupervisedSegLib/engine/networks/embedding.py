@@ -1,0 +1,38 @@
+"""A network whose classifier looks at an embedding of its own, as AUA uses the V-Net."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .base import SegmentationNetwork
+
+SUFFIX = "_embedded"
+"""What the factory's name of a network has when it has an embedding."""
+
+
+class EmbeddedStage(nn.Module):
+    """A decoder stage followed by a 1x1 convolution of the same width."""
+
+    def __init__(self, stage: nn.Module, embedding: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+        self.embedding = embedding
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Return the embedding of what the stage makes of its maps."""
+        return self.embedding(self.stage(*maps))
+
+
+def with_embedding(network: SegmentationNetwork) -> SegmentationNetwork:
+    """Put an embedding f (B, L, *spatial) between the last decoder stage and the classifier (AUA section IV-B).
+
+    f is a 1x1 convolution of the last decoder map, without activation, and takes its place as the feature level
+    "decoder_full"; the logits are a 1x1 convolution of ReLU(f), and so can other heads be. The network is changed in
+    place and returned.
+    """
+    channels = network.feature_channels["decoder_full"]
+    convolution, classes = type(network.head), network.head.out_channels
+    stages = network.decoder.stages
+    stages[-1] = EmbeddedStage(stages[-1], convolution(channels, channels, 1))
+    network.head = nn.Sequential(nn.ReLU(), convolution(channels, classes, 1))
+    return network
