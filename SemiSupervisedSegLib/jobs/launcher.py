@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..study.files import write_error
@@ -24,8 +24,7 @@ _KEEP_BUFFERS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 def launch(folder: JobFolder, detached: bool = False) -> WorkerProcess:
     """Start the worker of a job; a detached one goes on when this process ends. Raises UserError if it cannot start."""
-    command = [sys.executable, "-m", _PACKAGE, "worker", "--job", str(folder.path)]
-    return WorkerProcess(folder, [*command, "--detached"] if detached else command, detached)
+    return WorkerProcess(folder, [sys.executable, *worker_arguments(folder, detached)], detached)
 
 
 class WorkerProcess:
@@ -35,7 +34,13 @@ class WorkerProcess:
     parent. Its standard output is left out, as events.jsonl has all of it; its standard error goes to worker.log.
     """
 
-    def __init__(self, folder: JobFolder, command: Sequence[str], detached: bool = False) -> None:
+    def __init__(
+        self,
+        folder: JobFolder,
+        command: Sequence[str],
+        detached: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._start = self._offset = folder.end_of_events()
         # An old request would stop the new worker at once.
@@ -47,7 +52,7 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=log,
-                    env=worker_environment(),
+                    env=worker_environment() if environment is None else dict(environment),
                     **_own_group(detached),
                 )
         except OSError as error:
@@ -106,13 +111,19 @@ class WorkerProcess:
         return self.wait()
 
 
-def worker_environment() -> dict[str, str]:
-    """The environment variables of a worker: those of this process and what the worker needs beside them."""
+def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment variables of a worker: those of this process, or `base`, and what it needs beside them."""
+    base = os.environ if base is None else base
     root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return (
-        _KEEP_BUFFERS | os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    )
+    paths = [root, *filter(None, [base.get("PYTHONPATH")])]
+    needed = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return {**_KEEP_BUFFERS, **base, **needed}
+
+
+def worker_arguments(folder: JobFolder, detached: bool = False) -> list[str]:
+    """What Python is called with to do a job."""
+    arguments = ["-m", _PACKAGE, "worker", "--job", str(folder.path)]
+    return [*arguments, "--detached"] if detached else arguments
 
 
 def _own_group(detached: bool) -> dict[str, int | bool]:
