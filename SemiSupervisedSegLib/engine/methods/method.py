@@ -99,6 +99,7 @@ class Moment:
 
     step: int
     total_steps: int
+    stage: str = "train"
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,12 @@ class Method(nn.Module):
         prototype_level: the feature map from which review prototypes are taken; without prototypes of its own a method
             takes the classifier's input, where classes are apart best (ACDC, Supervised: Dice 0.41 there, 0.23 at half
             resolution, 0.19 at the bottleneck).
+        network_suffix: what the factory adds to the plan's network to build the one that predicts, for a method
+            that changes the network.
     """
 
     prototype_level: ClassVar[FeatureLevel] = "decoder_full"
+    network_suffix: ClassVar[str] = ""
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__()

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from .aua import AUA
+from .bcp import BidirectionalCopyPaste
 from .cpcl import CPCL
 from .cpcl_released import ReleasedCPCL
+from .cps import CrossPseudoSupervision
 from .cu2l import CU2L
+from .dan import DeepAdversarialNetwork
+from .mc_net import MutualConsistency
 from .mean_teacher import MeanTeacherMethod
 from .method import Method, MethodContext
+from .ss_net import SSNet
 from .supervised import Supervised
+from .ua_mt import UncertaintyAwareMeanTeacher
 
 METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
     "mean_teacher": MeanTeacherMethod,
     "cpcl": CPCL,
     "cu2l": CU2L,
+    "aua": AUA,
+    "bcp": BidirectionalCopyPaste,
+    "cps": CrossPseudoSupervision,
+    "dan": DeepAdversarialNetwork,
+    "mc_net": MutualConsistency,
+    "ss_net": SSNet,
+    "ua_mt": UncertaintyAwareMeanTeacher,
 }
 
 RELEASED_CODE: dict[str, type[Method]] = {"cpcl": ReleasedCPCL}

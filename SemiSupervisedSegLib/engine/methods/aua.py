@@ -1,0 +1,169 @@
+"""AUA + BCL + PCL: aleatoric uncertainty and two contrastive losses, in two stages.
+
+H. Wu, X. Li and K.-T. Cheng, "Exploring Feature Representation Learning for Semi-supervised Medical Image
+Segmentation", 2022. Ablations of its Tables V and VI by settings: "AUA" without ``use_boundary`` and
+``use_retraining``, "AUA + BCL" without ``use_retraining``, "+ Pseudo labeling" without ``use_prototypes``, and all on;
+the supervised baseline is the method Supervised. ``fidelity="released_code"`` takes one-sided boundaries, a projection
+without batch normalisation, both classes in the energy distance, diagonal covariances and features on the unit
+sphere, and anchors of structures only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..losses.boundary_contrast import draw_voxels, features_at, near_boundary, supervised_contrast
+from ..losses.gaussian_prototypes import GaussianClasses, prototype_contrast
+from ..losses.overlap import dice_loss, one_hot
+from ..losses.stochastic import antithetic_samples, energy_distance, marginal_cross_entropy
+from ..networks.embedding import SUFFIX, with_embedding
+from ..networks.low_rank import LogitDistribution, LowRankHead
+from ..networks.output import FeatureLevel, NetworkOutput
+from ..networks.projection import PointwiseProjection
+from .method import Batch, Loss, Losses, MethodContext, Moment, Stage
+from .parts.gaussian_bank import GaussianBank
+from .parts.teacher import MeanTeacher
+from .teacher_student import TeacherStudent
+
+FIRST, SECOND = "uncertainty", "retraining"
+
+
+class AUA(TeacherStudent):
+    """Stage 1: L_AUA + lambda_c L_BCL (equation 14); stage 2, from scratch: L_ced + lambda_r L_PCL (equation 15)."""
+
+    prototype_level: ClassVar[FeatureLevel] = "decoder_full"
+    network_suffix: ClassVar[str] = SUFFIX
+
+    def __init__(self, context: MethodContext) -> None:
+        context = replace(context, build_network=lambda build=context.build_network: with_embedding(build()))
+        super().__init__(context)
+        channels, settings = self.student.feature_channels[self.prototype_level], context.settings
+        self._fresh_network = context.build_network
+        self._released = settings["fidelity"] == "released_code"
+        self.uncertainty = LowRankHead(context.dimensions, channels, context.num_classes, settings["rank"])
+        self.teacher_uncertainty = MeanTeacher(self.uncertainty, settings["ema_decay"])
+        self.projection = PointwiseProjection(context.dimensions, channels, normalized=not self._released)
+        self.prototypes = GaussianBank(context.num_classes, channels)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the two stages, or the first alone for an ablation."""
+        share = self.settings["first_stage_share"] if self.settings["use_retraining"] else 1.0
+        first = Stage(FIRST, "Learning with uncertainty", share)
+        second = Stage(SECOND, "Learning from pseudo-labels", 1.0 - share)
+        return (first, second) if self.settings["use_retraining"] else (first,)
+
+    def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
+        """Before stage 2: freeze the student as labeler, collect its prototypes, and begin a new student."""
+        if stage.name != SECOND:
+            return
+        self.teacher.network.load_state_dict(self.student.state_dict())
+        if self.settings["use_prototypes"]:
+            for labeled in (draw(step).labeled for step in range(self.settings["prototype_batches"])):
+                self.prototypes.update(self.label(labeled.images).decoder_full, labeled.labels)
+        self.student.load_state_dict(self._fresh_network().state_dict())
+
+    def label(self, images: Tensor) -> NetworkOutput:
+        """Return what the frozen student of stage 1, which took the teacher's place, answers in evaluation mode."""
+        self.teacher.eval()
+        return self.teacher(images)
+
+    def after_step(self, moment: Moment) -> None:
+        """Average the teacher, with its head, in stage 1."""
+        if moment.stage != SECOND:
+            super().after_step(moment)
+            self.teacher_uncertainty.update(self.uncertainty, moment.step)
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return the losses of the stage that the settings leave on."""
+        return self.retraining_losses(batch) if moment.stage == SECOND else self.uncertainty_losses(batch, moment)
+
+    def uncertainty_losses(self, batch: Batch, moment: Moment) -> Losses:
+        """L_AUA and L_BCL; the consistency is asked for on labeled and unlabeled images."""
+        labeled, images = batch.labeled, torch.cat([batch.labeled.images, batch.unlabeled])
+        student = self.student(images)
+        distribution = self._distribution(self.uncertainty(student), images)
+        samples = antithetic_samples(*distribution, self.settings["sample_pairs"])
+
+        count = len(labeled.images)
+        likelihood = marginal_cross_entropy(samples[:count], labeled.labels)
+        supervised = self._with_dice(likelihood, student.logits[:count], labeled.labels)
+        losses = {
+            "supervised": Loss(supervised),
+            "consistency": Loss(self.consistency(samples, images), self.consistency_weight(moment)),
+        }
+        if self.settings["use_boundary"]:
+            boundary = self.boundary_contrast(student.decoder_full[:count], labeled.labels)
+            losses["boundary"] = Loss(boundary, self.settings["boundary_weight"])
+        # L_con rewards diverse samples: whether the covariance explodes is worth watching.
+        losses["independent_spread"] = Loss(distribution.deviation.detach().mean(), 0.0)
+        losses["coherent_spread"] = Loss(distribution.factor.detach().norm(dim=1).mean(), 0.0)
+        return losses
+
+    def consistency(self, samples: Tensor, images: Tensor) -> Tensor:
+        """L_con: energy distance of the student's samples to the teacher's on noisy images (equations 6 to 8)."""
+        noisy = self.noisy(images)
+        distribution = self._distribution(self.teacher_uncertainty(self.teacher(noisy)), noisy)
+        targets = antithetic_samples(*distribution, self.settings["sample_pairs"])
+        # The paper sums over all classes; with a structure in few voxels the background would decide alone.
+        first = 0 if self._released else 1
+        return energy_distance(*(drawn.softmax(dim=2)[:, :, first:] for drawn in (samples, targets)))
+
+    def boundary_contrast(self, features: Tensor, labels: Tensor) -> Tensor:
+        """L_BCL on random voxels near the boundaries of the labeled images (equation 10)."""
+        band = near_boundary(labels, one_sided=self._released)
+        indices, counted = draw_voxels(band, self.settings["boundary_voxels"])
+        vectors = features_at(self.projection(features), indices)
+        chosen = labels.flatten(1).gather(1, indices)
+        return supervised_contrast(vectors, chosen, counted, self.num_classes, self.settings["boundary_temperature"])
+
+    def retraining_losses(self, batch: Batch) -> Losses:
+        """L_ced on annotations and pseudo-labels, and L_PCL on both (equation 15)."""
+        count = len(batch.labeled.images)
+        labeled, unlabeled = self.student(torch.cat([batch.labeled.images, batch.unlabeled])).split(count)
+        labels, pseudo = batch.labeled.labels, self.label(batch.unlabeled).logits.argmax(dim=1)
+        losses: Losses = {}
+        for name, logits, target in (
+            ("supervised", labeled.logits, labels),
+            ("pseudo_label", unlabeled.logits, pseudo),
+        ):
+            losses[name] = Loss(self._with_dice(functional.cross_entropy(logits, target), logits, target))
+        if self.settings["use_prototypes"]:
+            losses |= self.prototype_losses(labeled.decoder_full, labels, unlabeled.decoder_full, pseudo)
+        return losses
+
+    def prototype_losses(self, labeled: Tensor, labels: Tensor, unlabeled: Tensor, pseudo: Tensor) -> Losses:
+        """L_PCL on the features of labeled and pseudo-labeled images, and the length of its gradient in them."""
+        classes, weight = self.prototypes.update(labeled, labels), self.settings["prototype_weight"]
+        first = self.prototype_contrast(labeled, labels, classes)
+        second = self.prototype_contrast(unlabeled, pseudo, classes)
+        # With a high temperature it teaches next to nothing, which the value does not tell.
+        gradients = torch.autograd.grad(first + second, (labeled, unlabeled), retain_graph=True)
+        length = torch.stack([gradient.float().norm() for gradient in gradients]).norm()
+        return {
+            "prototype_labeled": Loss(first, weight),
+            "prototype_unlabeled": Loss(second, weight),
+            "prototype_gradient": Loss(length, 0.0),
+        }
+
+    def prototype_contrast(self, features: Tensor, labels: Tensor, classes: GaussianClasses) -> Tensor:
+        """L_PCL of labeled or pseudo-labeled images (equation 12)."""
+        released = self._released
+        classes = classes.on_the_sphere() if released else classes
+        temperature = self.settings["prototype_temperature"]
+        return prototype_contrast(
+            features, labels, classes, temperature, unit_features=released, background_anchors=not released
+        )
+
+    def _distribution(self, distribution: LogitDistribution, images: Tensor) -> LogitDistribution:
+        return distribution.within((images > 0).float()) if self.settings["tissue_only"] else distribution
+
+    def _with_dice(self, cross_entropy: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """Half of a cross-entropy, half Dice of the structures."""
+        target = one_hot(labels, self.num_classes)
+        return 0.5 * (cross_entropy + dice_loss(logits.softmax(dim=1), target, include_background=False))
