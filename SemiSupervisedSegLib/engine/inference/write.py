@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 from torch import Tensor
 
 from ...study.annotations import write_segmentation
 from ...study.errors import UserError
 from ...study.images import read_image, write_image
 from ...study.model import Structure
+from ..components import largest_components
 from ..data.plan import Plan
 from ..data.preprocess import probabilities_to_image_grid
 from .folders import atomic_folder
@@ -78,7 +78,7 @@ def write_case_prediction(
     prototype = voxel_maps(_on_image_grid(prediction.prototype, plan, reference), plan.num_classes)
     if largest_component:
         for maps in (final, prototype):
-            keep_largest_components(maps.classes, plan.num_classes)
+            maps.classes[:] = largest_components(maps.classes, plan.num_classes)
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
     summary = _summarise(case_id, final, prototype.classes, difference, reference, structures)
     with atomic_folder(Path(folder) / case_id) as new:
@@ -119,16 +119,6 @@ def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarra
     for index, structure in enumerate(structures, 1):
         classes[values == structure.label] = index
     return classes
-
-
-def keep_largest_components(classes: np.ndarray, num_classes: int) -> None:
-    """Turn all but the largest connected part (full connectivity) of every structure into background, in place."""
-    for index in range(1, num_classes):
-        parts, count = ndimage.label(classes == index, structure=np.ones((3,) * classes.ndim))
-        if count > 1:
-            sizes = np.bincount(parts.ravel())
-            sizes[0] = 0
-            classes[(parts > 0) & (parts != sizes.argmax())] = 0
 
 
 def _on_image_grid(probabilities: Tensor, plan: Plan, reference: sitk.Image) -> Iterator[np.ndarray]:

@@ -109,6 +109,19 @@ def sample_dice_loss(probabilities: Tensor, target: Tensor, mask: Tensor) -> Ten
 
 
 @full_precision
+def masked_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean cross-entropy over the voxels of a mask; an empty mask costs nothing (BCP, equation 7).
+
+    Args:
+        logits: (B, C, *spatial).
+        labels: (B, *spatial) class indices.
+        mask: (B, *spatial) of 0 and 1, constant.
+    """
+    voxels = functional.cross_entropy(logits, labels, reduction="none")
+    return (mask * voxels).sum() / mask.sum().clamp(min=1)
+
+
+@full_precision
 def voxelwise_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Dice loss as SS-Net and MC-Net take it: linear on the structures in 3D, squared on all classes in 2D.
 

@@ -57,10 +57,12 @@ Several stages (AUA then PCL, BCP's pre-training)::
 
 Several tasks with a prompt (UniSeMi)::
 
+    def __init__(self, context):
+        ...                                     # build_network makes a PromptedNetwork for context.tasks
     def losses(self, batch, moment):
-        logits = self.student(batch.labeled.images, prompt=batch.labeled.tasks).logits
+        logits = self.student.answer(self.student.look(batch.labeled.images), batch.labeled.tasks)
         ...
-    def inference_network(self): return AllTasks(self.student)     # answers for every prompt
+    # unprompted, as for predictions, the student answers for every task and merges the answers to one class map
 """
 
 from __future__ import annotations
@@ -78,19 +80,28 @@ from ..networks.output import FeatureLevel, NetworkOutput
 
 @dataclass(frozen=True)
 class Labeled:
-    """Labeled images (B, C_in, *spatial) with class indices (B, *spatial)."""
+    """Labeled images (B, C_in, *spatial) with class indices (B, *spatial).
+
+    ``tasks`` (B,) is the place of each image's task in `MethodContext.tasks`, None where there is one task only: what
+    is background in an image of one task is not known for the structures of the others.
+    """
 
     images: Tensor
     labels: Tensor
+    tasks: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees: images (B, C_in, *spatial) of the streams a method asked for, None for the others."""
+    """What one step sees: images (B, C_in, *spatial) of the streams a method asked for, None for the others.
+
+    ``unlabeled_tasks`` (B,) is as `Labeled.tasks`, `data.tasks.UNKNOWN_TASK` where nobody said what was to be seen.
+    """
 
     labeled: Labeled
     unlabeled: Tensor | None = None
     external: Tensor | None = None
+    unlabeled_tasks: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -148,12 +159,16 @@ class MethodContext:
         num_classes: background included.
         dimensions: 2 or 3.
         settings: of the catalogue.
+        tasks: class indices of the structures of each task; empty for a single task of all structures.
+        unlabeled_tasks_known: whether any unlabeled case says which task it was taken for.
     """
 
     build_network: Callable[..., SegmentationNetwork]
     num_classes: int
     dimensions: int
     settings: Mapping[str, Any]
+    tasks: tuple[tuple[int, ...], ...] = ()
+    unlabeled_tasks_known: bool = False
 
 
 class Method(nn.Module):
@@ -175,6 +190,10 @@ class Method(nn.Module):
         self.settings = context.settings
         self.num_classes = context.num_classes
         self.student = context.build_network()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the user should know about this method on this study, in sentences."""
+        return ()
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages of training in order."""

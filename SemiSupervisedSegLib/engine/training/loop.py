@@ -122,7 +122,7 @@ class TrainingLoop:
         before = sum(steps for _, steps in self._stages[: self._stage])
         log, clock = LossLog(), _Clock(self.total_steps)
         while self.step < before + length:
-            moment = Moment(self.step - before, length)
+            moment = Moment(self.step - before, length, stage.name)
             rate = self._train_step(moment, log)
             self.step += 1
             if log.end_step() or self.step == before + length:

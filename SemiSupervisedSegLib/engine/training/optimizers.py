@@ -51,5 +51,6 @@ def _build(objective: Objective, settings: Mapping[str, Any]) -> Optimizer:
     parameters = [parameter for parameter in objective.module.parameters() if parameter.requires_grad]
     rate, decay = settings["learning_rate"], settings["weight_decay"]
     if settings["optimizer"] == "adam":
-        return Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+        betas = settings.get("adam_betas", (0.9, 0.999))
+        return Adam(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
     return SGD(parameters, lr=rate, momentum=settings["momentum"], weight_decay=decay, fused=True)

@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from SemiSupervisedSegLib.engine.components import largest_components
 from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
-    keep_largest_components,
     read_case_prediction,
     read_classes,
     write_case_prediction,
@@ -102,7 +102,7 @@ def test_diagonal_neighbours_are_connected():
     classes = np.zeros((3, 4, 4), np.uint8)
     classes[0, 0, 0] = classes[1, 1, 1] = classes[2, 2, 2] = 1
     classes[0, 3, 3] = 1
-    keep_largest_components(classes, 2)
+    classes = largest_components(classes, 2)
     assert classes.sum() == 3
     assert classes[0, 3, 3] == 0
 

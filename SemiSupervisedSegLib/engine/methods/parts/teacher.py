@@ -15,13 +15,21 @@ class MeanTeacher(nn.Module):
 
     theta~ <- a theta~ + (1 - a) theta with a = min(1 - 1 / (t + 1), decay): a plain running mean at first,
     so that the teacher equals the student after step 0. Only parameters are averaged; the teacher stays in
-    train mode while training and keeps batch-normalisation statistics of its own, as all published codes do.
+    train mode while training and keeps batch-normalisation statistics of its own, as published codes do but for one.
+
+    Args:
+        student: to begin as a copy of.
+        decay: a.
+        warm_up: whether a starts as a running mean; BCP's teacher is pre-trained and does not.
+        buffers: whether batch-normalisation statistics are averaged, too (BCP on slices).
     """
 
-    def __init__(self, student: nn.Module, decay: float) -> None:
+    def __init__(self, student: nn.Module, decay: float, *, warm_up: bool = True, buffers: bool = False) -> None:
         super().__init__()
         self.network = copy.deepcopy(student).requires_grad_(False)
         self.decay = decay
+        self.warm_up = warm_up
+        self.averages_buffers = buffers
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> NetworkOutput:
@@ -31,9 +39,13 @@ class MeanTeacher(nn.Module):
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
         """Average in the student's parameters after optimizer step ``step`` (from 0)."""
-        decay = min(1 - 1 / (step + 1), self.decay)
-        teacher_parameters, student_parameters = list(self.network.parameters()), list(student.parameters())
+        decay = min(1 - 1 / (step + 1), self.decay) if self.warm_up else self.decay
+        teacher_parameters, student_parameters = self._averaged(self.network), self._averaged(student)
         if decay == 0:
             torch._foreach_copy_(teacher_parameters, student_parameters)
         else:
             torch._foreach_lerp_(teacher_parameters, student_parameters, 1 - decay)
+
+    def _averaged(self, network: nn.Module) -> list[Tensor]:
+        statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+        return [*network.parameters(), *(statistics if self.averages_buffers else [])]

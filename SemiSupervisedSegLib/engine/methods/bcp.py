@@ -1,0 +1,110 @@
+"""BCP: labeled and unlabeled images are pasted into each other, and so are labels and pseudo labels.
+
+Y. Bai et al., "Bidirectional Copy-Paste for Semi-Supervised Medical Image Segmentation", CVPR 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ...study.errors import UserError
+from ..components import largest_components
+from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
+from .method import Batch, Loss, Losses, Method, MethodContext, Moment, Stage
+from .parts.mixing import outside_a_box, paste
+from .parts.teacher import MeanTeacher
+
+BOX_SIDE = 2 / 3
+"""Side of the pasted box as a share of the patch (section 3.2)."""
+PRETRAIN, SELFTRAIN = "pretrain", "selftrain"
+
+
+class BidirectionalCopyPaste(Method):
+    """Pre-training on labeled pairs, then self-training with L = L_in + L_out (equations 5 to 9).
+
+    x_in shows unlabeled tissue in a box of a labeled image, x_out the other way round. Images without annotation count
+    with ``pseudo_label_weight`` (alpha). Student and teacher both start from the pre-trained network.
+    """
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        if (
+            context.settings["labeled_batch"] != context.settings["unlabeled_batch"]
+            or context.settings["labeled_batch"] % 2
+        ):
+            raise UserError(
+                "Copy-paste works on pairs of images.",
+                'Set "labeled_batch" and "unlabeled_batch" to the same even number.',
+            )
+        # Released for slices: the whole state is averaged, not the parameters only.
+        averages_buffers = context.dimensions == 2
+        decay = context.settings["ema_decay"]
+        self.teacher = MeanTeacher(self.student, decay, warm_up=False, buffers=averages_buffers)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return pre-training and self-training."""
+        share = self.settings["pretraining_share"]
+        return Stage(PRETRAIN, "Pre-training", share), Stage(SELFTRAIN, "Self-training", 1 - share)
+
+    def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
+        """Give the teacher the weights of the pre-trained student."""
+        if stage.name == SELFTRAIN:
+            self.teacher.network.load_state_dict(self.student.state_dict())
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return the loss of the stage that training is in."""
+        keep = outside_a_box(batch.labeled.images, BOX_SIDE)
+        if moment.stage == PRETRAIN:
+            return self.pretraining_losses(batch, keep)
+        return self.selftraining_losses(batch, keep)
+
+    def pretraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
+        """Return the supervised loss on pairs of labeled images pasted into each other (section 3.4)."""
+        (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
+        logits = self.student(paste(first, second, keep)).logits
+        return {"supervised": Loss(mixture_loss(logits, paste(own, other, keep), torch.ones_like(keep)))}
+
+    def selftraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
+        """Return L_in and L_out, the first with annotations outside of the box, the second inside (equations 3, 4)."""
+        (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
+        pasted_first, pasted_second = batch.unlabeled.chunk(2)
+        pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled).chunk(2)
+        inward = self.student(paste(first, pasted_first, keep)).logits
+        outward = self.student(paste(pasted_second, second, keep)).logits
+        alpha = self.settings["pseudo_label_weight"]
+        into, out = paste(own, pseudo_first, keep), paste(pseudo_second, other, keep)
+        return {
+            "inward_annotated": Loss(mixture_loss(inward, into, keep)),
+            "inward_pseudo": Loss(mixture_loss(inward, into, 1 - keep), alpha),
+            "outward_annotated": Loss(mixture_loss(outward, out, 1 - keep)),
+            "outward_pseudo": Loss(mixture_loss(outward, out, keep), alpha),
+        }
+
+    def pseudo_labels(self, images: Tensor) -> Tensor:
+        """Return the teacher's classes (B, *spatial), of each structure only the largest piece (section 3.3).
+
+        Pieces are found on the CPU, the one place where a step waits for the device.
+        """
+        classes = self.teacher(images).logits.argmax(dim=1)
+        pieces = [largest_components(image.numpy(), self.num_classes) for image in classes.cpu()]
+        return torch.stack([torch.from_numpy(image) for image in pieces]).to(classes.device)
+
+    def after_step(self, moment: Moment) -> None:
+        """Average the student into the teacher while self-training."""
+        if moment.stage != PRETRAIN:
+            self.teacher.update(self.student, moment.step)
+
+    def inference_network(self) -> nn.Module:
+        """Return the student, as released."""
+        return self.student
+
+
+def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Half cross-entropy, half Dice over the part of a mixture where the mask (*spatial) is 1 (equation 7)."""
+    everywhere = mask.expand(labels.shape)
+    target = one_hot(labels, logits.shape[1])
+    dice = sample_dice_loss(logits.softmax(dim=1), target, everywhere)
+    return 0.5 * (masked_cross_entropy(logits, labels, everywhere) + dice)

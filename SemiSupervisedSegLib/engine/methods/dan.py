@@ -1,0 +1,61 @@
+"""DAN: a discriminator must not tell predictions for unlabeled images from those for labeled ones.
+
+Y. Zhang et al., "Deep Adversarial Networks for Biomedical Image Segmentation Utilizing Unannotated Images",
+MICCAI 2017.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from ..losses.overlap import supervised_loss
+from ..networks.discriminator import LABELED, UNLABELED, Discriminator
+from .method import Batch, Loss, Losses, Method, MethodContext, Moment, Objective
+from .parts.modes import evaluating
+from .parts.ramp import consistency_weight
+
+DISCRIMINATOR_OPTIMIZER = {
+    "optimizer": "adam",
+    "learning_rate": 1e-4,
+    "learning_rate_schedule": "constant",
+    "adam_betas": (0.9, 0.99),
+    "weight_decay": 0.0,
+}
+
+
+class DeepAdversarialNetwork(Method):
+    """L = L_sup + lambda(t) CE(D(p_u, x_u), "labeled"), and D learns to tell the two apart (equations 1 and 2)."""
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.discriminator = Discriminator(context.dimensions, context.num_classes, in_channels=1)
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the segmentation and, after it in each step, the discriminator with its own optimizer."""
+        return (
+            Objective("segmentation", self.losses, self.student),
+            Objective("discriminator", self.discriminator_losses, self.discriminator, DISCRIMINATOR_OPTIMIZER),
+        )
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup and how well the discriminator sees through the predictions for unlabeled images."""
+        labeled, unlabeled = self.joint_pass(batch)
+        with evaluating(self.discriminator):
+            answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled)
+        pretended = torch.full((len(answers),), LABELED, device=answers.device)
+        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        return {
+            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "adversarial": Loss(functional.cross_entropy(answers.float(), pretended), weight),
+        }
+
+    def discriminator_losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return the cross-entropy of the discriminator on constant predictions of the student in evaluation mode."""
+        with evaluating(self.student), torch.no_grad():
+            labeled, unlabeled = self.joint_pass(batch)
+        maps = torch.cat([labeled.logits, unlabeled.logits]).softmax(dim=1)
+        answers = self.discriminator(maps, torch.cat([batch.labeled.images, batch.unlabeled]))
+        origin = torch.full((len(answers),), UNLABELED, device=answers.device)
+        origin[: len(batch.labeled.images)] = LABELED
+        return {"discriminator": Loss(functional.cross_entropy(answers.float(), origin))}

@@ -1,0 +1,121 @@
+"""SS-Net: pixel-level smoothness and inter-class separation.
+
+Y. Wu et al., "Exploring Smoothness and Class-Separation for Semi-supervised Medical Image Segmentation", MICCAI 2022.
+Ablations of its table 3 by settings: ``use_smoothness``, ``discrepancy`` and ``use_class_separation``.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..losses.class_separation import class_separation
+from ..losses.overlap import voxelwise_dice_loss
+from ..losses.smoothness import adversarial_perturbation, dice_discrepancy, kl_discrepancy
+from ..networks.class_separation import WIDTH, SeparationHeads
+from ..networks.output import NetworkOutput
+from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .parts.feature_memory import FeatureMemory
+from .parts.modes import evaluating, frozen_statistics
+from .parts.ramp import consistency_weight
+
+TRIAL = 10.0
+RADIUS = {2: 6.0, 3: 10.0}
+PUBLISHED_VOXELS = {2: 256 * 256, 3: 112 * 112 * 80}
+"""Lengths of the perturbations (xi and epsilon), and the patches for which they were published (section 3.2)."""
+
+
+class SSNet(Method):
+    """L = L_seg + lambda(t) (L_lds + w_cs (L_cs of labeled + L_cs of unlabeled voxels)), equation 5."""
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.heads = SeparationHeads(self.student.feature_channels["decoder_full"], context.num_classes)
+        self.memory = FeatureMemory(context.num_classes, WIDTH, WIDTH)
+        joint = context.dimensions == 3 and context.settings["fidelity"] == "released_code"
+        by_name = {"dice": partial(dice_discrepancy, joint=joint), "kl": kl_discrepancy}
+        self.discrepancy = by_name[context.settings["discrepancy"]]
+        self.dimensions = context.dimensions
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_seg, and L_lds and L_cs where the settings leave them on."""
+        labeled, unlabeled = self.joint_pass(batch)
+        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
+        if self.settings["use_smoothness"]:
+            images = torch.cat([batch.labeled.images, batch.unlabeled])
+            losses["smoothness"] = Loss(self.smoothness(images), weight)
+        if self.settings["use_class_separation"]:
+            self.remember(labeled, batch.labeled.labels)
+            separation = self.separation(labeled, batch.labeled.labels)
+            separation = separation + self.separation(unlabeled, unlabeled.logits.argmax(dim=1))
+            losses["class_separation"] = Loss(separation, weight * self.settings["class_separation_weight"])
+        return losses
+
+    def smoothness(self, images: Tensor) -> Tensor:
+        """L_lds: the discrepancy between the predictions of images and of adversarial examples (equations 1 to 3).
+
+        Lengths grow with the square root of the number of voxels, so that a voxel changes as much as it did in
+        the published patches. The perturbed passes leave the statistics of batch normalisation alone.
+        """
+        scale = math.sqrt(images[0, 0].numel() / PUBLISHED_VOXELS[self.dimensions]) * self.settings["perturbation"]
+        with torch.no_grad():
+            clean = self.student(images).logits.float().softmax(dim=1)
+        with frozen_statistics(self.student):
+            perturbation = adversarial_perturbation(
+                self._logits,
+                images,
+                clean,
+                self.discrepancy,
+                trial=scale * TRIAL,
+                radius=scale * RADIUS[self.dimensions],
+            )
+            return self.discrepancy(clean, self._logits(images + perturbation))
+
+    @torch.no_grad()
+    def remember(self, labeled: NetworkOutput, labels: Tensor) -> None:
+        """Put the best of the correctly predicted labeled voxels of every class into the memory (section 2.2)."""
+        features, truth = _voxels(labeled), labels.flatten()
+        correct = labeled.logits.argmax(dim=1).flatten() == truth
+        highest = self.settings["memory_selection"] == "highest"
+        with evaluating(self.heads):
+            for label in self._classes():
+                projected = self.heads.projector(features[correct & (truth == label)])
+                self.memory.keep(label, projected, self.heads.query_attention[label](projected), highest=highest)
+
+    def separation(self, output: NetworkOutput, classes: Tensor) -> Tensor:
+        """L_cs: features approach the memory of their class, the true or else the predicted one (equation 4).
+
+        Args:
+            output: of the student.
+            classes: (B, *spatial) by which voxels are grouped.
+        """
+        queries, groups = self.heads(_voxels(output)), classes.flatten()
+        total = queries.sum() * 0
+        for label in self._classes():
+            members, keys = queries[groups == label], self.memory.of(label)
+            # Batch normalisation has no statistics of a single feature.
+            if min(len(members), len(keys)) < 2:
+                continue
+            attention = self.heads.query_attention[label](members.detach())
+            total = total + class_separation(members, attention, keys, self._key_attention(label, keys))
+        return total / self.num_classes
+
+    def _key_attention(self, label: int, keys: Tensor) -> Tensor:
+        if self.settings["weight_memory"]:
+            return self.heads.memory_attention[label](keys)
+        return torch.ones(len(keys), device=keys.device)
+
+    def _classes(self) -> range:
+        return range(0 if self.settings["separate_background"] else 1, self.num_classes)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return self.student(images).logits
+
+
+def _voxels(output: NetworkOutput) -> Tensor:
+    """Return the classifier's input as a list of features (B * voxels, L)."""
+    return output.decoder_full.movedim(1, -1).flatten(0, -2).float()

@@ -1,0 +1,145 @@
+"""UniSeMi: one network for several tasks, each case being annotated for one of them.
+
+"UniSeMi: Toward Unified Semi-Supervised Medical Image Segmentation", 2023 (later VerSemi). A task is a structure or a
+group of structures. A dynamic head answers prompts; prompt k < K asks for task k and prompt K for the synthetic task
+"any structure", which is learned on labeled images mixed with each other and lets unlabeled images of unknown task
+take part. Where the paper is silent: the Dice is squared and batch-joint, one mask is drawn per step and stream, an
+image is mixed with the next one of its batch, and an unlabeled image whose task is not known although task information
+is asked for gets the aggregated answer as its pseudo mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ...study.errors import UserError
+from ..data.tasks import UNKNOWN_TASK
+from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
+from ..networks.prompted import PromptedNetwork, PromptInputs
+from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment
+from .parts.cutmix import cutmix_mask
+from .parts.mixing import paste
+from .parts.ramp import consistency_weight
+
+ONE_TASK = (
+    "All labeled cases are annotated for the same structures, so there is one task only: no other task helps it, and "
+    "images without annotation teach little, because two answers of one network agree soon. UniSeMi pays off when "
+    "cases are annotated for different structures; another method may do better here."
+)
+
+
+class UniSeMi(Method):
+    """L = L_sup + L_unsup (equation 8), L_sup on the labeled images and on their mixtures (equation 5)."""
+
+    student: PromptedNetwork
+
+    def __init__(self, context: MethodContext) -> None:
+        tasks = context.tasks or (tuple(range(1, context.num_classes)),)
+
+        def build() -> PromptedNetwork:
+            return PromptedNetwork(context.build_network(), context.dimensions, context.num_classes, tasks)
+
+        super().__init__(replace(context, build_network=build))
+        self.tasks = tasks
+        if context.settings["with_task_information"] and not context.unlabeled_tasks_known:
+            raise UserError(
+                "The tasks of the unlabeled images are to be used, and no unlabeled case says what it was taken for.",
+                'Name the structures of unlabeled cases, or set "with_task_information" to false.',
+            )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say what is lost with a single task."""
+        return (ONE_TASK,) if len(self.tasks) == 1 else ()
+
+    def losses(self, batch: Batch, moment: Moment) -> Losses:
+        """Return L_sup of the images and of their mixtures, and L_unsup."""
+        keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled)
+        images = batch.labeled.images, mixture(batch.labeled.images, keep), mixture(batch.unlabeled, keep_unlabeled)
+        own, mixed, unlabeled = self.student.look(torch.cat(images)).split([len(part) for part in images])
+        return {
+            "supervised": Loss(self.supervised(own, batch.labeled)),
+            "synthetic": Loss(self.synthetic(own, mixed, batch.labeled, keep)),
+            "unsupervised": Loss(
+                self.unsupervised(unlabeled, batch, keep_unlabeled),
+                consistency_weight(moment.step, moment.total_steps, self.settings),
+            ),
+            "mixed_share": Loss(1 - keep_unlabeled.mean(), 0.0),
+        }
+
+    def mask(self, images: Tensor) -> Tensor:
+        """Draw M of equations 3, 4 and 6."""
+        settings = self.settings
+        return cutmix_mask(images, settings["mask_kind"], settings["smallest_mask"], settings["largest_mask"])
+
+    def supervised(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
+        """L_sup of the labeled images, each prompted with its own task (equation 5)."""
+        tasks = self.tasks_of(labeled)
+        return prompted_loss(self.student.answer(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
+
+    def synthetic(self, own: PromptInputs, mixed: PromptInputs, labeled: Labeled, keep: Tensor) -> Tensor:
+        """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5)."""
+        target = mixture((labeled.labels > 0).long(), keep)
+        unknown = None
+        if self.settings["spare_other_structures"] and len(self.tasks) > 1:
+            unknown = mixture(self.other_structures(own, labeled), keep)
+        return prompted_loss(self.synthetic_answer(mixed), target, unknown)
+
+    @torch.no_grad()
+    def other_structures(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
+        """Return where other tasks than the image's own see a structure in its background, (B, *spatial) bool.
+
+        The paper's data sets show one organ each, or call the others background. Where all structures are in all
+        images, that background would teach the synthetic task that most structures are none.
+        """
+        seen = self.task_foregrounds(inputs) > 0.5
+        tasks = torch.arange(len(self.tasks), device=seen.device)
+        others = tasks.unsqueeze(1) != self.tasks_of(labeled)
+        seen = seen & others.view(*others.shape, *(1,) * (seen.dim() - 2))
+        return seen.any(dim=0) & (labeled.labels == 0)
+
+    def unsupervised(self, mixed: PromptInputs, batch: Batch, keep: Tensor) -> Tensor:
+        """L_unsup: the aggregated answer of all tasks and that of the synthetic task agree (equations 6, 7 and 9).
+
+        Neither is a target: by default the gradient runs into both. With task information, the target is the mixture
+        of the pseudo masks that each image gets from its own task (appendix B).
+        """
+        synthetic = foreground(self.synthetic_answer(mixed))
+        if self.settings["with_task_information"]:
+            return foreground_agreement(mixture(self.pseudo_masks(batch), keep), synthetic)
+        aggregated = aggregate(self.task_foregrounds(mixed), soft=self.settings["soft_maximum"])
+        learner = self.settings["consistency_learner"]
+        if learner == "synthetic":
+            aggregated = aggregated.detach()
+        elif learner == "tasks":
+            synthetic = synthetic.detach()
+        return foreground_agreement(aggregated, synthetic)
+
+    @torch.no_grad()
+    def pseudo_masks(self, batch: Batch) -> Tensor:
+        """Return what its own task sees in each unlabeled image, 0 or 1 (B, *spatial); constant."""
+        foregrounds, tasks = self.task_foregrounds(self.student.look(batch.unlabeled)), batch.unlabeled_tasks
+        chosen = foregrounds[tasks.clamp_min(0), torch.arange(len(tasks), device=tasks.device)]
+        known = (tasks != UNKNOWN_TASK).view(-1, *(1,) * (chosen.dim() - 1))
+        return (torch.where(known, chosen, aggregate(foregrounds)) > 0.5).float()
+
+    def task_foregrounds(self, inputs: PromptInputs) -> Tensor:
+        """Return the foreground probability that each task gives, (K, B, *spatial)."""
+        return torch.stack([foreground(self.student.ask(inputs, task)) for task in range(len(self.tasks))])
+
+    def synthetic_answer(self, inputs: PromptInputs) -> Tensor:
+        """Return the logits of background and any structure, (B, 2, *spatial)."""
+        return self.student.ask(inputs, self.student.synthetic)[:, :2]
+
+    def tasks_of(self, labeled: Labeled) -> Tensor:
+        """Return the task of each labeled image (B,)."""
+        if labeled.tasks is None:
+            return torch.zeros(len(labeled.images), dtype=torch.long, device=labeled.images.device)
+        return labeled.tasks
+
+
+def mixture(values: Tensor, keep: Tensor) -> Tensor:
+    """Mix each image, label or map of a batch with the next one: X_i M + X_j (1 - M) (equations 3, 4 and 6)."""
+    return paste(values, values.roll(1, dims=0), keep)
