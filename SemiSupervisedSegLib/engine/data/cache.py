@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,6 +46,8 @@ class CachedCase:
         has_labels: whether it has labels.
         pad_value: what surrounds the image where a patch is larger: its minimum, which is air or outside the body.
         nbytes: of all its arrays in memory.
+        annotated: class indices of the structures it is annotated for, or taken for where it has no annotation; None
+            for all, or where nothing is known.
     """
 
     id: str
@@ -57,6 +59,7 @@ class CachedCase:
     has_labels: bool
     pad_value: float
     nbytes: int
+    annotated: tuple[int, ...] | None = None
 
     def load(self) -> CaseArrays:
         """Read the arrays; raises UserError when they are gone or damaged."""
@@ -113,7 +116,8 @@ def prepare_cache(
     _remove_abandoned(home)
     cached = []
     for done, case in enumerate(cases, start=1):
-        cached.append(_prepare_case(case, plan, home, structures))
+        prepared = _prepare_case(case, plan, home, structures)
+        cached.append(replace(prepared, annotated=_annotated(case, structures)))
         on_progress(done, len(cases))
     return tuple(cached)
 
@@ -123,7 +127,15 @@ def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
     parts: list[object] = [_stamps(case, Path(case.image))]
     if _has_labels(case):
         parts += [_stamps(case, Path(case.annotation)), [(structure.name, structure.label) for structure in structures]]
+        # What may be in the annotation is checked when it is read.
+        parts += [] if case.structures is None else [case.structures]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _annotated(case: JobCase, structures: Sequence[Structure]) -> tuple[int, ...] | None:
+    if case.structures is None:
+        return None
+    return tuple(index for index, structure in enumerate(structures, 1) if structure.name in case.structures)
 
 
 def _has_labels(case: JobCase) -> bool:
@@ -163,7 +175,8 @@ def _preprocess(case: JobCase, plan: Plan, structures: Sequence[Structure]) -> C
     voxels = to_plan_grid(image, plan)
     if not _has_labels(case):
         return CaseArrays(voxels, None, None)
-    labels = labels_to_plan_grid(read_annotation(Path(case.annotation), structures, image), plan)
+    annotation = read_annotation(Path(case.annotation), structures, image, case.structures)
+    labels = labels_to_plan_grid(annotation, plan)
     return CaseArrays(voxels, labels, foreground_voxels(labels, np.random.default_rng(0)))
 
 

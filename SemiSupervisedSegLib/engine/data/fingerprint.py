@@ -117,7 +117,7 @@ def _annotated_voxels(case: JobCase, structures: Sequence[Structure]) -> np.ndar
     if case.annotation is None:
         raise UserError(f"The labeled case {case.id} has no annotation.", "Annotate it, or change its role.")
     image = read_image(Path(case.image))
-    annotation = read_annotation(Path(case.annotation), structures, image)
+    annotation = read_annotation(Path(case.annotation), structures, image, case.structures)
     return sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(annotation) > 0]
 
 

@@ -95,6 +95,12 @@ class CaseStream:
             self._cut(case, slice_index, generator, images[sample, 0], target)
         return images, labels
 
+    def drawn_cases(self, step: int, count: int) -> list[int]:
+        """Return which case each sample of a step is cut from; arguments as of `draw`."""
+        self._window.move_to(step)
+        generator = generator_at(self._seed, f"{self._name}/patches", step)
+        return [index for index, _ in self._choose(step, count, generator)]
+
     def close(self) -> None:
         """Let all cases go."""
         self._window.close()

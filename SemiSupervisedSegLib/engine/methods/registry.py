@@ -15,6 +15,7 @@ from .method import Method, MethodContext
 from .ss_net import SSNet
 from .supervised import Supervised
 from .ua_mt import UncertaintyAwareMeanTeacher
+from .unisemi import UniSeMi
 
 METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
@@ -28,6 +29,7 @@ METHODS: dict[str, type[Method]] = {
     "mc_net": MutualConsistency,
     "ss_net": SSNet,
     "ua_mt": UncertaintyAwareMeanTeacher,
+    "unisemi": UniSeMi,
 }
 
 RELEASED_CODE: dict[str, type[Method]] = {"cpcl": ReleasedCPCL}

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...study.errors import UserError
 from ..data.tasks import UNKNOWN_TASK
 from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
-from ..networks.prompted import PromptedNetwork, PromptInputs
+from ..networks.prompted import PromptedNetwork, PromptInputs, tasks_suffix
 from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment
 from .parts.cutmix import cutmix_mask
 from .parts.mixing import paste
@@ -40,10 +40,11 @@ class UniSeMi(Method):
         tasks = context.tasks or (tuple(range(1, context.num_classes)),)
 
         def build() -> PromptedNetwork:
-            return PromptedNetwork(context.build_network(), context.dimensions, context.num_classes, tasks)
+            return PromptedNetwork(context.build_network(), context.num_classes, tasks)
 
         super().__init__(replace(context, build_network=build))
         self.tasks = tasks
+        self.network_suffix = tasks_suffix(tasks)
         if context.settings["with_task_information"] and not context.unlabeled_tasks_known:
             raise UserError(
                 "The tasks of the unlabeled images are to be used, and no unlabeled case says what it was taken for.",

@@ -9,6 +9,7 @@ from ...study.errors import UserError
 from .base import SegmentationNetwork, Upsampling
 from .embedding import SUFFIX, with_embedding
 from .monai_networks import monai_basic_unet
+from .prompted import TASKS, PromptedNetwork, read_tasks
 from .unet2d import unet_2d
 from .unet3d import unet_3d
 from .vnet import v_net
@@ -16,6 +17,7 @@ from .vnet import v_net
 BUILDERS: dict[str, Callable[..., SegmentationNetwork]] = {
     "unet_2d": unet_2d,
     "v_net": v_net,
+    "v_net_instance": partial(v_net, norm="instance", dropout=0.0),
     "unet_3d": unet_3d,
     "monai_basic_unet_2d": partial(monai_basic_unet, 2),
     "monai_basic_unet_3d": partial(monai_basic_unet, 3),
@@ -28,7 +30,8 @@ def build_network(
     """Build a network by its name, with random weights.
 
     Args:
-        name: a key of `BUILDERS`, followed by "_embedded" for one whose classifier has an embedding of its own.
+        name: a key of `BUILDERS`, followed by "_embedded" for one whose classifier has an embedding of its own, or by
+            what `prompted.tasks_suffix` returns for one that is asked for tasks.
         in_channels: channels of the images (B, in_channels, *spatial).
         num_classes: classes of the logits (B, num_classes, *spatial), background included.
         upsampling: of the decoder; None is the network's own.
@@ -36,6 +39,10 @@ def build_network(
     Raises:
         UserError: no network has this name.
     """
+    backbone, mark, tasks = name.partition(TASKS)
+    if mark:
+        network = build_network(backbone, in_channels, num_classes, upsampling=upsampling)
+        return PromptedNetwork(network, num_classes, read_tasks(tasks, num_classes))
     plain = name.removesuffix(SUFFIX)
     builder = BUILDERS.get(plain)
     if builder is None:

@@ -16,6 +16,7 @@ from ..data.cache import CachedCase
 from ..data.plan import Plan
 from ..data.randomness import torch_generator_at
 from ..data.streams import CaseStream
+from ..data.tasks import case_tasks, find_tasks
 from ..methods.method import Batch, Labeled
 
 MEBIBYTE = 2**20
@@ -49,6 +50,11 @@ class BatchSource:
         self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = stream_members(cases, streams)
+        tasks = find_tasks(cases, plan.num_classes)
+        self._tasks = {
+            name: torch.tensor(case_tasks(group, tasks, plan.num_classes), device=device)
+            for name, group in members.items()
+        }
         budgets = share_budget(members, settings["cache_budget_mb"] * MEBIBYTE)
         self._streams = {
             name: CaseStream(
@@ -72,15 +78,19 @@ class BatchSource:
         """Return the batch of a step, counted from 0 over all stages."""
         images, labels = self._draw("labeled", step)
         return Batch(
-            Labeled(images, labels),
+            Labeled(images, labels, self._draw_tasks("labeled", step)),
             self._draw("unlabeled", step)[0] if "unlabeled" in self._streams else None,
             self._draw("external", step)[0] if "external" in self._streams else None,
+            self._draw_tasks("unlabeled", step) if "unlabeled" in self._streams else None,
         )
 
     def close(self) -> None:
         """Let all cases go."""
         for stream in self._streams.values():
             stream.close()
+
+    def _draw_tasks(self, name: str, step: int) -> Tensor:
+        return self._tasks[name][self._streams[name].drawn_cases(step, self._counts[name])]
 
     def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
         images, labels = self._streams[name].draw(step, self._counts[name])

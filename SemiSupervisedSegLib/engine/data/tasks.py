@@ -1,0 +1,34 @@
+"""Tasks: the groups of structures that cases of a study are annotated for.
+
+With partially annotated cases a study has several tasks; what is background in a case of one task is not known for the
+structures of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...study.model import Role
+from .cache import CachedCase
+
+Task = tuple[int, ...]
+"""Class indices of the structures of one task, ascending."""
+UNKNOWN_TASK = -1
+
+
+def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...]:
+    """Return the distinct groups of structures that labeled cases are annotated for, sorted."""
+    everything = tuple(range(1, num_classes))
+    return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
+
+
+def case_tasks(cases: Sequence[CachedCase], tasks: Sequence[Task], num_classes: int) -> list[int]:
+    """Return the place of each case's task in ``tasks``, `UNKNOWN_TASK` of a case without annotation that names none.
+
+    Where there is one task, it is everybody's.
+    """
+    everything = tuple(range(1, num_classes))
+    groups = [everything if case.annotated is None and case.has_labels else case.annotated for case in cases]
+    if len(tasks) == 1:
+        return [0] * len(cases)
+    return [tasks.index(group) if group in tasks else UNKNOWN_TASK for group in groups]

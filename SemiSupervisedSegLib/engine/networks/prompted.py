@@ -1,0 +1,173 @@
+"""A network that is asked for one task at a time: its last layers are made anew for every image (UniSeMi)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .base import SegmentationNetwork
+from .output import NetworkOutput
+
+WIDTH = 8
+"""Channels of the dynamic layers."""
+NO_CHANNEL = -1e4
+"""Logit of a channel that a task does not have: probability 0, and gradients stay finite."""
+SMALLEST = 1e-8
+TASKS = " for tasks "
+"""What stands in a network's name before its tasks."""
+
+
+def tasks_suffix(tasks: Sequence[Sequence[int]]) -> str:
+    """Return what the name of a network that is asked for these tasks ends in, such as " for tasks 1+2, 3"."""
+    return TASKS + ", ".join("+".join(map(str, task)) for task in tasks)
+
+
+def read_tasks(text: str, num_classes: int) -> tuple[tuple[int, ...], ...]:
+    """Read the tasks of such a name, such as "1+2, 3"; raises ValueError when they are not of these classes."""
+    tasks = tuple(tuple(int(index) for index in task.split("+")) for task in text.split(", "))
+    if not all(0 < index < num_classes for task in tasks for index in task):
+        raise ValueError(f"There are other classes than the tasks {text} have.")
+    return tasks
+
+
+class PromptInputs(NamedTuple):
+    """What all prompts of an image share, so that encoder and decoder run once for all of them.
+
+    Attributes:
+        embedding: (B, L), the pooled bottleneck.
+        reduced: (B, WIDTH, *spatial), f_D of equation 2.
+        bottleneck: as in `NetworkOutput`, and so the two below.
+        decoder_half: see there.
+        decoder_full: see there.
+    """
+
+    embedding: Tensor
+    reduced: Tensor
+    bottleneck: Tensor
+    decoder_half: Tensor
+    decoder_full: Tensor
+
+    def split(self, sizes: Sequence[int]) -> list[PromptInputs]:
+        """Return the inputs of consecutive parts of the batch."""
+        return [PromptInputs(*parts) for parts in zip(*(maps.split(sizes) for maps in self), strict=True)]
+
+
+class DynamicHead(nn.Module):
+    """Three pointwise layers with weights w_k = psi(GAP(embedding), prompt k), equations 1 and 2 of UniSeMi.
+
+    With two outputs the controller makes 162 weights an image: two layers 8 to 8 with ReLU, and one 8 to 2.
+
+    Args:
+        dimensions: 2 or 3.
+        bottleneck_channels: L of the embedding.
+        channels: of the decoder's last map.
+        prompts: how many there are.
+        outputs: channels of the answer.
+    """
+
+    def __init__(self, dimensions: int, bottleneck_channels: int, channels: int, prompts: int, outputs: int) -> None:
+        super().__init__()
+        convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
+        normalization = (nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 2]
+        self.prompts = prompts
+        self._layers = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, outputs)]
+        self.embedding = nn.Sequential(normalization(bottleneck_channels), nn.ReLU())
+        self.reduce = nn.Sequential(normalization(channels), nn.ReLU(), convolution(channels, WIDTH, 1))
+        self.controller = nn.Linear(
+            bottleneck_channels + prompts, sum((before + 1) * after for before, after in self._layers)
+        )
+
+    def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptInputs:
+        """Compute what the prompts share."""
+        embedding = self.embedding(bottleneck).flatten(2).mean(dim=2)
+        return PromptInputs(embedding, self.reduce(decoder_full), bottleneck, decoder_half, decoder_full)
+
+    def forward(self, inputs: PromptInputs, prompts: Tensor) -> Tensor:
+        """Answer the prompts (B,), one for each image: (B, outputs, *spatial)."""
+        one_hot = nn.functional.one_hot(prompts, self.prompts).to(inputs.embedding)
+        weights = self.controller(torch.cat([inputs.embedding, one_hot], dim=1))
+        sizes = [size for before, after in self._layers for size in (before * after, after)]
+        parts = weights.split(sizes, dim=1)
+        maps = inputs.reduced.flatten(2)
+        for layer, (before, after) in enumerate(self._layers):
+            kernel, bias = parts[2 * layer].unflatten(1, (after, before)), parts[2 * layer + 1]
+            maps = torch.baddbmm(bias.unsqueeze(2).to(maps), kernel.to(maps), maps)
+            maps = maps.relu() if layer < len(self._layers) - 1 else maps
+        return maps.unflatten(2, inputs.reduced.shape[2:])
+
+
+class PromptedNetwork(SegmentationNetwork):
+    """Encoder and decoder of another network with a dynamic head; asked nothing, it answers for every task.
+
+    Prompt k < K is task k; the last one, K, is the synthetic task "any structure". Channel 0 of an answer is the
+    background, channel j the j-th structure of the task.
+
+    Args:
+        backbone: whose head is replaced.
+        dimensions: 2 or 3.
+        num_classes: of the merged answer, background included.
+        tasks: class indices of the structures of each task.
+    """
+
+    local: Tensor
+    known: Tensor
+
+    def __init__(self, backbone: SegmentationNetwork, num_classes: int, tasks: Sequence[Sequence[int]]) -> None:
+        dimensions = backbone.head.weight.dim() - 2
+        channels = [backbone.feature_channels[level] for level in ("decoder_full", "decoder_half", "bottleneck")]
+        outputs = 1 + max(map(len, tasks))
+        head = DynamicHead(dimensions, channels[2], channels[0], 1 + len(tasks), outputs)
+        super().__init__(backbone.encoder, backbone.decoder, head, channels, backbone.upsampling)
+        self.num_classes = num_classes
+        self.tasks = tuple(map(tuple, tasks))
+        self.synthetic = len(tasks)
+        self.register_buffer("local", self._local_classes(), persistent=False)
+        widths = torch.tensor([1 + len(task) for task in tasks] + [2])
+        self.register_buffer("known", torch.arange(outputs) < widths.unsqueeze(1), persistent=False)
+
+    def _local_classes(self) -> Tensor:
+        """Return the channel of each class in the answers of each task, (K, C); 0 where the task does not have it."""
+        table = torch.zeros(len(self.tasks), self.num_classes, dtype=torch.long)
+        for row, task in zip(table, self.tasks, strict=True):
+            row[list(task)] = torch.arange(1, 1 + len(task))
+        return table
+
+    def look(self, images: Tensor) -> PromptInputs:
+        """Run encoder and decoder on images (B, C_in, *spatial)."""
+        skips = self.encoder(images)
+        stages = self.decoder(skips)
+        return self.head.prepare(skips[-1], stages[-2], stages[-1])
+
+    def answer(self, inputs: PromptInputs, prompts: Tensor) -> Tensor:
+        """Return the logits (B, outputs, *spatial) in float32 of one prompt (B,) for each image (equation 2)."""
+        logits = self.head(inputs, prompts).float()
+        known = self.known[prompts].view(*logits.shape[:2], *(1,) * (logits.dim() - 2))
+        return logits.masked_fill(~known, NO_CHANNEL)
+
+    def ask(self, inputs: PromptInputs, prompt: int) -> Tensor:
+        """As `answer`, with the same prompt for all images."""
+        return self.answer(inputs, torch.full((len(inputs.embedding),), prompt, device=inputs.embedding.device))
+
+    def local_labels(self, labels: Tensor, tasks: Tensor) -> Tensor:
+        """Return class indices (B, *spatial) as channels of the answers of each image's task (B,)."""
+        offsets = tasks.view(-1, *(1,) * (labels.dim() - 1)) * self.num_classes
+        return self.local.flatten()[labels + offsets]
+
+    def forward(self, images: Tensor) -> NetworkOutput:
+        """Segment images (B, C_in, *spatial) for all tasks at once; the probabilities are merged to one class map.
+
+        A structure has the largest probability that a task gives it, and background the smallest: 1 - max over tasks
+        of their foreground, as in equation 7. Together they are scaled to 1. A single task answers unchanged.
+        """
+        inputs = self.look(images)
+        answers = [self.ask(inputs, index).softmax(dim=1) for index in range(len(self.tasks))]
+        shape = (len(images), self.num_classes, *images.shape[2:])
+        merged = torch.zeros(shape, device=images.device)
+        merged[:, 0] = torch.stack([answer[:, 0] for answer in answers]).amin(dim=0)
+        for task, answer in zip(self.tasks, answers, strict=True):
+            for channel, index in enumerate(task, 1):
+                merged[:, index] = torch.maximum(merged[:, index], answer[:, channel])
+        return NetworkOutput(merged.clamp_min(SMALLEST).log(), *inputs[2:])
