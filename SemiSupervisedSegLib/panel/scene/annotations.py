@@ -1,0 +1,142 @@
+"""Segmentation nodes into annotation files: by name, on the image's own grid, with overlaps found and reported."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from ...study.annotations import read_annotation, write_segmentation
+from ...study.errors import UserError
+from ...study.images import Geometry, image_geometry
+from ...study.model import Structure
+from ...study.segments import is_segmentation, read_segments
+from .geometry import emptyImage, orientedImage, rightHanded, voxels
+from .segments import segmentsOf, terminologyOf
+
+
+def readAnnotation(
+    path: Path, structures: Sequence[Structure], geometry: Geometry
+) -> tuple[sitk.Image, dict[str, str]]:
+    """The class map of an annotation file of any kind on a grid, and its terminology by lower-case structure name.
+
+    Raises UserError as `study.annotations.read_annotation`.
+    """
+    classMap = read_annotation(path, structures, emptyImage(geometry))
+    segments = read_segments(path) if is_segmentation(path) else ()
+    return classMap, {item.name.casefold(): item.terminology for item in segments if item.terminology}
+
+
+def exportSegmentation(
+    node: Any, structures: Sequence[Structure], image: Path | str, target: Path | str, volume: Any = None
+) -> None:
+    """Write a segmentation node as .seg.nrrd on the grid of an image file; the node stays as it is.
+
+    Args:
+        node: whose segments are called like the structures, in any order; empty segments do not matter.
+        structures: those of the study.
+        image: the image file or DICOM series folder that was annotated.
+        target: where the annotation goes; it is replaced completely or not at all.
+        volume: the node that shows the image, when that may be under a transform.
+
+    Raises:
+        UserError: segments overlap, have names that no structure has or the same name, all are empty, or the file
+            cannot be written.
+    """
+    classMap = classMapOf(node, structures, image_geometry(image), volume)
+    entries = {segment.GetName().strip().casefold(): terminologyOf(segment) for _, segment in segmentsOf(node)}
+    kept = [
+        dataclasses.replace(structure, terminology=entries.get(structure.name.casefold()) or structure.terminology)
+        for structure in structures
+    ]
+    write_segmentation(target, classMap, kept)
+
+
+def classMapOf(node: Any, structures: Sequence[Structure], geometry: Geometry, volume: Any = None) -> sitk.Image:
+    """The segments of a node as uint8 class map on a grid; raises UserError as `exportSegmentation`."""
+    right = rightHanded(emptyImage(geometry))
+    reference = orientedImage(right)
+    transform = _transform(node, volume)
+    byName = {structure.name.casefold(): index for index, structure in enumerate(structures, 1)}
+    classes = np.zeros(right.GetSize()[::-1], dtype=np.uint8)
+    seen = set()
+    for segmentId, segment in segmentsOf(node):
+        inside = _mask(node, segmentId, reference, transform)
+        if inside is None:
+            continue
+        name = segment.GetName().strip()
+        index = byName.get(name.casefold())
+        _checkName(name, index, seen, structures)
+        seen.add(index)
+        _checkOverlap(name, classes[inside], structures)
+        classes[inside] = index
+    if not seen:
+        raise UserError("The annotation is empty.", "Annotate at least one structure before saving.")
+    return _onGrid(classes, right, geometry)
+
+
+def _transform(node: Any, volume: Any) -> Any:
+    """From the space of the segments to that of the image, None when they are the same."""
+    source = node.GetParentTransformNode()
+    target = None if volume is None else volume.GetParentTransformNode()
+    if source is target:
+        return None
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, transform)
+    return transform
+
+
+def _mask(node: Any, segmentId: str, reference: Any, transform: Any) -> np.ndarray | None:
+    """Where a segment is (z, y, x) on the reference's grid, None for an empty one."""
+    labelmap = slicer.vtkOrientedImageData()
+    if not node.GetBinaryLabelmapRepresentation(segmentId, labelmap) or labelmap.IsEmpty():
+        return None
+    resampled = slicer.vtkOrientedImageData()
+    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
+    if not resample(labelmap, reference, resampled, False, False, transform):
+        raise UserError(
+            f"The segment {node.GetSegmentation().GetSegment(segmentId).GetName()!r} could not be brought onto the "
+            "grid of the image.",
+            "Set the image as source geometry of the segmentation in the Segmentations module.",
+        )
+    inside = voxels(resampled) > 0
+    return inside if inside.any() else None
+
+
+def _checkName(name: str, index: int | None, seen: set[int], structures: Sequence[Structure]) -> None:
+    if index is None:
+        names = ", ".join(structure.name for structure in structures)
+        raise UserError(
+            f"The segment {name!r} is no structure of the study.",
+            f"Rename or remove the segment; the structures are: {names}.",
+        )
+    if index in seen:
+        raise UserError(f"There are two segments named {name!r}.", "Rename or join them.")
+
+
+def _checkOverlap(name: str, taken: np.ndarray, structures: Sequence[Structure]) -> None:
+    count = np.count_nonzero(taken)
+    if count:
+        other = structures[int(np.bincount(taken[taken > 0]).argmax()) - 1].name
+        places = "1 voxel" if count == 1 else f"{count} voxels"
+        raise UserError(
+            f"The segments {name!r} and {other!r} overlap in {places}.",
+            "Erase one of them there; every voxel can belong to one structure only.",
+        )
+
+
+def _onGrid(classes: np.ndarray, right: sitk.Image, geometry: Geometry) -> sitk.Image:
+    image = sitk.GetImageFromArray(classes)
+    image.CopyInformation(right)
+    grid = emptyImage(geometry)
+    if right.GetDirection() != grid.GetDirection():
+        image = sitk.Flip(image, [True, False, False])
+    # Without the rounding of going there and back.
+    image.CopyInformation(grid)
+    return image

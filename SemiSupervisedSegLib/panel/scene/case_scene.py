@@ -1,0 +1,252 @@
+"""The shown case of a study in the scene: its image, its annotation and what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...jobs.folder import JobFolder
+from ...study.errors import UserError
+from ...study.model import Case, Study
+from . import views
+from .annotations import exportSegmentation
+from .case_loading import CaseLoader, predictionFiles
+from .changes import Changes, removeNode
+from .hierarchy import putIntoFolder, removeEmptyFolder
+from .segments import addStructures
+from .styles import EDITING, STYLES, applyStyle
+from .tags import (
+    ANNOTATION,
+    FINAL,
+    HEATMAPS,
+    KINDS,
+    PROTOTYPE,
+    SEGMENTATIONS,
+    CaseNodes,
+    caseOf,
+    kindOf,
+    nodesOf,
+    setSource,
+    studyOf,
+    taggedNodes,
+)
+
+_SIDES = {PROTOTYPE: views.LEFT, FINAL: views.RIGHT}
+
+
+class CaseScene:
+    """Shows one case at a time.
+
+    Its nodes are found in the scene by their attributes, also after the scene was saved and opened again. What the user
+    changed is never removed: a changed annotation waits hidden until its case is shown again.
+    """
+
+    def __init__(self) -> None:
+        self._shown: tuple[Study, Case] | None = None
+        self._changes = Changes()
+        self._hidden: set[str] = set()
+        self._heatmap: str | None = None
+        self._opacity = 0.5
+        self._editing: str | None = None
+
+    @property
+    def nodes(self) -> CaseNodes | None:
+        """The nodes of the shown case as they are in the scene now, None when no case is shown."""
+        if self._shown is None:
+            return None
+        study, case = self._shown
+        return nodesOf(study.folder, case.id)
+
+    def showCase(self, study: Study, case: Case, folder: JobFolder | None = None) -> CaseNodes:
+        """Show a case with its annotation and what a round predicted for it, in place of the case shown before.
+
+        Everything that can be read is shown before UserError is raised for what cannot.
+        """
+        self._leaveOthers(study, case)
+        isNew = self._shown is None or self._shown[1].id != case.id or self._shown[0].folder != study.folder
+        self._shown = (study, case)
+        loader = CaseLoader(study, case, self._changes)
+        files = predictionFiles(folder, case)
+        parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
+        parts += [lambda kind=kind: loader.prediction(kind, files.get(kind)) for kind in (FINAL, PROTOTYPE, *HEATMAPS)]
+        errors = _attempt(parts)
+        self._arrange(isNew)
+        if errors:
+            raise errors[0]
+        return self.nodes
+
+    def refreshPredictions(self, files: Mapping[str, Path], step: int) -> None:
+        """Show what the worker predicted for the shown case meanwhile, in the nodes that are there.
+
+        `files` are absolute paths by kind; raises UserError when one cannot be read.
+        """
+        if self._shown is None:
+            return
+        loader = CaseLoader(*self._shown, self._changes)
+        kinds = [kind for kind in (FINAL, PROTOTYPE, *HEATMAPS) if kind in files]
+        before = self.nodes
+        errors = _attempt(
+            [lambda kind=kind: loader.prediction(kind, Path(files[kind]), f"step {step}") for kind in kinds]
+        )
+        if self.nodes != before:
+            self._arrange(False)
+        if errors:
+            raise errors[0]
+
+    def setVisible(self, kind: str, visible: bool) -> None:
+        """Show or hide "annotation", "final" or "prototype", also for the cases shown later."""
+        (self._hidden.discard if visible else self._hidden.add)(kind)
+        node = None if self._shown is None else getattr(self.nodes, kind)
+        if node is not None:
+            node.SetDisplayVisibility(visible)
+
+    def setHeatmap(self, kind: str | None, opacity: float) -> None:
+        """Show the map "probability" or "uncertainty" over the image with an opacity of 0 to 1, None for no map."""
+        self._heatmap, self._opacity = kind, opacity
+        self._showHeatmap()
+
+    def setLayout(self, layout: views.Layout) -> None:
+        """Show both predictions in the same views, or the prototype-based one left and the final one right."""
+        views.applyLayout(layout, None if self._shown is None else self.nodes.volume)
+        self._showSides()
+
+    def prepareAnnotation(self, study: Study, case: Case) -> Any:
+        """The case's segmentation node for the Segment Editor, with a segment for every structure; shows the case.
+
+        An annotation that is there, saved or not, goes on. Raises UserError when the case cannot be shown.
+        """
+        self._ensureShown(study, case)
+        node = self.nodes.annotation or CaseLoader(study, case, self._changes).emptySegmentation(ANNOTATION)
+        addStructures(node, study.structures)
+        return self._edit(node)
+
+    def prepareCorrection(self, study: Study, case: Case, kind: str) -> Any:
+        """A copy of the "final" or "prototype" prediction as the case's annotation, to be corrected and saved.
+
+        The prediction stays as it is. Raises UserError when there is no such prediction, or an annotation has changes
+        that are not saved.
+        """
+        self._ensureShown(study, case)
+        nodes = self.nodes
+        prediction = getattr(nodes, kind)
+        if prediction is None:
+            raise UserError(f"There is no such prediction for {case.id}.", "Choose a round that predicted this case.")
+        if self.hasUnsavedAnnotation():
+            raise UserError(
+                f"The annotation of {case.id} has changes that are not saved.", "Save or discard them before."
+            )
+        if nodes.annotation is not None:
+            removeNode(nodes.annotation)
+        node = CaseLoader(study, case, self._changes).emptySegmentation(ANNOTATION)
+        node.GetSegmentation().DeepCopy(prediction.GetSegmentation())
+        addStructures(node, study.structures)
+        # Nothing of it is on disk yet.
+        setSource(node, None, "")
+        return self._edit(node)
+
+    def hasUnsavedAnnotation(self) -> bool:
+        """Whether the annotation of the shown case has something that is not on disk."""
+        node = None if self._shown is None else self.nodes.annotation
+        return node is not None and self._changes.isChanged(node)
+
+    def unsavedCases(self) -> list[str]:
+        """The ids of all cases of the shown study whose annotation in the scene is not on disk."""
+        if self._shown is None:
+            return []
+        nodes = [
+            node for node in taggedNodes() if kindOf(node) == ANNOTATION and studyOf(node) == str(self._shown[0].folder)
+        ]
+        return sorted(caseOf(node) for node in nodes if self._changes.isChanged(node))
+
+    def saveAnnotation(self, study: Study, case: Case, target: Path) -> None:
+        """Write the case's annotation as .seg.nrrd on the image's own grid; see `exportSegmentation` for UserError."""
+        nodes = nodesOf(study.folder, case.id)
+        if nodes.annotation is None:
+            raise UserError(f"There is no annotation of {case.id} in the scene.", "Annotate the case first.")
+        exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
+        setSource(nodes.annotation, Path(target), self._changes.fingerprint(nodes.annotation))
+        self._editing = None
+        applyStyle(nodes.annotation, STYLES[ANNOTATION])
+
+    def discardAnnotation(self) -> None:
+        """Give up the unsaved changes of the shown case's annotation and show the saved one again, if there is one."""
+        if self._shown is None:
+            return
+        if self.nodes.annotation is not None:
+            removeNode(self.nodes.annotation)
+        self._editing = None
+        errors = _attempt([CaseLoader(*self._shown, self._changes).annotation])
+        self._arrange(False)
+        if errors:
+            raise errors[0]
+
+    def clear(self) -> None:
+        """Show no case: remove the nodes that are as they were read and hide those the user changed."""
+        self._leaveOthers(None, None)
+        self._shown = self._editing = None
+
+    def _leaveOthers(self, study: Study | None, case: Case | None) -> None:
+        own = None if study is None else (str(study.folder), case.id)
+        others = [node for node in taggedNodes() if (studyOf(node), caseOf(node)) != own]
+        cases = {caseOf(node) for node in others}
+        for node in others:
+            self._changes.putAway(node)
+        for caseId in cases:
+            removeEmptyFolder(caseId)
+        if others:
+            self._editing = None
+
+    def _ensureShown(self, study: Study, case: Case) -> None:
+        if self._shown is None or self._shown[1].id != case.id or self.nodes.volume is None:
+            self.showCase(study, case)
+
+    def _edit(self, node: Any) -> Any:
+        self._editing = node.GetID()
+        self._hidden.discard(ANNOTATION)
+        self._arrange(False)
+        return node
+
+    def _arrange(self, isNew: bool) -> None:
+        """Give all nodes of the case their look and their place."""
+        nodes = self.nodes
+        if nodes.annotation is not None:
+            isOpen = nodes.annotation.GetID() == self._editing or self._changes.isChanged(nodes.annotation)
+            applyStyle(nodes.annotation, EDITING if isOpen else STYLES[ANNOTATION])
+        for kind in SEGMENTATIONS:
+            node = getattr(nodes, kind)
+            if node is not None:
+                node.SetDisplayVisibility(kind not in self._hidden)
+        present = [getattr(nodes, kind) for kind in KINDS]
+        putIntoFolder(nodes.case_id, [node for node in present if node is not None])
+        if isNew and nodes.volume is not None:
+            views.showVolume(nodes.volume)
+            if views.currentLayout() == views.SIDE_BY_SIDE:
+                views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)
+        self._showHeatmap()
+        self._showSides()
+
+    def _showHeatmap(self) -> None:
+        if self._shown is not None:
+            node = None if self._heatmap is None else getattr(self.nodes, self._heatmap)
+            views.showHeatmap(node, self._opacity)
+
+    def _showSides(self) -> None:
+        if self._shown is None:
+            return
+        apart = views.currentLayout() == views.SIDE_BY_SIDE
+        for kind, side in _SIDES.items():
+            node = getattr(self.nodes, kind)
+            if node is not None:
+                views.showOnlyIn(node.GetDisplayNode(), side if apart else None)
+
+
+def _attempt(parts: list[Callable[[], None]]) -> list[UserError]:
+    """Do every part and return what went wrong."""
+    errors = []
+    for part in parts:
+        try:
+            part()
+        except UserError as error:
+            errors.append(error)
+    return errors

@@ -1,0 +1,80 @@
+"""What the user changed in the nodes of the panel, so that it is never thrown away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from . import views
+from .segments import segmentationFingerprint, segmentsOf
+from .tags import ANNOTATION, SEGMENTATIONS, kindOf, release, savedFingerprint
+from .volumes import volumeFingerprint
+
+
+class Changes:
+    """Compares nodes with what was read or saved; asking again is quick while nothing was changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, str]] = {}
+
+    def fingerprint(self, node: Any) -> str:
+        """A short text that changes with the content of a node."""
+        if kindOf(node) not in SEGMENTATIONS:
+            return volumeFingerprint(node)
+        key = (id(node), _modified(node))
+        known = self._known.get(node.GetID())
+        if known is None or known[0] != key:
+            known = self._known[node.GetID()] = (key, segmentationFingerprint(node))
+        return known[1]
+
+    def isChanged(self, node: Any) -> bool:
+        """Whether a node differs from what was read or saved last."""
+        return self.fingerprint(node) != savedFingerprint(node)
+
+    def putAway(self, node: Any) -> None:
+        """Remove a node that is as it was read; hide a changed one.
+
+        A changed annotation still belongs to its case; any other changed node becomes the user's own.
+        """
+        if not self.isChanged(node):
+            removeNode(node)
+            return
+        hide(node)
+        if kindOf(node) != ANNOTATION:
+            release(node)
+
+
+def hide(node: Any) -> None:
+    """Take a node out of all views."""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        node.SetDisplayVisibility(False)
+    else:
+        views.hideVolume(node)
+
+
+def removeNode(node: Any) -> None:
+    """Remove a node from the scene with its display and storage nodes."""
+    scene = slicer.mrmlScene
+    parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    scene.RemoveNode(node)
+    for part in parts:
+        if part is not None:
+            scene.RemoveNode(part)
+
+
+def _modified(node: Any) -> tuple[Any, ...]:
+    segmentation = node.GetSegmentation()
+    times = [segmentation.GetMTime()]
+    for _, segment in segmentsOf(node):
+        times.append(segment.GetMTime())
+        names = _representations(segment)
+        times += [segment.GetRepresentation(name).GetMTime() for name in names]
+    return (*times, node.GetTransformNodeID())
+
+
+def _representations(segment: Any) -> list[str]:
+    names: list[str] = []
+    segment.GetContainedRepresentationNames(names)
+    return names

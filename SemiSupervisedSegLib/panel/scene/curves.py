@@ -1,0 +1,104 @@
+"""The curves of a training in Slicer's plot view: the losses, and the Dice of the validation cases by structure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import slicer
+import vtk
+
+_ATTRIBUTE = "SemiSupervisedSeg.Curves"
+_LOSSES, _DICE, _CHART = "losses", "dice", "chart"
+_NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
+_STEP = "step"
+
+
+class TrainingCurves:
+    """Two tables with a row a step and a chart of all their columns; found in the scene again after a reload."""
+
+    def clear(self) -> None:
+        """Remove all curves from the scene."""
+        for className in ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode"):
+            for node in _own(className):
+                slicer.mrmlScene.RemoveNode(node)
+
+    def addStep(self, step: int, losses: Mapping[str, float]) -> None:
+        """Add the losses of a step, by name."""
+        _addRow(_LOSSES, step, losses)
+
+    def addValidation(self, step: int, dice: Mapping[str, float]) -> None:
+        """Add the Dice of a step, 0 to 1 by structure."""
+        _addRow(_DICE, step, {f"Dice {name}": value for name, value in dice.items()})
+
+    def show(self) -> None:
+        """Show the chart in a layout that has a plot view."""
+        slicer.modules.plots.logic().ShowChartInLayout(_chart())
+
+
+def _addRow(role: str, step: int, values: Mapping[str, float]) -> None:
+    node = _find("vtkMRMLTableNode", role)
+    before = node.StartModify()
+    table = node.GetTable()
+    # Continued after a stop, a training repeats the steps since its last checkpoint.
+    while table.GetNumberOfRows() and table.GetValue(table.GetNumberOfRows() - 1, 0).ToDouble() >= step:
+        table.RemoveRow(table.GetNumberOfRows() - 1)
+    added = [name for name in (_STEP, *values) if table.GetColumnByName(name) is None]
+    for name in added:
+        _addColumn(table, name)
+    row = table.InsertNextBlankRow(math.nan)
+    for name, value in {_STEP: float(step), **values}.items():
+        table.SetValueByName(row, name, vtk.vtkVariant(float(value)))
+    node.Modified()
+    node.EndModify(before)
+    for name in added:
+        if name != _STEP:
+            _addSeries(node, role, name)
+
+
+def _addColumn(table: Any, name: str) -> None:
+    column = vtk.vtkDoubleArray()
+    column.SetName(name)
+    column.SetNumberOfTuples(table.GetNumberOfRows())
+    column.Fill(math.nan)
+    table.AddColumn(column)
+
+
+def _addSeries(table: Any, role: str, name: str) -> None:
+    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAttribute(_ATTRIBUTE, role)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(_STEP)
+    series.SetYColumnName(name)
+    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    isDice = role == _DICE
+    series.SetLineStyle(getattr(series, "LineStyleSolid" if isDice else "LineStyleDash"))
+    series.SetMarkerStyle(getattr(series, "MarkerStyleCircle" if isDice else "MarkerStyleNone"))
+    series.SetLineWidth(3 if isDice else 1)
+    series.SetUniqueColor()
+    _chart().AddAndObservePlotSeriesNodeID(series.GetID())
+
+
+def _chart() -> Any:
+    chart = _find("vtkMRMLPlotChartNode", _CHART)
+    if not chart.GetXAxisTitle():
+        chart.SetTitle(_NAMES[_CHART])
+        chart.SetXAxisTitle("Step")
+        chart.SetYAxisTitle("Loss, Dice")
+        chart.SetGridVisibility(True)
+    return chart
+
+
+def _find(className: str, role: str) -> Any:
+    """The own node with this role, made when there is none."""
+    found = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
+    if found:
+        return found[0]
+    node = slicer.mrmlScene.AddNewNodeByClass(className, _NAMES[role])
+    node.SetAttribute(_ATTRIBUTE, role)
+    return node
+
+
+def _own(className: str) -> list[Any]:
+    return [node for node in slicer.util.getNodesByClass(className) if node.GetAttribute(_ATTRIBUTE)]

@@ -1,0 +1,40 @@
+"""Which DICOM files an image came from, kept with the image so that results can go back as DICOM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from ...study.dicom import series_files
+from ...study.images import read_header
+
+# The attribute that Slicer's DICOM module gives to volumes it loads.
+ATTRIBUTE = "DICOM.instanceUIDs"
+_SOP_INSTANCE_UID = "0008|0018"
+
+
+def instanceUids(image: Path | str) -> tuple[str, ...]:
+    """The SOP instance UIDs of the slices an image was made from, empty when it did not come from DICOM.
+
+    `image` is a DICOM series folder or a file that `exportVolume` wrote. Raises UserError when it cannot be read.
+    """
+    image = Path(image)
+    if image.is_dir():
+        return tuple(_sliceUid(file) for file in series_files(image))
+    header = read_header(image)
+    return tuple(header.GetMetaData(ATTRIBUTE).split()) if header.HasMetaDataKey(ATTRIBUTE) else ()
+
+
+def metadataOf(node: Any) -> dict[str, str]:
+    """The header entries by which an exported volume is found in the DICOM database again."""
+    uids = node.GetAttribute(ATTRIBUTE)
+    return {ATTRIBUTE: uids} if uids else {}
+
+
+def _sliceUid(file: str) -> str:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    reader.ReadImageInformation()
+    return reader.GetMetaData(_SOP_INSTANCE_UID).strip().strip("\0")

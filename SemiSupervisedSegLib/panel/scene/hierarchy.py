@@ -1,0 +1,52 @@
+"""The place of a case's nodes in the subject hierarchy: one folder a case, in a fixed order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+_ATTRIBUTE = "SemiSupervisedSeg.Case"
+
+
+def putIntoFolder(caseId: str, nodes: list[Any]) -> None:
+    """Put nodes into the folder of a case, in this order; the folder is made when there is none."""
+    tree = _tree()
+    folder = _folder(tree, caseId)
+    if folder is None:
+        folder = tree.CreateFolderItem(tree.GetSceneItemID(), caseId)
+        tree.SetItemAttribute(folder, _ATTRIBUTE, caseId)
+    items = []
+    for node in nodes:
+        # In the application the item is there already; without Slicer's plugins nobody makes one.
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(folder, node)
+        tree.SetItemParent(item, folder)
+        items.append(item)
+    for item in reversed(items):
+        first = tree.GetItemByPositionUnderParent(folder, 0)
+        if first != item:
+            tree.MoveItem(item, first)
+
+
+def removeEmptyFolder(caseId: str) -> None:
+    """Remove the folder of a case when nothing is left in it."""
+    tree = _tree()
+    folder = _folder(tree, caseId)
+    if folder is not None and not _children(tree, folder):
+        tree.RemoveItem(folder)
+
+
+def _tree() -> Any:
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def _folder(tree: Any, caseId: str) -> int | None:
+    items = _children(tree, tree.GetSceneItemID())
+    return next((item for item in items if tree.GetItemAttribute(item, _ATTRIBUTE) == caseId), None)
+
+
+def _children(tree: Any, parent: int) -> list[int]:
+    items = vtk.vtkIdList()
+    tree.GetItemChildren(parent, items)
+    return [items.GetId(number) for number in range(items.GetNumberOfIds())]

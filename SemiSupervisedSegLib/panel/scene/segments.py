@@ -1,0 +1,158 @@
+"""Segmentation nodes from class maps: structures as segments, known by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from ...study.images import read_image
+from ...study.model import MAX_LABEL, Structure
+from .geometry import orientedImage, rightHanded, voxels
+
+_TERMINOLOGY = slicer.vtkSegment.GetTerminologyEntryTagName()
+_BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+
+
+def segmentsOf(node: Any) -> list[tuple[str, Any]]:
+    """The ids and segments of a segmentation node in their order."""
+    segmentation = node.GetSegmentation()
+    return [(segmentation.GetNthSegmentID(i), segmentation.GetNthSegment(i)) for i in range(_count(segmentation))]
+
+
+def terminologyOf(segment: Any) -> str | None:
+    """The terminology entry that a segment carries."""
+    value = vtk.reference("")
+    return (str(value) or None) if segment.GetTag(_TERMINOLOGY, value) else None
+
+
+def structuresFromSegmentation(node: Any) -> tuple[Structure, ...]:
+    """The structures that the segments of a segmentation node stand for, in their order.
+
+    The label values are those of the segments where they are distinct, else 1 to N.
+    """
+    segments = [segment for _, segment in segmentsOf(node)]
+    labels = [segment.GetLabelValue() for segment in segments]
+    distinct = len(set(labels)) == len(labels) and all(1 <= label <= MAX_LABEL for label in labels)
+    return tuple(
+        Structure(
+            name=segment.GetName().strip(),
+            label=segment.GetLabelValue() if distinct else number,
+            color=tuple(round(255 * part) for part in segment.GetColor()),
+            terminology=terminologyOf(segment),
+        )
+        for number, segment in enumerate(segments, 1)
+    )
+
+
+def addStructures(node: Any, structures: Sequence[Structure]) -> None:
+    """Add an empty segment for every structure that a segmentation node lacks."""
+    present = {segment.GetName().casefold() for _, segment in segmentsOf(node)}
+    for number, structure in enumerate(structures, 1):
+        if structure.name.casefold() not in present:
+            _addSegment(node, number, structure)
+
+
+def setClasses(
+    node: Any, classMap: sitk.Image, structures: Sequence[Structure], terminology: Mapping[str, str] | None = None
+) -> None:
+    """Show a class map (i for `structures[i - 1]`) in a segmentation node, in place of what its segments had.
+
+    Segments are found by name and made where they are missing. `terminology` are entries of the annotation's own file
+    by lower-case structure name, which come before those of the study.
+    """
+    lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
+    labels = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classMap)])
+    labels.CopyInformation(classMap)
+    # All segments share one image, as Slicer itself stores segments that do not overlap.
+    shared = orientedImage(rightHanded(labels))
+    segmentation = node.GetSegmentation()
+    hadSurface = segmentation.ContainsRepresentation(_SURFACE)
+    addStructures(node, structures)
+    byName = {segment.GetName().casefold(): segment for _, segment in segmentsOf(node)}
+    for structure in structures:
+        segment = byName[structure.name.casefold()]
+        segment.RemoveAllRepresentations()
+        segment.SetLabelValue(structure.label)
+        segment.AddRepresentation(_BINARY, shared)
+        entry = (terminology or {}).get(structure.name.casefold())
+        if entry:
+            segment.SetTag(_TERMINOLOGY, entry)
+    segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+    if hadSurface:
+        node.CreateClosedSurfaceRepresentation()
+    segmentation.Modified()
+
+
+def readClasses(path: Path, structures: Sequence[Structure]) -> sitk.Image:
+    """Read a prediction as class map; unlike an annotation it may be empty. Raises UserError when it is damaged."""
+    image = read_image(path)
+    values = sitk.GetArrayViewFromImage(image)
+    classes = np.zeros(values.shape, dtype=np.uint8)
+    for index, structure in enumerate(structures, 1):
+        classes[values == structure.label] = index
+    result = sitk.GetImageFromArray(classes)
+    result.CopyInformation(image)
+    return result
+
+
+def segmentationFingerprint(node: Any) -> str:
+    """A short text that changes with the names and voxels of the segments that are not empty, and with a transform."""
+    digest = hashlib.blake2b(digest_size=16)
+    for _, segment in sorted(segmentsOf(node), key=lambda item: item[1].GetName()):
+        for part in _content(segment):
+            digest.update(part)
+    if node.GetTransformNodeID():
+        digest.update(b"moved")
+    return digest.hexdigest()
+
+
+def _content(segment: Any) -> list[bytes]:
+    image = segment.GetRepresentation(_BINARY)
+    if image is None or image.GetPointData().GetScalars() is None:
+        # Not a labelmap: when it was changed is all that can be said quickly.
+        return [segment.GetName().encode(), str(segment.GetMTime()).encode()] if image is None and _any(segment) else []
+    inside = voxels(image) == segment.GetLabelValue()
+    box = [np.flatnonzero(inside.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
+    if not len(box[0]):
+        return []
+    cut = inside[tuple(slice(found[0], found[-1] + 1) for found in box)]
+    # The same voxels may lie in a smaller or larger image after editing or saving.
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    extent = image.GetExtent()
+    start = [float(extent[2 * axis] + box[2 - axis][0]) for axis in range(3)]
+    place = np.round(matrix.MultiplyPoint((*start, 1.0))[:3], 2) + 0.0
+    return [segment.GetName().encode(), place.tobytes(), str(cut.shape).encode(), np.packbits(cut).tobytes()]
+
+
+def _any(segment: Any) -> bool:
+    return segment.GetRepresentation(_SURFACE) is not None
+
+
+def _addSegment(node: Any, number: int, structure: Structure) -> None:
+    segment = slicer.vtkSegment()
+    segment.SetName(structure.name)
+    segment.SetNameAutoGenerated(False)
+    segment.SetColor(*(part / 255 for part in structure.color))
+    segment.SetColorAutoGenerated(False)
+    segment.SetLabelValue(structure.label)
+    if structure.terminology:
+        segment.SetTag(_TERMINOLOGY, structure.terminology)
+    if not node.GetSegmentation().AddSegment(segment, _freeId(node, number)):
+        raise RuntimeError(f"The segment {structure.name} could not be added.")
+
+
+def _freeId(node: Any, number: int) -> str:
+    return node.GetSegmentation().GenerateUniqueSegmentID(f"Segment_{number}")
+
+
+def _count(segmentation: Any) -> int:
+    return segmentation.GetNumberOfSegments()

@@ -1,0 +1,104 @@
+"""How nodes of the scene say what they are to a study, so that they are known again after a scene was reloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ...study.model import Case, Study
+
+VOLUME, ANNOTATION, FINAL, PROTOTYPE = "volume", "annotation", "final", "prototype"
+PROBABILITY, UNCERTAINTY = "probability", "uncertainty"
+SEGMENTATIONS = (ANNOTATION, FINAL, PROTOTYPE)
+HEATMAPS = (PROBABILITY, UNCERTAINTY)
+KINDS = (VOLUME, *SEGMENTATIONS, *HEATMAPS)
+
+_PREFIX = "SemiSupervisedSeg."
+_STUDY, _CASE, _KIND = _PREFIX + "Study", _PREFIX + "Case", _PREFIX + "Kind"
+_SOURCE, _SAVED = _PREFIX + "Source", _PREFIX + "Saved"
+_OWN = (_STUDY, _CASE, _KIND, _SOURCE, _SAVED)
+
+
+@dataclass(frozen=True)
+class CaseNodes:
+    """The nodes of one case, None for what is not in the scene; `case_id` is the id of the case."""
+
+    case_id: str
+    volume: Any = None
+    annotation: Any = None
+    final: Any = None
+    prototype: Any = None
+    probability: Any = None
+    uncertainty: Any = None
+
+
+def tag(node: Any, study: Study, case: Case, kind: str) -> None:
+    """Write onto a node which case of which study it belongs to, and as what."""
+    node.SetAttribute(_STUDY, str(study.folder))
+    node.SetAttribute(_CASE, case.id)
+    node.SetAttribute(_KIND, kind)
+
+
+def release(node: Any) -> None:
+    """Make a node the user's own: it is never touched again."""
+    for name in _OWN:
+        node.RemoveAttribute(name)
+
+
+def kindOf(node: Any) -> str | None:
+    """What a node is to its case, None for a node that is not the panel's."""
+    return node.GetAttribute(_KIND)
+
+
+def caseOf(node: Any) -> str | None:
+    """The id of the case that a node belongs to, None for a node that is not the panel's."""
+    return node.GetAttribute(_CASE)
+
+
+def studyOf(node: Any) -> str | None:
+    """The folder of the study that a node belongs to, None for a node that is not the panel's."""
+    return node.GetAttribute(_STUDY)
+
+
+def setSource(node: Any, path: Path | None, saved: str) -> None:
+    """Remember the file a node was read from or saved to, and the fingerprint of its content then."""
+    node.SetAttribute(_SOURCE, _stamp(path))
+    node.SetAttribute(_SAVED, saved)
+
+
+def isCurrent(node: Any, path: Path) -> bool:
+    """Whether a node was read from, or saved to, the file at `path` as it is now."""
+    return path.exists() and node.GetAttribute(_SOURCE) == _stamp(path)
+
+
+def savedFingerprint(node: Any) -> str:
+    """The fingerprint of a node's content when it was last read or saved, empty for one that never was."""
+    return node.GetAttribute(_SAVED) or ""
+
+
+def taggedNodes() -> list[Any]:
+    """All nodes of the scene that the panel made."""
+    nodes = [
+        node
+        for className in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+        for node in slicer.util.getNodesByClass(className)
+    ]
+    return [node for node in nodes if kindOf(node) in KINDS]
+
+
+def nodesOf(folder: Path | str, caseId: str) -> CaseNodes:
+    """The nodes of a case of the study in `folder` that are in the scene."""
+    found = {
+        kindOf(node): node
+        for node in taggedNodes()
+        if node.GetAttribute(_STUDY) == str(folder) and caseOf(node) == caseId
+    }
+    return CaseNodes(caseId, **found)
+
+
+def _stamp(path: Path | None) -> str:
+    # Names alone do not tell that the worker has replaced a file meanwhile.
+    return "" if path is None else f"{path}|{path.stat().st_mtime_ns}"

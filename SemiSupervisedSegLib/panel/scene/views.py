@@ -1,0 +1,121 @@
+"""Slice views: which volumes they show, how they are turned, and the two side by side."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import slicer
+import vtk
+
+Layout = Literal["overlaid", "side_by_side"]
+OVERLAID, SIDE_BY_SIDE = "overlaid", "side_by_side"
+# Slicer's own layout with two slice views has these, left and right.
+LEFT, RIGHT = "vtkMRMLSliceNodeRed", "vtkMRMLSliceNodeYellow"
+
+_BEFORE = "SemiSupervisedSeg.Before"
+_ORIENTATIONS = ("Sagittal", "Coronal", "Axial")
+
+
+def showVolume(volume: Any) -> None:
+    """Show a volume in all slice views, turned into its planes and fitted."""
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None)
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        node.RotateToVolumePlane(volume)
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    for index in range(logics.GetNumberOfItems()):
+        logic = logics.GetItemAsObject(index)
+        logic.FitSliceToBackground()
+        logic.SnapSliceOffsetToIJK()
+
+
+def showHeatmap(volume: Any, opacity: float) -> None:
+    """Show a volume over the image in all slice views, None to show none."""
+    slicer.util.setSliceViewerLayers(foreground=volume, foregroundOpacity=opacity)
+
+
+def hideVolume(volume: Any) -> None:
+    """Take a volume out of all slice views."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if node.GetBackgroundVolumeID() == volume.GetID():
+            node.SetBackgroundVolumeID(None)
+        if node.GetForegroundVolumeID() == volume.GetID():
+            node.SetForegroundVolumeID(None)
+
+
+def currentLayout() -> Layout:
+    """Which of the two layouts is on; every layout but Slicer's side by side counts as overlaid."""
+    node = _layoutNode()
+    side = slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
+    return SIDE_BY_SIDE if node is not None and node.GetViewArrangement() == side else OVERLAID
+
+
+def applyLayout(layout: Layout, volume: Any) -> None:
+    """Switch to a layout; leaving the side-by-side one brings back the layout and planes that were there before."""
+    node = _layoutNode()
+    if node is None:
+        return
+    if layout == SIDE_BY_SIDE:
+        if currentLayout() != SIDE_BY_SIDE:
+            node.SetAttribute(_BEFORE, str(node.GetViewArrangement()))
+            node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+        _turnAlike(volume)
+    elif currentLayout() == SIDE_BY_SIDE:
+        before = node.GetAttribute(_BEFORE) or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        node.SetViewArrangement(int(before))
+        _turnBack(volume)
+
+
+def showOnlyIn(display: Any, viewId: str | None) -> None:
+    """Show a display node in one view only, None for all."""
+    display.RemoveAllViewNodeIDs()
+    if viewId is not None:
+        display.AddViewNodeID(viewId)
+
+
+def acquiredPlane(volume: Any) -> str:
+    """The name of the plane in which a volume was taken: that across its thickest voxel side."""
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    axes = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    thick = axes[:, lengths.argmax()] if lengths.max() > 1.01 * np.median(lengths) else axes[:, 2]
+    return _ORIENTATIONS[int(np.abs(thick).argmax())]
+
+
+def _turnAlike(volume: Any) -> None:
+    # Both predictions in the same plane, the one in which the image is sharp.
+    plane = "Axial" if volume is None else acquiredPlane(volume)
+    for viewId in (LEFT, RIGHT):
+        node = slicer.mrmlScene.GetNodeByID(viewId)
+        if node is None:
+            continue
+        if node.GetAttribute(_BEFORE) is None:
+            node.SetAttribute(_BEFORE, node.GetDefaultOrientation())
+        node.SetOrientation(plane)
+        if volume is not None:
+            node.RotateToVolumePlane(volume)
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        node.SetAttribute(_BEFORE, str(node.GetLinkedControl()))
+        node.SetLinkedControl(True)
+        node.SetHotLinkedControl(True)
+
+
+def _turnBack(volume: Any) -> None:
+    for viewId in (LEFT, RIGHT):
+        node = slicer.mrmlScene.GetNodeByID(viewId)
+        if node is None or node.GetAttribute(_BEFORE) is None:
+            continue
+        node.SetOrientation(node.GetAttribute(_BEFORE))
+        node.RemoveAttribute(_BEFORE)
+        if volume is not None:
+            node.RotateToVolumePlane(volume)
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if node.GetAttribute(_BEFORE) is not None:
+            node.SetLinkedControl(int(node.GetAttribute(_BEFORE)))
+            node.SetHotLinkedControl(int(node.GetAttribute(_BEFORE)))
+            node.RemoveAttribute(_BEFORE)
+
+
+def _layoutNode() -> Any:
+    return next(iter(slicer.util.getNodesByClass("vtkMRMLLayoutNode")), None)

@@ -1,0 +1,131 @@
+"""Volumes of the scene: from the files of a study, and out of the scene into files."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from ...study.errors import UserError
+from ...study.images import Geometry, read_image, write_image
+from .dicom_source import ATTRIBUTE, instanceUids, metadataOf
+from .geometry import ijkToRas, imageData, imageOfVolume, rightHanded
+from .tags import kindOf
+
+_ORTHOGONAL = 1e-3
+
+
+def addVolume(path: Path, name: str) -> Any:
+    """A new volume node with an image file or DICOM series folder; raises UserError when it cannot be read.
+
+    The reader is that of the study, so that the scene shows what a training sees.
+    """
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
+    try:
+        setImage(node, read_image(path))
+    except UserError:
+        slicer.mrmlScene.RemoveNode(node)
+        raise
+    node.CreateDefaultDisplayNodes()
+    uids = instanceUids(path)
+    if uids:
+        node.SetAttribute(ATTRIBUTE, " ".join(uids))
+    return node
+
+
+def setImage(node: Any, image: sitk.Image) -> None:
+    """Put an image into a volume node in place of what it had; the node's axes are right-handed."""
+    image = rightHanded(image)
+    with _modifiedOnce(node):
+        node.SetIJKToRASMatrix(ijkToRas(Geometry.of(image)))
+        node.SetAndObserveImageData(imageData(image))
+
+
+def exportVolume(node: Any, path: Path | str) -> None:
+    """Write a volume node as compressed NRRD with its transforms applied; the node stays as it is.
+
+    A linear transform moves the grid and keeps every voxel; another one resamples. What a DICOM export needs to find
+    the scan again goes into the header. Raises UserError for volumes that a study cannot have, or a failed write.
+    """
+    if node.GetImageData() is None or node.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise UserError(
+            f"The volume {node.GetName()} does not have one grey value per voxel.", "Choose a grey-scale volume."
+        )
+    with _hardened(node) as volume:
+        image = imageOfVolume(volume)
+    _checkAxes(node.GetName(), image)
+    for key, value in metadataOf(node).items():
+        image.SetMetaData(key, value)
+    write_image(path, image)
+
+
+def sceneVolumes() -> list[Any]:
+    """The user's grey-scale volumes in the scene, without label maps and without what the panel loaded itself."""
+    className = "vtkMRMLScalarVolumeNode"
+    return [
+        node
+        for node in slicer.util.getNodesByClass(className)
+        if node.GetClassName() == className
+        and kindOf(node) is None
+        and node.GetImageData() is not None
+        and not node.GetHideFromEditors()
+    ]
+
+
+def volumeFingerprint(node: Any) -> str:
+    """A short text that changes with the voxels, the grid and the transform of a volume node."""
+    if node.GetImageData() is None:
+        return ""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    # Text formats of scenes and files round.
+    place = np.round(slicer.util.arrayFromVTKMatrix(matrix), 3) + 0.0
+    content = zlib.crc32(np.ascontiguousarray(slicer.util.arrayFromVolume(node)))
+    moved = "moved" if node.GetTransformNodeID() else ""
+    return f"{content:08x}{zlib.crc32(place.tobytes()):08x}{moved}"
+
+
+@contextlib.contextmanager
+def _hardened(node: Any) -> Iterator[Any]:
+    """The node, or while the block runs a copy of it with its transform applied."""
+    if node.GetParentTransformNode() is None:
+        yield node
+        return
+    copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, node, node.GetName())
+    try:
+        copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+        if not copy.HardenTransform():
+            raise UserError(
+                f"The transform of {node.GetName()} could not be applied.", "Apply it in the Transforms module."
+            )
+        yield copy
+    finally:
+        display = copy.GetDisplayNode()
+        slicer.mrmlScene.RemoveNode(copy)
+        if display is not None:
+            slicer.mrmlScene.RemoveNode(display)
+
+
+def _checkAxes(name: str, image: sitk.Image) -> None:
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=_ORTHOGONAL):
+        raise UserError(
+            f"The axes of the volume {name} are not at right angles.",
+            "Resample it to a regular grid first, for example with the module Resample Scalar Volume.",
+        )
+
+
+@contextlib.contextmanager
+def _modifiedOnce(node: Any) -> Iterator[None]:
+    before = node.StartModify()
+    try:
+        yield
+    finally:
+        node.EndModify(before)
