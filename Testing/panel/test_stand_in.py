@@ -1,0 +1,233 @@
+"""The stand-in agrees with how PythonQt and Slicer behave, where the panel relies on it."""
+
+from __future__ import annotations
+
+import sys
+
+import ctk
+import pytest
+import qt
+import slicer
+import slicer.util
+
+from ..slicer_stand_in import scripted_module
+
+UI = """<?xml version="1.0" encoding="UTF-8"?>
+<ui version="4.0"><class>Form</class><widget class="qMRMLWidget" name="Form"><layout class="QVBoxLayout">
+<item><widget class="ctkCollapsibleButton" name="section"><property name="text"><string>Part</string></property>
+<property name="collapsed"><bool>true</bool></property><layout class="QVBoxLayout">
+<item><widget class="QPushButton" name="button"/></item></layout></widget></item>
+<item><widget class="qMRMLNodeComboBox" name="connected"><property name="nodeTypes"><stringlist>
+<string>vtkMRMLScalarVolumeNode</string></stringlist></property></widget></item>
+<item><widget class="qMRMLNodeComboBox" name="forgotten"/></item></layout></widget>
+<customwidgets><customwidget><class>qMRMLWidget</class><extends>QWidget</extends></customwidget></customwidgets>
+<connections><connection><sender>Form</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
+<receiver>connected</receiver><slot>setMRMLScene(vtkMRMLScene*)</slot></connection></connections></ui>"""
+
+
+@pytest.fixture
+def button(slicer_app):
+    return qt.QPushButton("text")
+
+
+def test_properties_are_attributes_and_setters_work_too(button):
+    assert (button.text, button.enabled, button.isEnabled()) == ("text", True, True)
+    button.setText("y")
+    button.enabled = False
+    assert (button.text, button.enabled, button.isEnabled()) == ("y", False, False)
+    button.name = "me"
+    assert (button.objectName, button.className()) == ("me", "QPushButton")
+
+
+@pytest.mark.parametrize("name", ["text", "width", "size", "sizeHint", "enabled"])
+def test_properties_cannot_be_called(button, name):
+    with pytest.raises(TypeError, match="not callable"):
+        getattr(button, name)()
+
+
+def test_plain_classes_have_methods():
+    item, layout = qt.QTableWidgetItem("a"), qt.QVBoxLayout()
+    item.setData(qt.Qt.UserRole, {"id": 3})
+    assert (item.text(), item.data(qt.Qt.UserRole), layout.count()) == ("a", {"id": 3}, 0)
+    assert qt.QProcess().state() == qt.QProcess.NotRunning
+    assert qt.QColor("#ff0000").name() == "#ff0000"
+
+
+def test_a_virtual_getter_is_an_attribute_and_can_be_overridden(slicer_app):
+    class Square(qt.QWidget):
+        def sizeHint(self):
+            return qt.QSize(70, 70)
+
+    holder = qt.QWidget()
+    row = qt.QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(Square())
+    bar = qt.QProgressBar()
+    bar.value = 30
+    assert holder.sizeHint == qt.QSize(70, 70)
+    assert bar.text == "30%"
+
+
+def test_nobody_adds_attributes_to_widgets_of_cpp(button):
+    class Own(qt.QPushButton):
+        pass
+
+    for widget in (button, ctk.ctkCollapsibleButton(), slicer.qMRMLNodeComboBox()):
+        with pytest.raises(AttributeError, match="newAttribute"):
+            widget.newAttribute = 5
+    own = Own()
+    own.newAttribute = 5
+    button.setProperty("dynamic", "v")
+    assert (own.newAttribute, button.dynamic) == (5, "v")
+
+
+def test_connections_by_signature_and_by_signal(button):
+    got = []
+    receiver = lambda checked: got.append(("receiver", checked))  # noqa: E731
+    assert button.connect("clicked(bool)", receiver)
+    assert button.connect("clicked()", lambda: got.append("plain"))
+    button.clicked.connect(lambda checked: got.append(("signal", checked)))
+    button.click()
+    assert got == [("receiver", False), "plain", ("signal", False)]
+    assert button.disconnect("clicked(bool)", receiver)
+    got.clear()
+    button.click()
+    assert got == ["plain", ("signal", False)]
+
+
+def test_unknown_signals_are_an_error(button):
+    with pytest.raises(ValueError, match="no signal nosuch"):
+        button.connect("nosuch(bool)", print)
+
+
+def test_signals_with_nodes_have_their_signature_of_cpp(scene):
+    selector, got = slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.setMRMLScene(scene)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", got.append)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    assert (selector.currentNode(), selector.currentNodeID, got) == (node, node.GetID(), [node])
+    scene.RemoveNode(node)
+    assert (selector.currentNode(), got) == (None, [node, None])
+
+
+def test_enums_are_ints():
+    assert qt.Qt.Checked == 2
+    assert int(qt.Qt.Horizontal) == 1
+    assert qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable == 33
+    assert qt.QProcess.NotRunning == qt.QProcess.ProcessState.NotRunning
+
+
+def test_names_that_are_fragile_in_pythonqt_are_absent():
+    assert not {"Signal", "Slot", "Property"} & set(vars(qt))
+
+
+def test_dialogs_that_wait_for_a_person_fail_the_test():
+    with pytest.raises(AssertionError, match="waits for a person"):
+        qt.QFileDialog.getExistingDirectory(None, "Folder")
+
+
+def test_a_process_that_cannot_start_says_so_by_error_occurred_only(spin):
+    process, errors, ends = qt.QProcess(), [], []
+    process.connect("errorOccurred(QProcess::ProcessError)", errors.append)
+    process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: ends.append((code, status)))
+    process.start("/nonexistent", [])
+    spin(lambda: errors)
+    assert (errors, ends) == ([qt.QProcess.FailedToStart], [])
+
+
+def test_a_process_ends_with_its_code_and_output(spin):
+    process, ends = qt.QProcess(), []
+    process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: ends.append((code, status)))
+    process.start(sys.executable, ["-c", "print('out'); raise SystemExit(3)"])
+    spin(lambda: ends)
+    assert ends == [(3, qt.QProcess.NormalExit)]
+    assert process.readAllStandardOutput().data() == b"out\n"
+
+
+def test_timers_and_python_callables(spin):
+    got = []
+    qt.QTimer.singleShot(0, lambda: got.append(1))
+    spin(lambda: got)
+    timer = qt.QTimer()
+    timer.interval = 20
+    assert (timer.interval, timer.active, timer.isActive()) == (20, False, False)
+
+
+def test_ui_files_give_the_scene_only_to_whom_they_connect(scene, tmp_path, grab):
+    (tmp_path / "form.ui").write_text(UI)
+    form = slicer.util.loadUI(str(tmp_path / "form.ui"))
+    ui = slicer.util.childWidgetVariables(form)
+    form.setMRMLScene(scene)
+    assert ui.connected.mrmlScene() is scene
+    assert ui.forgotten.mrmlScene() is None
+    form.show()
+    assert (ui.section.text, ui.section.collapsed, ui.button.visible) == ("Part", True, False)
+    ui.section.collapsed = False
+    assert ui.button.visible
+    assert grab(form, tmp_path / "form.png").stat().st_size > 500
+
+
+def test_ui_files_with_widgets_that_nothing_stands_for_are_refused(tmp_path):
+    (tmp_path / "form.ui").write_text(UI.replace("ctkCollapsibleButton", "ctkThermometer"))
+    with pytest.raises(NotImplementedError, match="ctkThermometer"):
+        slicer.util.loadUI(str(tmp_path / "form.ui"))
+
+
+def test_the_segment_editor_needs_its_node_and_undoes(scene):
+    editor = slicer.qMRMLSegmentEditorWidget()
+    editor.setMRMLScene(scene)
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    with pytest.raises(RuntimeError, match="setMRMLSegmentEditorNode"):
+        editor.setSegmentationNode(segmentation)
+    editor.setMRMLSegmentEditorNode(scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+    editor.setSegmentationNode(segmentation)
+    editor.saveStateForUndo()
+    segmentation.GetSegmentation().AddEmptySegment("a", "liver")
+    editor.undo()
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 0
+
+
+def test_a_module_is_loaded_reloaded_and_unloaded_as_slicer_does(tmp_path, slicer_app):
+    path = tmp_path / "Sketch.py"
+    path.write_text(
+        "from slicer.ScriptedLoadableModule import *\n"
+        "events = []\n"
+        "class Sketch(ScriptedLoadableModule):\n"
+        "    def __init__(self, parent):\n"
+        "        super().__init__(parent)\n"
+        "        parent.title = 'Sketch'\n"
+        "class SketchWidget(ScriptedLoadableModuleWidget):\n"
+        "    def setup(self):\n"
+        "        super().setup()\n"
+        "        events.append('setup')\n"
+        "    def cleanup(self):\n"
+        "        events.append('cleanup')\n"
+    )
+    host = scripted_module.loadModule(path)
+    widget = host.widgetRepresentation().self()
+    first = sys.modules["Sketch"]
+    assert (host.title, widget.resourcePath("UI/a.ui")) == ("Sketch", str(tmp_path / "Resources/UI/a.ui"))
+    widget.onReload()
+    assert first.events == ["setup", "cleanup"]
+    assert host.widgetRepresentation().self() is not widget
+    host.unload()
+    assert sys.modules["Sketch"].events == ["setup", "cleanup"]
+
+
+def test_what_is_installed_is_noted(packaging):
+    packaging.missing = {"monai"}
+    assert packaging.pip_check("pytest>=7")
+    assert not packaging.pip_check("monai>=1.5")
+    packaging.pip_ensure(["monai>=1.5", "pytest"], requester="test")
+    assert (packaging.installed, packaging.pip_check("monai>=1.5")) == (["monai>=1.5"], True)
+
+
+def test_exceptions_in_slots_are_noticed(button, exceptions_in_slots):
+    def fail(checked):
+        raise KeyError("in a slot")
+
+    button.connect("clicked(bool)", fail)
+    button.click()
+    assert [type(error) for error in exceptions_in_slots] == [KeyError]
+    exceptions_in_slots.clear()
