@@ -96,7 +96,10 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
             continue
         for metric, title in METRICS:
             means = [case_means(side[name], metric) for side in both]
-            order = sorted(shared)
+            # A case may be annotated for other structures.
+            order = sorted(means[0].keys() & means[1].keys())
+            if not order:
+                continue
             result = compare_paired(*([values[case] for case in order] for values in means))
             interval = f"{result.difference:+.3f} [{result.low:+.3f}, {result.high:+.3f}]"
             p_values = [f"{result.wilcoxon_p:.2g}", f"{result.t_p:.2g}"]

@@ -10,7 +10,7 @@ from ..study.model import Role
 from .data.cache import CachedCase
 from .device import Device
 from .inference.bundle import TrainedModel
-from .inference.class_prototypes import pool_class_prototypes
+from .inference.class_prototypes import LabeledGrid, pool_class_prototypes
 from .methods.method import Method
 from .preparation import Preparation
 
@@ -25,7 +25,7 @@ def snapshot(
 ) -> TrainedModel:
     """Return the method's network with prototypes pooled over some labeled cases, read one at a time."""
     network = method.inference_network()
-    grids = ((arrays.image, arrays.labels) for arrays in (case.load() for case in labeled))
+    grids = (LabeledGrid(arrays.image, arrays.labels, case.annotated) for case in labeled for arrays in [case.load()])
     prototypes = pool_class_prototypes(
         network, grids, prepared.plan, method.prototype_level, device=device.torch, autocast=device.autocast()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from functools import partial
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import torch
 
 from ..jobs.catalogue import load_catalogue
-from ..jobs.events import CheckpointSaved, PreviewReady, Started, StepDone, Validated
+from ..jobs.events import CheckpointSaved, PreviewReady, Started, StepDone, Validated, WarningRaised
 from ..jobs.folder import JobFolder
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError
 from ..study.model import Role
+from ..study.partial import check_fully_annotated
 from .case_predictions import predict_case
+from .data.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
 from .device import Device, choose_device
 from .finishing import finish_round
 from .inference.bundle import load_bundle
@@ -81,6 +84,8 @@ class _Round:
         checkpoint = load_checkpoint(self._folder.checkpoints, self._key, self._device.torch)
         if checkpoint is not None:
             self._loop.restore(checkpoint)
+        for warning in self.method.warnings():
+            self._reporter.emit(WarningRaised(warning))
         if self._loop.step < self._loop.total_steps:
             self._batches.prepare(self._loop.step)
         finished = self._loop.run(Hooks(self._on_stage, self._on_report, self._after_step))
@@ -113,11 +118,13 @@ class _Round:
     def _validate(self, step: int) -> None:
         network = self.method.inference_network()
         dice = validation_dice(network, self._validation, self._prepared.plan, self._settings, self._device)
-        by_name = dict(zip((structure.name for structure in self._spec.structures), dice, strict=True))
-        self._reporter.emit(Validated(step, by_name, sum(dice) / len(dice)))
+        # No validation case may be annotated for a structure.
+        scored = zip(self._spec.structures, dice, strict=True)
+        by_name = {structure.name: value for structure, value in scored if not math.isnan(value)}
+        self._reporter.emit(Validated(step, by_name, sum(by_name.values()) / len(by_name)))
 
     def _preview(self, step: int) -> None:
-        labeled = labeled_cases(self._prepared)[:_PREVIEW_LABELED_CASES]
+        labeled = tasks_in_turn(labeled_cases(self._prepared))[:_PREVIEW_LABELED_CASES]
         model = snapshot(self._spec, self._prepared, self.method, self._device, labeled)
         place = self._folder.previews
         for case in self._spec.cases:
@@ -135,8 +142,11 @@ def _saved_step(folder: JobFolder) -> int | None:
 
 
 def _check_streams(spec: JobSpec) -> None:
-    """Raise UserError when the job has no case for a stream of its method, before anything else is done."""
-    members = stream_members(spec.cases, load_catalogue().method(spec.method).streams)
+    """Raise UserError when the job lacks cases or annotations that its method needs, before anything else is done."""
+    entry = load_catalogue().method(spec.method)
+    if not entry.partial_annotations:
+        check_fully_annotated(spec.cases, entry.title)
+    members = stream_members(spec.cases, entry.streams)
     for name, cases in members.items():
         if not cases:
             raise UserError(f"The round has no {name} case, and its method needs some.", _STREAM_ADVICE[name])
@@ -154,11 +164,15 @@ def _job_key(spec: JobSpec, prepared: Preparation) -> str:
 def _build_method(spec: JobSpec, prepared: Preparation, device: Device) -> Method:
     plan = prepared.plan
     torch.manual_seed(spec.seed)
+    tasks = find_tasks(prepared.cases, plan.num_classes)
+    unlabeled = [case for case in prepared.cases if case.role is Role.UNLABELED]
     context = MethodContext(
         partial(build_network, plan.network, plan.in_channels, plan.num_classes),
         plan.num_classes,
         plan.dimensions,
         prepared.settings,
+        tasks,
+        any(task != UNKNOWN_TASK for task in case_tasks(unlabeled, tasks, plan.num_classes)),
     )
     method = build_method(spec.method, context)
     if spec.warm_start is not None:

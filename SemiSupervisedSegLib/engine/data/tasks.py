@@ -6,6 +6,7 @@ structures of the others.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ...study.model import Role
@@ -20,6 +21,16 @@ def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...
     """Return the distinct groups of structures that labeled cases are annotated for, sorted."""
     everything = tuple(range(1, num_classes))
     return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
+
+
+def tasks_in_turn(cases: Sequence[CachedCase]) -> list[CachedCase]:
+    """Return the cases with the first of each task before the second ones, and so on."""
+    seen: Counter[Task | None] = Counter()
+    ranks = []
+    for case in cases:
+        ranks.append(seen[case.annotated])
+        seen[case.annotated] += 1
+    return [case for _, case in sorted(zip(ranks, cases, strict=True), key=lambda pair: pair[0])]
 
 
 def case_tasks(cases: Sequence[CachedCase], tasks: Sequence[Task], num_classes: int) -> list[int]:

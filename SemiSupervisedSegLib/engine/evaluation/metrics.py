@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,8 +79,9 @@ def score_case(
     annotation: np.ndarray,
     spacing: Sequence[float],
     structures: Sequence[str],
+    annotated: Collection[str] | None = None,
 ) -> list[StructureScore]:
-    """Score every structure of a case.
+    """Score every structure that a case is annotated for.
 
     Args:
         case: id of the case.
@@ -89,6 +90,7 @@ def score_case(
         annotation: class indices of the same shape.
         spacing: mm along (z, y, x).
         structures: their names; class index i is `structures[i - 1]`.
+        annotated: names of those that the case is annotated for, None for all.
 
     Raises:
         ValueError: the shapes differ.
@@ -98,6 +100,7 @@ def score_case(
     return [
         _score_structure(case, kind, name, prediction == index, annotation == index, spacing)
         for index, name in enumerate(structures, 1)
+        if annotated is None or name in annotated
     ]
 
 

@@ -57,18 +57,19 @@ def evaluate_round(
 
 
 def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Structure]) -> list[StructureScore]:
-    """Score both predictions of a case against its annotation, on the grid of its image.
+    """Score both predictions of a case against its annotation, where it has one, on the grid of its image.
 
     Raises:
         UserError: a file cannot be read.
     """
     image = read_image(case.image)
-    annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, structures, image))
+    annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, structures, image, case.structures))
     spacing = image.GetSpacing()[::-1]
     names = [structure.name for structure in structures]
     scores = []
     for kind, name in FILES.items():
-        scores += score_case(case.id, kind, read_classes(predictions / name, structures), annotation, spacing, names)
+        prediction = read_classes(predictions / name, structures)
+        scores += score_case(case.id, kind, prediction, annotation, spacing, names, case.structures)
     return scores
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +21,23 @@ IGNORED = -1
 """The label of voxels that count for no class."""
 
 
+class LabeledGrid(NamedTuple):
+    """A labeled case on the plan's grid.
+
+    Attributes:
+        image: (slices, rows, columns).
+        labels: class indices of the same shape.
+        annotated: class indices of the structures it is annotated for, None for all.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    annotated: tuple[int, ...] | None = None
+
+
 def pool_class_prototypes(
     network: nn.Module,
-    cases: Iterable[tuple[np.ndarray, np.ndarray]],
+    cases: Iterable[LabeledGrid],
     plan: Plan,
     level: FeatureLevel,
     *,
@@ -35,12 +50,12 @@ def pool_class_prototypes(
     A case's mean feature of a class is the mean over the voxels of that class of the features
     upsampled to full resolution; the prototype is the mean of these over the cases that contain the
     class, so that one case with a large organ does not outvote the others (CPCL, equation 3). Every voxel counts
-    once, padding never.
+    once, padding never. In the background of a partially annotated case, voxels count for no class where the network
+    itself sees a structure that the case is not annotated for.
 
     Args:
         network: answers images (B, 1, *patch) with a `NetworkOutput`; evaluation mode during the call.
-        cases: (image, label) pairs of shape (slices, rows, columns) on the plan's grid, the label as
-            class indices.
+        cases: read one at a time.
         plan: its dimensions, patch and number of classes.
         level: of the features.
         device: where the network is.
@@ -55,7 +70,7 @@ def pool_class_prototypes(
     network.eval()
     try:
         with torch.no_grad(), autocast or nullcontext():
-            pooled = [_pool_case(network, image, label, plan, level, device, windows_at_once) for image, label in cases]
+            pooled = [_pool_case(network, LabeledGrid(*case), plan, level, device, windows_at_once) for case in cases]
     finally:
         network.train(was_training)
     if not pooled:
@@ -69,8 +84,7 @@ def pool_class_prototypes(
 
 def _pool_case(
     network: nn.Module,
-    image: np.ndarray,
-    label: np.ndarray,
+    case: LabeledGrid,
     plan: Plan,
     level: FeatureLevel,
     device: torch.device,
@@ -78,8 +92,13 @@ def _pool_case(
 ) -> tuple[Tensor, Tensor]:
     """Return the sums (C, L) and the voxel counts (C,) of one case in float64."""
     sums, counts = 0.0, 0.0
-    for images, labels in _windows(image, label, plan, device, windows_at_once):
-        features = network(images).features(level)
+    others = set(range(1, plan.num_classes)) - set(case.annotated or range(1, plan.num_classes))
+    for images, labels in _windows(case.image, case.labels, plan, device, windows_at_once):
+        output = network(images)
+        features = output.features(level)
+        if others:
+            sees_another = torch.isin(output.logits.argmax(dim=1), torch.tensor(sorted(others), device=device))
+            labels = labels.where((labels != 0) | ~sees_another, IGNORED)
         masks = torch.stack([labels == index for index in range(plan.num_classes)], dim=1)
         with torch.autocast(device.type, enabled=False):
             weights = adjoint_upsample(masks.float(), features.shape[2:])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.metrics import DiceMetric
+from monai.metrics import compute_dice
 from torch import nn
 from torch.nn import functional
 
@@ -21,10 +21,11 @@ def validation_dice(
 ) -> list[float]:
     """Return the mean Dice over cases of each foreground class, in the order of the structures.
 
-    A structure that is in neither the annotation nor the prediction of a case counts as 1. The cases are read
-    one at a time and never enter the training's memory.
+    A structure that is in neither the annotation nor the prediction of a case counts as 1; one that a case is not
+    annotated for does not count there, and is NaN if no case is. The cases are read one at a time and never enter the
+    training's memory.
     """
-    metric = DiceMetric(include_background=False, reduction="mean_batch", ignore_empty=False)
+    scores = []
     for case in cases:
         arrays = case.load()
         final = predict_grid(
@@ -36,8 +37,11 @@ def validation_dice(
             autocast=device.autocast(),
         ).final
         labels = torch.from_numpy(arrays.labels).to(final.device, torch.int64)
-        metric(_indicators(final.argmax(dim=0), plan.num_classes), _indicators(labels, plan.num_classes))
-    return metric.aggregate().tolist()
+        pair = (_indicators(classes, plan.num_classes) for classes in (final.argmax(dim=0), labels))
+        dice = compute_dice(*pair, include_background=False, ignore_empty=False).cpu()
+        known = [case.annotated is None or index in case.annotated for index in range(1, plan.num_classes)]
+        scores.append(dice.where(torch.tensor(known), torch.nan))
+    return torch.cat(scores).nanmean(dim=0).tolist()
 
 
 def _indicators(classes: torch.Tensor, num_classes: int) -> torch.Tensor:
