@@ -17,7 +17,10 @@ ROOMS = {
     "study": (set(), {"numpy", "SimpleITK"}),
     "jobs": ({"study"}, {"numpy", "SimpleITK"}),
     "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
-    "panel": ({"study", "jobs"}, {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils"}),
+    "panel": (
+        {"study", "jobs"},
+        {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils", "highdicom", "pydicom"},
+    ),
     "engine": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy", "torch", "monai"}),
     "commands": ({"study", "jobs", "phantom", "engine"}, {"numpy", "SimpleITK"}),
 }

@@ -1,0 +1,97 @@
+"""A result becomes the annotation of its case, and back again; no annotation is ever overwritten."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from ...jobs.folder import JobFolder
+from ...study.adding import stored_path
+from ...study.errors import UserError
+from ...study.files import write_bytes_atomically
+from ...study.images import image_geometry, same_grid
+from ...study.model import Case, Role, Study
+from ...study.partial import case_structures
+from ...study.segments import read_segments
+from .annotating import new_annotation_file
+from .decisions import CaseBefore, Decision
+
+PREDICTION_FILES = {"final": "final.seg.nrrd", "prototype": "prototype.seg.nrrd"}
+# Returns the names of the structures that the case is annotated for now, None for all of the study.
+WriteAnnotation = Callable[[Study, Case, Path], tuple[str, ...] | None]
+
+
+def accept(study: Study, case_id: str, write: WriteAnnotation, *, use_for_training: bool) -> tuple[Study, Decision]:
+    """Store a new annotation of a case in a file of its own and return the changed study, which is not saved.
+
+    The file of an earlier annotation stays where it is. Call it within `Session.change`, whose lock keeps others from
+    taking the same file.
+
+    Args:
+        study: as it is on disk.
+        case_id: of the case.
+        write: writes the annotation of a case of a study to a path.
+        use_for_training: a case that is not for validation becomes labeled; otherwise its role stays.
+
+    Raises:
+        UserError: there is no such case, or the annotation cannot be written.
+    """
+    case = study.case(case_id)
+    path = new_annotation_file(study, case.id)
+    structures = write(study, case, path)
+    becomes_labeled = use_for_training and case.role is not Role.VALIDATION
+    role = Role.LABELED if becomes_labeled else case.role
+    accepted = dataclasses.replace(case, role=role, annotation=stored_path(study, path), structures=structures)
+    decision = Decision("accepted", accepted.annotation, CaseBefore(case.role, case.annotation, case.structures))
+    return _with_case(study, accepted), decision
+
+
+def take_back(study: Study, case_id: str, decision: Decision) -> Study:
+    """Give a case the role and annotation that it had before its result was accepted; the study is not saved.
+
+    The file of the accepted result stays on disk. Raises UserError when the case got another annotation since.
+    """
+    case, before = study.case(case_id), decision.before
+    if before is None or case.annotation != decision.annotation:
+        raise UserError(
+            f"{case_id} got another annotation after its result was accepted.",
+            "To go back, open the case under Cases and change it there.",
+        )
+    restored = dataclasses.replace(case, role=before.role, annotation=before.annotation, structures=before.structures)
+    return _with_case(study, restored)
+
+
+def prediction_writer(folder: JobFolder, kind: str) -> WriteAnnotation:
+    """What writes the prediction `final` or `prototype` of a round as the annotation of a case.
+
+    The file is copied as it is, without decoding it: its segments are found by their names. Writing raises UserError
+    when a segment is no structure of the study, or the image has changed since.
+    """
+
+    def write(study: Study, case: Case, target: Path) -> tuple[str, ...] | None:
+        source = folder.predictions / case.id / PREDICTION_FILES[kind]
+        known = {structure.name.casefold() for structure in study.structures}
+        names = [segment.name for segment in read_segments(source)]
+        unknown = [name for name in names if name.casefold() not in known]
+        if unknown:
+            raise UserError(
+                f"The result of {case.id} has the structure {unknown[0]!r}, which the study does not have any more.",
+                "Add the structure under Study, or train a new round.",
+            )
+        if not same_grid(image_geometry(source), image_geometry(study.image_path(case))):
+            raise UserError(
+                f"The image of {case.id} has changed since it was segmented.", "Apply the model to this case again."
+            )
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise UserError(f"The result of {case.id} could not be read.", "Segment this case again.") from error
+        write_bytes_atomically(target, content)
+        return case_structures(study.structures, names)
+
+    return write
+
+
+def _with_case(study: Study, changed: Case) -> Study:
+    return dataclasses.replace(study, cases=tuple(changed if case.id == changed.id else case for case in study.cases))
