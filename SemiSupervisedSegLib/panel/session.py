@@ -59,9 +59,13 @@ class Session:
         """Make a study in a folder and open it; raises UserError when that is not possible."""
         self._open(create_study(folder, name, modality, local_site, structures))
 
-    def open_study(self, folder: Path | str) -> None:
-        """Open the study in a folder; raises UserError, with what was open left open, when it cannot be read."""
-        self._open(load_study(folder))
+    def open_study(self, folder: Path | str, case_id: str | None = None) -> None:
+        """Open the study in a folder, and show one of its cases if it has it.
+
+        Raises UserError, with what was open left open, when the study cannot be read.
+        """
+        study = load_study(folder)
+        self._open(study, case_id if any(case.id == case_id for case in study.cases) else None)
 
     def close_study(self) -> None:
         """Open nothing."""
@@ -109,6 +113,11 @@ class Session:
         self._find_rounds()
         self._tell(self.rounds_changed)
 
+    @property
+    def chosen_round(self) -> str | None:
+        """The name of the round that was put under review by choice, None when the latest finished one is."""
+        return self._chosen
+
     def choose_round(self, name: str | None) -> None:
         """Put the round of this name under review, None for the latest finished one; raises UserError."""
         if name is not None and all(folder.name != name for folder in self._rounds):
@@ -137,8 +146,8 @@ class Session:
 
         return state_of(self.facts())
 
-    def _open(self, study: Study | None) -> None:
-        self.study, self.case_id, self._chosen = study, None, None
+    def _open(self, study: Study | None, case_id: str | None = None) -> None:
+        self.study, self.case_id, self._chosen = study, case_id, None
         self._find_rounds()
         for signal in (self.study_changed, self.rounds_changed, self.case_changed):
             signal.emit()

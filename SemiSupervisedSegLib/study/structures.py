@@ -38,9 +38,11 @@ def add_structures(structures: tuple[Structure, ...], others: Iterable[Structure
 
     Raises UserError as `add_structure`.
     """
-    others = tuple(others)
     if not structures:
-        return others
+        kept: tuple[Structure, ...] = ()
+        for other in others:
+            kept = (*kept, dataclasses.replace(other, name=_checked_name(kept, other.name)))
+        return kept
     known = {structure.name.casefold() for structure in structures}
     for other in others:
         if other.name.casefold() not in known:

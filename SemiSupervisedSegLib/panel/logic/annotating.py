@@ -1,0 +1,36 @@
+"""An annotation from the scene becomes the case's annotation; the one before is kept as a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ...study.adding import stored_path
+from ...study.errors import UserError
+from ...study.files import write_error
+from ...study.model import Role, Study
+from .new_cases import ANNOTATIONS_FOLDER, free_file
+
+
+def new_annotation_file(study: Study, case_id: str) -> Path:
+    """A file for another annotation of a case, which no older one has; raises UserError when the disk refuses."""
+    folder = study.folder / ANNOTATIONS_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return free_file(folder, case_id, ".seg.nrrd")
+
+
+def with_annotation(study: Study, case_id: str, annotation: Path) -> Study:
+    """The study in which a case has an annotation of all structures; it is not saved.
+
+    The file comes from `saveAnnotation` and is not read again. A case for validation stays one, any other becomes
+    labeled. Raises UserError when there is no such case any more.
+    """
+    if not annotation.is_file():
+        raise UserError(f"There is no file {annotation.name}.", "Save the annotation again.")
+    case = study.case(case_id)
+    role = case.role if case.role is Role.VALIDATION else Role.LABELED
+    changed = dataclasses.replace(case, annotation=stored_path(study, annotation), role=role, structures=None)
+    return dataclasses.replace(study, cases=tuple(changed if item.id == case_id else item for item in study.cases))

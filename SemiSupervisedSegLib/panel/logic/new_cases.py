@@ -1,0 +1,125 @@
+"""Images that the user points at become cases: found, named, checked one by one, and added all or none."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ...jobs.rounds import ROUNDS_FOLDER
+from ...study.adding import default_id, new_case, stored_path
+from ...study.checks import check_case
+from ...study.errors import UserError
+from ...study.model import Case, Role, Study
+from ...study.segments import is_segmentation
+
+IMAGES_FOLDER = "images"
+ANNOTATIONS_FOLDER = "annotations"
+CACHE_FOLDER = "cache"
+IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
+_OWN_FOLDERS = (ANNOTATIONS_FOLDER, CACHE_FOLDER, ROUNDS_FOLDER)
+_SEGMENTATION = ".seg.nrrd"
+_DICOM_MARK = b"DICM"
+
+
+def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
+    """Look for images in a folder and the folders in it, and give what was found after each of them.
+
+    A folder with DICOM files and no other images is one image. Segmentations and the study's own annotations, cache
+    and rounds are left out.
+    """
+    skipped = {(study.folder / name).absolute() for name in _OWN_FOLDERS}
+    found: list[Path] = []
+    for current, folders, names in os.walk(Path(folder).absolute()):
+        place = Path(current)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (place / name).absolute() not in skipped
+        )
+        images = [place / name for name in sorted(names) if is_image_name(name)]
+        if images:
+            found.extend(images)
+        elif any(_is_dicom(place / name) for name in names[:1]):
+            found.append(place)
+        yield found
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file is called as an image, and not as a segmentation or a hidden file."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_segmentation(name) and not name.startswith(".")
+
+
+def make_cases(
+    study: Study, images: Iterable[Path], site: str, annotations: Mapping[Path, Path] | None = None
+) -> tuple[Case, ...]:
+    """Cases for those images that the study does not have yet, with ids of their own.
+
+    A case with an annotation is labeled, the others are unlabeled. `annotations` has them by image; a segmentation of
+    3D Slicer beside an image and named like it, such as liver1.seg.nrrd beside liver1.nrrd, is taken as well.
+    """
+    taken = {case.id.casefold() for case in study.cases}
+    known = {case.image for case in study.cases}
+    cases = []
+    for image in images:
+        if stored_path(study, image) in known:
+            continue
+        known.add(stored_path(study, image))
+        case_id = free_id(taken, default_id(image))
+        taken.add(case_id.casefold())
+        annotation = (annotations or {}).get(image) or _annotation_beside(image)
+        role = Role.UNLABELED if annotation is None else Role.LABELED
+        cases.append(new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id))
+    return tuple(cases)
+
+
+def free_id(taken: Iterable[str], wanted: str) -> str:
+    """The wanted id, or the next one that is not in `taken` (in lower case): brain, brain-2, brain-3."""
+    taken, free, number = set(taken), wanted, 1
+    while free.casefold() in taken:
+        number += 1
+        free = f"{wanted[:95]}-{number}"
+    return free
+
+
+def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:
+    """Read the files of new cases one after the other, and give how many are done.
+
+    Raises UserError, naming the case, for files that are missing, damaged or do not fit; see `check_case`.
+    """
+    grown = dataclasses.replace(study, cases=study.cases + tuple(cases))
+    # Ids and paths come before the files are read.
+    Study.from_dict(grown.folder, grown.to_dict())
+    for number, case in enumerate(cases, 1):
+        check_case(grown, case)
+        yield number
+
+
+def with_new_cases(study: Study, cases: Sequence[Case]) -> Study:
+    """The study with checked cases; it is not saved. Raises UserError when one of them was added meanwhile."""
+    known = {case.image for case in study.cases}
+    twice = [case.id for case in cases if case.image in known]
+    if twice:
+        raise UserError(f"The image of {twice[0]} was added to the study meanwhile.", "Add the others again.")
+    return dataclasses.replace(study, cases=study.cases + tuple(cases))
+
+
+def free_file(folder: Path, stem: str, suffix: str) -> Path:
+    """A file that does not exist yet, such as liver1.seg.nrrd or liver1-2.seg.nrrd, so that none is overwritten."""
+    path, number = folder / f"{stem}{suffix}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}{suffix}"
+    return path
+
+
+def _annotation_beside(image: Path) -> Path | None:
+    beside = image.with_name(default_id(image) + _SEGMENTATION)
+    return beside if beside.is_file() and not image.is_dir() else None
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == _DICOM_MARK
+    except OSError:
+        return False

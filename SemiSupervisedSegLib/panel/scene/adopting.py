@@ -1,0 +1,36 @@
+"""Segmentations that the user made in the scene before there was a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import slicer
+
+from ...study.model import Structure
+from .segments import segmentsOf
+from .tags import kindOf
+
+_CLASS = "vtkMRMLSegmentationNode"
+
+
+def segmentationOf(volume: Any, structures: Sequence[Structure]) -> Any | None:
+    """The user's own segmentation of a volume that has segments of these structures and no others.
+
+    None when there is none, or more than one, so that nobody has to guess which one is meant.
+    """
+    scene = slicer.mrmlScene
+    nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    known = {structure.name.casefold() for structure in structures}
+    own = [
+        node
+        for node in nodes
+        if node.GetNodeReferenceID(role) == volume.GetID() and kindOf(node) is None and _names(node) <= known
+    ]
+    own = [node for node in own if _names(node)]
+    return own[0] if len(own) == 1 else None
+
+
+def _names(node: Any) -> set[str]:
+    return {segment.GetName().strip().casefold() for _, segment in segmentsOf(node)}

@@ -1,0 +1,123 @@
+"""Annotating a case with the embedded Segment Editor, in the section Cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ...study.errors import UserError
+from ..logic.annotating import new_annotation_file, with_annotation
+from ..logic.state import Action
+from ..session import Session
+from .buttons import applyAvailability
+from .editor import EditorBox
+
+
+class Annotating:
+    """From the button Annotate to the saved annotation.
+
+    Args:
+        ui: the widgets of Cases.ui.
+        session: what is open.
+        scene: of cases.
+        dialogs: for what would be lost, and for errors.
+
+    Attributes:
+        caseId: the case that is being annotated, None when none is.
+    """
+
+    def __init__(self, ui: Any, session: Session, scene: Any, dialogs: Any) -> None:
+        self.ui, self._session, self._scene, self._dialogs = ui, session, scene, dialogs
+        self.caseId: str | None = None
+        self.editor = EditorBox(ui.editorContainer)
+        ui.editorBox.setVisible(False)
+        ui.saveAnnotationButton.connect("clicked()", self.save)
+        ui.discardButton.connect("clicked()", self.close)
+        session.case_changed.connect(self._leaveOtherCase)
+
+    def start(self, caseId: str) -> None:
+        """Show a case and edit its annotation; the user is told when that is not possible."""
+        if not self.mayLeave():
+            return
+        self._end()
+        try:
+            self._session.show(caseId)
+            study = self._session.study
+            node = self._scene.prepareAnnotation(study, study.case(caseId))
+            self.editor.edit(node, self._scene.nodes.volume)
+        except UserError as error:
+            self._dialogs.showError(error)
+            return
+        self.caseId = caseId
+        self.ui.editorLabel.setText(_("Annotating {case}").format(case=caseId))
+        self.ui.editorBox.setVisible(True)
+        self._session.note(editing=True)
+
+    def save(self) -> bool:
+        """Save the annotation as a new file and make it the annotation of the case; returns whether that worked."""
+        study = self._session.study
+        try:
+            target = new_annotation_file(study, self.caseId)
+            self._scene.saveAnnotation(study, study.case(self.caseId), target)
+            self._keep(target)
+        except UserError as error:
+            self._dialogs.showError(error)
+            return False
+        self._end()
+        return True
+
+    def close(self) -> None:
+        """Stop annotating; the user is asked before changes are discarded."""
+        if self._isUnsaved():
+            question = _("Discard the changes to the annotation of {case}?")
+            if not self._dialogs.confirm(question.format(case=self.caseId)):
+                return
+            try:
+                self._scene.discardAnnotation()
+            except UserError as error:
+                self._dialogs.showError(error)
+        self._end()
+
+    def mayLeave(self) -> bool:
+        """Whether everything is saved, or the user agrees to come back to it later."""
+        if not self._isUnsaved():
+            return True
+        question = _(
+            "The annotation of {case} is not saved. Leave it for now? It waits in the scene until you annotate the case "
+            "again or close the scene."
+        )
+        return self._dialogs.confirm(question.format(case=self.caseId))
+
+    def refresh(self, facts: Any) -> None:
+        """Enable what can be done now."""
+        applyAvailability(
+            self.ui.saveAnnotationButton,
+            Action.SAVE_ANNOTATION,
+            facts,
+            _("Save into the study; the annotation before is kept as a file"),
+        )
+
+    def _isUnsaved(self) -> bool:
+        return self.caseId is not None and self._scene.hasUnsavedAnnotation()
+
+    def _keep(self, target: Path) -> None:
+        caseId = self.caseId
+        try:
+            self._session.change(lambda study: with_annotation(study, caseId, target))
+        except UserError:
+            # The segmentation is still in the scene, and saving it again makes the file again.
+            target.unlink(missing_ok=True)
+            raise
+
+    def _leaveOtherCase(self) -> None:
+        if self.caseId is not None and self._session.case_id != self.caseId:
+            self._end()
+
+    def _end(self) -> None:
+        if self.caseId is not None:
+            self.editor.release()
+            self.caseId = None
+            self.ui.editorBox.setVisible(False)
+            self._session.note(editing=False)

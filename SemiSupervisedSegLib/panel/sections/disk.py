@@ -1,0 +1,169 @@
+"""The section Disk: what a study takes, and what can be freed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ...study.errors import UserError
+from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
+from ..logic.state import Action
+from ..portions import Portions
+from ..services import Services
+from ..session import Session
+from .buttons import applyAvailability, setEnabledWithReason
+
+_LOST = {
+    Part.DATA: _("Images that came from the scene, and all annotations. They are never deleted here."),
+    Part.CACHE: _("Images prepared for training. Nothing is lost: the next training prepares them again."),
+    Part.ROUND: _("Deleting loses its model, its predictions and its report. Accepted results stay."),
+    Part.OTHER: _("Everything else in the folder of the study."),
+}
+
+
+class DiskSection:
+    """Measures while it is unfolded.
+
+    Args:
+        widget: made of Disk.ui.
+        session: what is open.
+        scene: not used.
+        services: dialogs.
+    """
+
+    def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
+        self._widget, self._session, self._dialogs = widget, session, services.dialogs
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self._items: tuple[DiskItem, ...] = ()
+        self._measuring: Portions | None = None
+        self._freeing: Portions | None = None
+        self._setUpTable()
+        self.ui.freeCacheButton.connect("clicked()", self._freeCache)
+        self.ui.deleteRoundButton.connect("clicked()", self._deleteRound)
+        widget.connect("contentsCollapsed(bool)", lambda collapsed: self.measureAgain())
+        session.study_changed.connect(self.measureAgain)
+        session.rounds_changed.connect(self.measureAgain)
+        session.state_changed.connect(self.refresh)
+        self.measureAgain()
+        self.refresh()
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self.measureAgain()
+
+    def cleanup(self) -> None:
+        """Stop what is going on; what is half deleted goes away with the study's folder."""
+        for portions in (self._measuring, self._freeing):
+            if portions is not None:
+                portions.cancel()
+
+    def measureAgain(self) -> None:
+        """Measure in the background, unless the section is folded."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+            self._measuring = None
+        if self._session.study is None:
+            self._show(())
+        elif not self._widget.collapsed:
+            work = self._measure(self._session.folder)
+            self._measuring = Portions(work, self._show, self._dialogs.showError, self._show)
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        ui, facts, item = self.ui, self._session.facts(), self._selected()
+        busy = _("Something is being deleted.") if self._freeing is not None else ""
+        if applyAvailability(ui.freeCacheButton, Action.FREE_CACHE, facts, _LOST[Part.CACHE]):
+            empty = "" if self._size(Part.CACHE) else _("There are no prepared images.")
+            setEnabledWithReason(ui.freeCacheButton, busy or empty, _LOST[Part.CACHE])
+        if applyAvailability(ui.deleteRoundButton, Action.DELETE_ROUND, facts, _LOST[Part.ROUND]):
+            chosen = item is not None and item.part is Part.ROUND
+            reason = "" if chosen else _("Select a round in the table first.")
+            setEnabledWithReason(ui.deleteRoundButton, busy or reason, _LOST[Part.ROUND])
+        ui.diskLabel.setText("" if item is None else _LOST[item.part])
+
+    def _setUpTable(self) -> None:
+        table = self.ui.diskTable
+        table.setColumnCount(2)
+        table.setHorizontalHeaderLabels([_("Part of the study"), _("Size")])
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
+        table.connect("itemSelectionChanged()", self.refresh)
+
+    def _measure(self, folder: Path) -> Generator[tuple[DiskItem, ...], None, tuple[DiskItem, ...]]:
+        items: tuple[DiskItem, ...] = ()
+        for items in measure(folder):
+            yield items
+        return items
+
+    def _show(self, items: tuple[DiskItem, ...]) -> None:
+        table, count = self.ui.diskTable, len(items)
+        self._items = items
+        table.setRowCount(count)
+        for row, item in enumerate(items):
+            table.setItem(row, 0, _cell(_title(item)))
+            table.setItem(row, 1, _cell(size_words(item.size), qt.Qt.AlignRight))
+        self.refresh()
+
+    def _selected(self) -> DiskItem | None:
+        row = self.ui.diskTable.currentRow()
+        return self._items[row] if 0 <= row < len(self._items) else None
+
+    def _size(self, part: Part) -> int:
+        return sum(item.size for item in self._items if item.part is part)
+
+    def _freeCache(self) -> None:
+        item = next(item for item in self._items if item.part is Part.CACHE)
+        question = _("Delete the prepared images ({size})? Nothing is lost: the next training prepares them again.")
+        self._free(item, question)
+
+    def _deleteRound(self) -> None:
+        question = _(
+            "Delete the round {name} ({size})? Its model, its predictions and its report are lost. Accepted results stay."
+        )
+        self._free(self._selected(), question)
+
+    def _free(self, item: DiskItem, question: str) -> None:
+        if not self._dialogs.confirm(question.format(name=item.name, size=size_words(item.size))):
+            return
+        try:
+            check_unused(self._session.rounds())
+        except UserError as error:
+            self._dialogs.showError(error)
+            return
+        self._freeing = Portions(self._remove(item.paths), self._freed, self._failed)
+        self.refresh()
+
+    def _remove(self, paths: tuple[Path, ...]) -> Iterator[None]:
+        for path in paths:
+            yield from remove_folder(path)
+
+    def _freed(self, result: Any = None) -> None:
+        self._freeing = None
+        self._session.refresh_rounds()
+
+    def _failed(self, error: UserError) -> None:
+        self._freed()
+        self._dialogs.showError(error)
+
+
+def _title(item: DiskItem) -> str:
+    if item.part is Part.ROUND:
+        return _("Round {name}").format(name=item.name)
+    return {
+        Part.DATA: _("Images and annotations"),
+        Part.CACHE: _("Prepared images"),
+        Part.OTHER: _("Everything else"),
+    }[item.part]
+
+
+def _cell(text: str, alignment: int = qt.Qt.AlignLeft) -> Any:
+    item = qt.QTableWidgetItem(text)
+    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+    item.setTextAlignment(int(alignment) | int(qt.Qt.AlignVCenter))
+    return item

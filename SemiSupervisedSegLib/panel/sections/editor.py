@@ -1,0 +1,82 @@
+"""The Segment Editor of Slicer inside a section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+_TAG = "SemiSupervisedSeg"
+
+
+class EditorBox:
+    """Puts Slicer's Segment Editor into a container when it is first needed.
+
+    Args:
+        container: a widget with a layout.
+
+    Attributes:
+        node: the segmentation that is being edited, None when nothing is.
+    """
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._editor: Any = None
+        self.node: Any = None
+
+    def edit(self, segmentation: Any, volume: Any) -> None:
+        """Edit a segmentation of a volume."""
+        if self._editor is None:
+            self._editor = self._makeEditor()
+        self._editor.setMRMLScene(slicer.mrmlScene)
+        self._editor.setMRMLSegmentEditorNode(_parameterNode())
+        self._editor.setSegmentationNode(segmentation)
+        self._editor.setSourceVolumeNode(volume)
+        self.node = segmentation
+        self.activate()
+
+    def release(self) -> None:
+        """Stop editing; the segmentation stays as it is."""
+        if self.node is not None:
+            self.deactivate()
+            self._editor.setSourceVolumeNode(None)
+            self._editor.setSegmentationNode(None)
+        self.node = None
+
+    def activate(self) -> None:
+        """Listen to mouse and keys, when something is being edited: the panel is shown."""
+        if self.node is not None:
+            self._editor.setupViewObservations()
+            self._editor.installKeyboardShortcuts()
+
+    def deactivate(self) -> None:
+        """Leave mouse and keys to others: another module is shown."""
+        if self._editor is not None:
+            self._editor.setActiveEffectByName("")
+            self._editor.uninstallKeyboardShortcuts()
+            self._editor.removeViewObservations()
+
+    def cleanup(self) -> None:
+        """Let go of the scene."""
+        self.release()
+        if self._editor is not None:
+            self._editor.setMRMLScene(None)
+
+    def _makeEditor(self) -> Any:
+        editor = slicer.qMRMLSegmentEditorWidget()
+        editor.setMaximumNumberOfUndoStates(10)
+        # Which case is edited follows from the table.
+        editor.setSegmentationNodeSelectorVisible(False)
+        editor.setSourceVolumeNodeSelectorVisible(False)
+        self._container.layout().addWidget(editor)
+        return editor
+
+
+def _parameterNode() -> Any:
+    node = slicer.mrmlScene.GetSingletonNode(_TAG, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(_TAG)
+        node = slicer.mrmlScene.AddNode(node)
+    return node

@@ -1,0 +1,134 @@
+"""The table of structures in the section Study: name, colour and label value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ...study.errors import UserError
+from ...study.model import Structure
+from ...study.structures import (
+    add_structure,
+    check_names_are_free,
+    recolor_structure,
+    remove_structure,
+    rename_structure,
+)
+from ..logic.state import Action, Facts, availability
+from .buttons import setEnabledWithReason
+
+Change = Callable[[tuple[Structure, ...]], tuple[Structure, ...]]
+_COLOR_COLUMN = 1
+_TITLES = (_("Structure"), _("Colour"), _("Label"))
+
+
+class StructuresTable:
+    """Shows structures, and turns what the user does with them into changes.
+
+    Args:
+        ui: the widgets of Study.ui.
+        dialogs: ask for names and colours.
+        change: applies a change, wherever the structures are kept, and shows the result.
+
+    Attributes:
+        editable: whether structures can be added now.
+    """
+
+    def __init__(self, ui: Any, dialogs: Any, change: Callable[[Change], None]) -> None:
+        self.ui, self._dialogs, self._change = ui, dialogs, change
+        self._structures: tuple[Structure, ...] = ()
+        self.editable = True
+        table = ui.structuresTable
+        table.setColumnCount(len(_TITLES))
+        table.setHorizontalHeaderLabels(list(_TITLES))
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        for column in (1, 2):
+            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        table.connect("cellDoubleClicked(int,int)", self._edit)
+        table.connect("itemSelectionChanged()", self._refreshSelected)
+        ui.addStructureButton.connect("clicked()", self._add)
+        ui.renameStructureButton.connect("clicked()", self._rename)
+        ui.recolorStructureButton.connect("clicked()", self._recolor)
+        ui.removeStructureButton.connect("clicked()", self._remove)
+        self._reason = self._namesReason = ""
+
+    def show(self, structures: tuple[Structure, ...]) -> None:
+        """Show these structures; the selected row stays selected."""
+        self._structures = structures
+        table, row = self.ui.structuresTable, self.ui.structuresTable.currentRow()
+        table.setRowCount(len(structures))
+        for number, structure in enumerate(structures):
+            table.setItem(number, 0, _cell(structure.name))
+            color = _cell("")
+            color.setBackground(qt.QBrush(qt.QColor(*structure.color)))
+            color.setToolTip(_("Double-click to choose another colour"))
+            table.setItem(number, _COLOR_COLUMN, color)
+            table.setItem(number, 2, _cell(str(structure.label)))
+        if structures:
+            table.setCurrentCell(min(max(row, 0), len(structures) - 1), 0)
+
+    def refresh(self, facts: Facts) -> None:
+        """Enable what can be done with structures now."""
+        self._reason = "" if facts.study is None else availability(facts, Action.EDIT_STRUCTURES)
+        self._namesReason = self._reason
+        if facts.study is not None and not self._reason:
+            try:
+                check_names_are_free(facts.study)
+            except UserError as error:
+                self._namesReason = str(error)
+        self.editable = not self._reason
+        setEnabledWithReason(self.ui.addStructureButton, self._reason, _("Name a structure to segment"))
+        self._refreshSelected()
+
+    def _refreshSelected(self) -> None:
+        selection = "" if self._selected() is not None else _("Select a structure in the table first.")
+        ui = self.ui
+        setEnabledWithReason(ui.recolorStructureButton, self._reason or selection, _("Choose another colour"))
+        setEnabledWithReason(ui.renameStructureButton, self._namesReason or selection, _("Give it another name"))
+        last = _("A study needs at least one structure.") if self._isLastOfStudy() else ""
+        setEnabledWithReason(
+            ui.removeStructureButton, self._namesReason or selection or last, _("Leave the selected structure out")
+        )
+
+    def _isLastOfStudy(self) -> bool:
+        return len(self._structures) == 1 and bool(self.ui.folderEdit.text)
+
+    def _selected(self) -> Structure | None:
+        row = self.ui.structuresTable.currentRow()
+        return self._structures[row] if 0 <= row < len(self._structures) else None
+
+    def _edit(self, row: int, column: int) -> None:
+        button = self.ui.recolorStructureButton if column == _COLOR_COLUMN else self.ui.renameStructureButton
+        if button.enabled:
+            button.click()
+
+    def _add(self) -> None:
+        name = self._dialogs.askText(_("New structure"), _("Name of the structure:"), "")
+        if name:
+            self._change(lambda structures: add_structure(structures, name))
+
+    def _rename(self) -> None:
+        structure = self._selected()
+        name = self._dialogs.askText(_("Rename the structure"), _("New name:"), structure.name)
+        if name and name != structure.name:
+            self._change(lambda structures: rename_structure(structures, structure.label, name))
+
+    def _recolor(self) -> None:
+        structure = self._selected()
+        color = self._dialogs.chooseColor(_("Colour of {name}").format(name=structure.name), structure.color)
+        if color:
+            self._change(lambda structures: recolor_structure(structures, structure.label, color))
+
+    def _remove(self) -> None:
+        label = self._selected().label
+        self._change(lambda structures: remove_structure(structures, label))
+
+
+def _cell(text: str) -> Any:
+    item = qt.QTableWidgetItem(text)
+    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+    return item

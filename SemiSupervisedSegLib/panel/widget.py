@@ -1,0 +1,109 @@
+"""The whole panel: its header, its sections, and what the scene does to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..study.errors import UserError
+from .header import Header
+from .memory import Memory
+from .run.runner import Runner
+from .scene.case_scene import CaseScene
+from .sections.cases import CasesSection
+from .sections.disk import DiskSection
+from .sections.export import ExportSection
+from .sections.review import ReviewSection
+from .sections.study import StudySection
+from .sections.train import TrainSection
+from .services import Services, defaultServices
+from .session import Session
+
+# In the order of the work; the second says whether the section starts and follows workers.
+_SECTIONS = {
+    "Study": (StudySection, False),
+    "Cases": (CasesSection, False),
+    "Train": (TrainSection, True),
+    "Review": (ReviewSection, True),
+    "Export": (ExportSection, True),
+    "Disk": (DiskSection, False),
+}
+
+
+class Panel:
+    """Builds everything and connects it with the scene.
+
+    Args:
+        uiFolder: the folder of the .ui files.
+        mrmlScene: the scene.
+        services: what the panel asks of the world outside.
+
+    Attributes:
+        widget: to be put into the layout of the module.
+        sections: by name.
+    """
+
+    def __init__(self, uiFolder: Path | str, mrmlScene: Any, services: Services | None = None) -> None:
+        self.services = services or defaultServices()
+        self.session = Session()
+        self.scene = CaseScene()
+        self.runner = Runner(self.services)
+        self._uiFolder = Path(uiFolder)
+        self.widget = self._load("SemiSupervisedSeg")
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.header = Header(self.ui, self.session)
+        self.folds: dict[str, Any] = {}
+        self.sections = {name: self._makeSection(name) for name in _SECTIONS}
+        self.ui.sectionsContainer.layout().addStretch(1)
+        self.widget.setMRMLScene(mrmlScene)
+        self._shown: tuple[Any, ...] | None = None
+        for signal in (self.session.case_changed, self.session.rounds_changed, self.session.study_changed):
+            signal.connect(self._showCase)
+        self.memory = Memory(self, mrmlScene)
+
+    def enter(self) -> None:
+        """The module is shown."""
+        self._tell("enter")
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self._tell("exit")
+
+    def cleanup(self) -> None:
+        """The module goes away: nothing of it may be called any more."""
+        self.memory.cleanup()
+        self._tell("cleanup")
+
+    def _load(self, name: str) -> Any:
+        return slicer.util.loadUI(str(self._uiFolder / f"{name}.ui"))
+
+    def _makeSection(self, name: str) -> Any:
+        kind, needsRunner = _SECTIONS[name]
+        widget = self._load(name)
+        self.folds[name] = widget
+        self.ui.sectionsContainer.layout().addWidget(widget)
+        more = (self.runner,) if needsRunner else ()
+        return kind(widget, self.session, self.scene, self.services, *more)
+
+    def _tell(self, what: str) -> None:
+        for section in self.sections.values():
+            method = getattr(section, what, None)
+            if method is not None:
+                method()
+
+    def _showCase(self) -> None:
+        study, caseId = self.session.study, self.session.case_id
+        case = None if study is None or caseId is None else study.case(caseId)
+        wanted = None if case is None else (study.folder, case, self.session.round and self.session.round.name)
+        if wanted == self._shown or slicer.mrmlScene.IsClosing():
+            return
+        self._shown = wanted
+        if case is None:
+            self.scene.clear()
+            return
+        try:
+            self.scene.showCase(study, case, self.session.round)
+        except UserError as error:
+            self.services.dialogs.showError(error)
