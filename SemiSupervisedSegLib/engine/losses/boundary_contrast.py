@@ -70,7 +70,7 @@ def supervised_contrast(
         temperature: tau, 0.07 in the paper.
     """
     units = functional.normalize(vectors, dim=2)
-    members = one_hot(labels, num_classes) * counted.unsqueeze(1)
+    members = (one_hot(labels, num_classes) * counted.unsqueeze(1)).to(units.dtype)
     positives = members.sum(dim=2).gather(1, labels) - 1
     sums = (members @ units).gather(1, labels.unsqueeze(2).expand_as(units))
     pull = (units * sums).sum(dim=2) - (units * units).sum(dim=2)
@@ -83,15 +83,16 @@ def supervised_contrast(
 
 def _log_sum_of_others(units: Tensor, counted: Tensor, temperature: float) -> Tensor:
     """Return log sum_{k != i} exp(a_i a_k / tau) over the counted k, (B, k)."""
+    scaled = units / temperature
+    uncounted = torch.where(counted, 0.0, EXCLUDED).to(units.dtype).unsqueeze(1)
 
     def of_rows(rows: Tensor, others: Tensor, start: int) -> Tensor:
-        similarities = rows @ others.mT / temperature
-        own = torch.ones(similarities.shape[1:], dtype=torch.bool, device=rows.device)
-        excluded = own.tril(start) & own.triu(start) | ~counted.unsqueeze(1)
-        return similarities.masked_fill(excluded, EXCLUDED).logsumexp(dim=2)
+        similarities = torch.baddbmm(uncounted, rows, others.mT)
+        similarities.diagonal(start, dim1=1, dim2=2).fill_(EXCLUDED)
+        return similarities.logsumexp(dim=2)
 
     options = {"use_reentrant": False, "preserve_rng_state": False}
     starts = range(0, units.shape[1], CHUNK)
     return torch.cat(
-        [checkpoint(of_rows, units[:, start : start + CHUNK], units, start, **options) for start in starts], dim=1
+        [checkpoint(of_rows, scaled[:, start : start + CHUNK], units, start, **options) for start in starts], dim=1
     )
