@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...jobs.catalogue import MethodEntry
+from ...study.errors import UserError
 from ...study.model import Case, Role, Study
+from ...study.partial import check_fully_annotated
 
 _WORDS = {
     "labeled": "annotated images",
@@ -42,6 +44,11 @@ def missing_for(method: MethodEntry, study: Study) -> str:
     bare = [case.id for case in study.cases if case.role in (Role.LABELED, Role.VALIDATION) and not case.annotation]
     if bare:
         return f"{bare[0]} has no annotation yet. Annotate it, or change its role."
+    if not method.partial_annotations:
+        try:
+            check_fully_annotated(study.cases, method.title)
+        except UserError as error:
+            return str(error)
     return ""
 
 

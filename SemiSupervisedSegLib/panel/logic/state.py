@@ -47,6 +47,7 @@ class Action(Enum):
     START = auto()
     RESUME = auto()
     STOP = auto()
+    END_NOW = auto()
     STEP_THROUGH_CASES = auto()
     COMPARE = auto()
     CORRECT = auto()
@@ -95,6 +96,7 @@ class Facts:
         method: id of the method that is chosen (section Train).
         resumable: name of the round that was stopped or broke off and can go on, empty without one (section Train).
         missing_packages: what has to be installed before anything can be trained (section Train).
+        device_problem: why there is nothing yet to train on, empty when there is (section Train).
         installing: packages are being installed (section Train).
         selected_cases: how many rows of the table are selected (section Cases).
         editing: an annotation is being edited (sections Cases and Review).
@@ -109,6 +111,7 @@ class Facts:
     method: str = ""
     resumable: str = ""
     missing_packages: tuple[str, ...] = ()
+    device_problem: str = ""
     installing: bool = False
     selected_cases: int = 0
     editing: bool = False
@@ -184,6 +187,10 @@ def _packages(facts: Facts) -> str:
     return f"Not installed yet: {', '.join(facts.missing_packages)}. Click Install."
 
 
+def _device(facts: Facts) -> str:
+    return facts.device_problem
+
+
 def _some_package(facts: Facts) -> str:
     return "" if facts.missing_packages else "Everything that training needs is installed."
 
@@ -210,6 +217,10 @@ def _not_stopping(facts: Facts) -> str:
     return f"It is stopping already ({facts.run.name})." if facts.run.stopping else ""
 
 
+def _stopping(facts: Facts) -> str:
+    return "" if facts.run.stopping else "Stop it first, so that it can save what it has learned."
+
+
 def _any_round(facts: Facts) -> str:
     return "" if facts.rounds else "There is no round yet."
 
@@ -229,7 +240,7 @@ def _exportable(facts: Facts) -> str:
 
 
 _REVIEW = (_study, _reviewed, _shown, _predicted)
-_TRAIN = (_not_installing, _study, _cases, _idle, _packages)
+_TRAIN = (_not_installing, _study, _cases, _idle, _packages, _device)
 _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.CREATE_STUDY: (_free_to_leave,),
     Action.OPEN_STUDY: (_free_to_leave,),
@@ -247,6 +258,7 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.START: (*_TRAIN, _method),
     Action.RESUME: (*_TRAIN, _resumable),
     Action.STOP: (_running, _not_stopping),
+    Action.END_NOW: (_running, _stopping),
     Action.STEP_THROUGH_CASES: (_study, _reviewed),
     Action.COMPARE: _REVIEW,
     Action.CORRECT: (*_REVIEW, _not_editing),

@@ -1,0 +1,64 @@
+"""What the worker's Python found to train on, in words for the user."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+_GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """A device as the probe saw it.
+
+    Attributes:
+        name: in a job, `cpu` or `cuda:N`.
+        title: for the user.
+        free: bytes of memory that nobody uses, 0 when not known.
+        total: bytes of memory, 0 when not known.
+        speed: GFLOP/s of the convolutions of training.
+        half: whether it trains in half precision.
+        problem: why it cannot be used.
+    """
+
+    name: str
+    title: str
+    free: int
+    total: int
+    speed: float
+    half: bool
+    problem: str = ""
+
+    @property
+    def is_processor(self) -> bool:
+        """Whether it is the processor and no graphics card."""
+        return self.name == "cpu"
+
+    def in_words(self) -> str:
+        """One line for a list of devices."""
+        if self.problem:
+            return f"{self.title}: cannot be used ({self.problem})"
+        free = f", {self.free / _GIGA:.1f} GB of memory free" if self.free else ""
+        return f"{self.title}{free}"
+
+
+def read_devices(text: str) -> tuple[DeviceInfo, ...]:
+    """The devices of the probe's output; raises ValueError when it is none."""
+    try:
+        # Other programs may have printed before it.
+        entries = json.loads(text.strip().splitlines()[-1])["devices"]
+        return tuple(
+            DeviceInfo(
+                name=str(entry["name"]),
+                title=str(entry["title"]),
+                free=int(entry["free"]),
+                total=int(entry["total"]),
+                speed=float(entry["speed"]),
+                half=entry["dtype"] != "float32",
+                problem=str(entry["problem"]),
+            )
+            for entry in entries
+        )
+    except (IndexError, KeyError, TypeError) as error:
+        raise ValueError("the probe said nothing of devices") from error

@@ -1,0 +1,86 @@
+"""Ask the worker's Python, in a process of its own, what this computer can train on: Slicer never imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..logic.devices import DeviceInfo, read_devices
+from ..services import Services
+from ..signal import Signal
+from .process_tree import kill_tree
+from .processes import exitCode, failedToStart, isRunning, makeProcess, startPython
+
+_ARGUMENTS = ("-m", "SemiSupervisedSegLib.engine.device_probe")
+_PATIENCE_MILLISECONDS = 90_000
+_TICK_MILLISECONDS = 100
+
+
+class DeviceProbe:
+    """Finds devices.
+
+    Attributes:
+        done: the probe has ended, well or not.
+        devices: that were found, the best one first.
+        problem: why there are none, empty when there are.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.done = Signal()
+        self.devices: tuple[DeviceInfo, ...] = ()
+        self.problem = ""
+        self._services = services
+        self._process: Any = None
+        self._ticks = 0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_TICK_MILLISECONDS)
+        self._timer.connect("timeout()", self._tick)
+
+    @property
+    def running(self) -> bool:
+        """Whether the answer is still to come."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Ask, unless that is under way."""
+        if not self.running:
+            self._process = makeProcess(self._services)
+            self._ticks = 0
+            startPython(self._process, self._services, _ARGUMENTS)
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """Do not wait for an answer any more."""
+        self._timer.stop()
+        if self.running:
+            process, self._process = self._process, None
+            kill_tree(process.processId())
+            process.kill()
+            process.deleteLater()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if isRunning(self._process) and self._ticks * _TICK_MILLISECONDS < _PATIENCE_MILLISECONDS:
+            return
+        self.devices, self.problem = self._answer()
+        self.cancel()
+        self.done.emit()
+
+    def _answer(self) -> tuple[tuple[DeviceInfo, ...], str]:
+        process = self._process
+        if isRunning(process):
+            return (), _("PyTorch did not answer in time.")
+        if failedToStart(process):
+            return (), _("Python could not be started ({reason}).").format(reason=process.errorString())
+        said = process.readAllStandardOutput().data().decode("utf-8", errors="replace")
+        try:
+            if exitCode(process) == 0:
+                return read_devices(said), ""
+        except ValueError:
+            pass
+        errors = process.readAllStandardError().data().decode("utf-8", errors="replace").strip().splitlines()
+        return (), _("PyTorch could not be loaded: {reason}").format(
+            reason=errors[-1] if errors else _("no reason given")
+        )

@@ -1,0 +1,52 @@
+"""Processes of the worker's Python, with an environment of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+import slicer
+
+from ...jobs.launcher import worker_environment
+from ..services import Services
+
+
+def environment() -> dict[str, str]:
+    """The environment of a worker: what Slicer was started with, and what the worker needs beside it.
+
+    Slicer's own variables are left out, because its Python sets them anew.
+    """
+    return worker_environment(slicer.util.startupEnvironment())
+
+
+def makeProcess(services: Services) -> Any:
+    """A process that is not started yet; it belongs to the application, so that it outlives a reloaded module."""
+    process = services.processFactory()
+    process.setParent(qt.QCoreApplication.instance())
+    variables = qt.QProcessEnvironment()
+    for name, value in environment().items():
+        variables.insert(name, value)
+    process.setProcessEnvironment(variables)
+    return process
+
+
+def isRunning(process: Any) -> bool:
+    """Whether a process is starting or running."""
+    return process.state() != qt.QProcess.NotRunning
+
+
+def exitCode(process: Any) -> int:
+    """The exit code of a process that has ended, negative for a signal."""
+    code = process.exitCode()
+    return -code if process.exitStatus() == qt.QProcess.CrashExit else code
+
+
+def failedToStart(process: Any) -> bool:
+    """Whether a process that is not running could not be started at all."""
+    return process.error() == qt.QProcess.FailedToStart
+
+
+def startPython(process: Any, services: Services, arguments: Sequence[str]) -> None:
+    """Start the worker's Python in a process; whether that works shows later."""
+    process.start(services.pythonExecutable, list(arguments))

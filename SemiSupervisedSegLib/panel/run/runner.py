@@ -1,0 +1,151 @@
+"""The background run: a worker is started or found, followed by its files, stopped, and judged when it ends."""
+
+from __future__ import annotations
+
+import time
+
+import qt
+
+from ...jobs.events import Cancelled, Event, Failed, Started
+from ...jobs.folder import JobFolder
+from ...jobs.outcome import Outcome, judge
+from ...study.errors import UserError
+from ..services import Services
+from ..signal import Signal
+from .tail import EventTail
+from .workers import Worker, findWorker, startWorker
+
+GRACE_SECONDS = 120.0
+# Ten updates a second are as many as anybody can see; between them the application is free.
+_TICK_MILLISECONDS = 100
+_CATCH_UP_MILLISECONDS = 10
+# To ask whether another program works takes its lock for a moment when it does not.
+_FOREIGN_SECONDS = 1.0
+
+
+class Runner:
+    """One job at a time.
+
+    Attributes:
+        events: a list of events, several at a time and in their order; those of earlier workers on the same job first.
+        ended: the `Outcome`, after all events; by then nothing is running.
+        changed: a job was started, asked to stop, or has ended.
+        folder: of the present or the last job.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.events, self.ended, self.changed = Signal(), Signal(), Signal()
+        self.folder: JobFolder | None = None
+        self.stopping = False
+        self._services = services
+        self._worker: Worker | None = None
+        self._tail: EventTail | None = None
+        self._ends: list[Event] = []
+        self._killAt = self._askAt = 0.0
+        self._timer = qt.QTimer()
+        self._timer.connect("timeout()", self._tick)
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker is at work."""
+        return self._worker is not None
+
+    @property
+    def detached(self) -> bool:
+        """Whether it goes on when Slicer quits."""
+        return self._worker is not None and self._worker.detached
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another program started it."""
+        return self._worker is not None and self._worker.elsewhere
+
+    def start(self, folder: JobFolder, detached: bool = False) -> None:
+        """Start the worker of a job, or let one go on; raises UserError when that is not possible."""
+        if self.running:
+            raise UserError(f"{self.folder.name} is running.", "Wait until it ends, or stop it first.")
+        history = folder.end_of_events()
+        self._follow(folder, startWorker(folder, self._services, detached), history)
+
+    def attach(self, folder: JobFolder) -> bool:
+        """Follow the worker that is at work on a job; False when nobody is."""
+        worker = None if self.running else findWorker(folder)
+        if worker is not None:
+            self._follow(folder, worker, 0)
+        return worker is not None
+
+    def stop(self) -> None:
+        """Ask the worker to save a checkpoint and to end; one of this Slicer is killed when it does not.
+
+        Raises UserError when the request cannot be written.
+        """
+        if self.running and not self.stopping:
+            self.folder.request_cancel()
+            self.stopping = True
+            if not self.elsewhere:
+                self._killAt = time.monotonic() + GRACE_SECONDS
+            self.changed.emit()
+
+    def kill(self) -> None:
+        """End the worker and everything it started at once; raises UserError when it runs on another computer."""
+        if self.running:
+            self._worker.kill()
+
+    def letGo(self) -> None:
+        """Follow the worker no longer, without a word; it goes on, and can be found again by `attach`."""
+        self._timer.stop()
+        if self._worker is not None:
+            self._worker.letGo()
+            self._worker = None
+
+    def _follow(self, folder: JobFolder, worker: Worker, history: int) -> None:
+        self.folder, self._worker = folder, worker
+        self._tail = EventTail(folder.path / "events.jsonl", history)
+        self._ends, self._askAt = [], 0.0
+        self.stopping = worker.elsewhere and folder.cancel_requested()
+        self._killAt = float("inf")
+        self._timer.start(_CATCH_UP_MILLISECONDS)
+        self.changed.emit()
+
+    def _tick(self) -> None:
+        # Asked before reading, so that the last words are not lost.
+        over = self._hasEnded()
+        inHistory = self._tail.in_history
+        events = self._tail.read()
+        if not inHistory:
+            self._note(events)
+        if events:
+            self.events.emit(events)
+        if over and not self._tail.has_more:
+            self._end()
+            return
+        self._timer.setInterval(_CATCH_UP_MILLISECONDS if self._tail.has_more else _TICK_MILLISECONDS)
+        if time.monotonic() > self._killAt:
+            self._killAt = float("inf")
+            self._worker.kill()
+
+    def _hasEnded(self) -> bool:
+        if self._worker.elsewhere:
+            if time.monotonic() < self._askAt:
+                return False
+            self._askAt = time.monotonic() + _FOREIGN_SECONDS
+        return not self._worker.isRunning()
+
+    def _note(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Started):
+                self._ends = []
+            elif isinstance(event, Cancelled | Failed):
+                self._ends.append(event)
+
+    def _end(self) -> None:
+        self._timer.stop()
+        worker, self._worker = self._worker, None
+        self.stopping = False
+        try:
+            outcome = judge(self.folder, worker.exitCode(), self._ends)
+        except UserError as error:
+            outcome = Outcome("failed", error.message, error.advice)
+        worker.letGo()
+        self.changed.emit()
+        self.ended.emit(outcome)

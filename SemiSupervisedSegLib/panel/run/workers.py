@@ -1,0 +1,167 @@
+"""A worker at work: one that this Slicer started, one that goes on without it, or one of another program.
+
+All have the same methods. None has a pipe for what the worker says: it writes to the job folder, and would end in the
+middle of a step if Slicer crashed and the pipe with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import qt
+
+from ...jobs.folder import JobFolder
+from ...jobs.launcher import WorkerProcess, worker_arguments
+from ...study.errors import UserError
+from ...study.files import write_error
+from ..services import Services
+from .process_tree import kill_tree
+from .processes import environment, exitCode, failedToStart, isRunning, makeProcess, startPython
+
+_QUIT_MILLISECONDS = 10_000
+
+
+class ChildWorker:
+    """A worker that saves a checkpoint and ends when Slicer does: it watches its standard input."""
+
+    detached = elsewhere = False
+
+    def __init__(self, folder: JobFolder, process: Any) -> None:
+        self._folder = folder
+        self._process = process
+        self._atQuit = _stopper(folder, process)
+        qt.QCoreApplication.instance().connect("aboutToQuit()", self._atQuit)
+
+    @classmethod
+    def start(cls, folder: JobFolder, services: Services) -> ChildWorker:
+        """Start the worker of a job."""
+        process = makeProcess(services)
+        process.setObjectName(_processName(folder))
+        process.setStandardOutputFile(qt.QProcess.nullDevice())
+        process.setStandardErrorFile(str(folder.log), qt.QIODevice.Append)
+        worker = cls(folder, process)
+        startPython(process, services, worker_arguments(folder))
+        return worker
+
+    @classmethod
+    def find(cls, folder: JobFolder) -> ChildWorker | None:
+        """The worker of a job that was started before the module was reloaded, if there is one."""
+        for child in qt.QCoreApplication.instance().children():
+            if child.objectName == _processName(folder) and isRunning(child):
+                return cls(folder, child)
+        return None
+
+    def isRunning(self) -> bool:
+        """Whether it has not ended yet."""
+        return isRunning(self._process)
+
+    def exitCode(self) -> int | None:
+        """How it ended; raises UserError when it never began."""
+        if failedToStart(self._process):
+            raise UserError(
+                f"The program that trains could not be started ({self._process.errorString()}).",
+                "Install this extension again, or restart Slicer.",
+            )
+        return exitCode(self._process)
+
+    def kill(self) -> None:
+        """End it and everything it started."""
+        kill_tree(self._process.processId())
+        self._process.kill()
+
+    def letGo(self) -> None:
+        """Follow it no longer."""
+        # One that still runs is found again by its name, and stopped when Slicer quits.
+        if not self.isRunning():
+            qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._atQuit)
+            self._process.deleteLater()
+
+
+class DetachedWorker:
+    """A worker that goes on when Slicer quits."""
+
+    detached, elsewhere = True, False
+
+    def __init__(self, folder: JobFolder, services: Services) -> None:
+        command = [services.pythonExecutable, *worker_arguments(folder, detached=True)]
+        self._process = WorkerProcess(folder, command, detached=True, environment=environment())
+
+    def isRunning(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def exitCode(self) -> int | None:
+        """How it ended."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """End it and everything it started."""
+        self._process.kill_tree()
+
+    def letGo(self) -> None:
+        """Follow it no longer."""
+
+
+class ForeignWorker:
+    """A worker that another program started, or an earlier Slicer."""
+
+    detached, elsewhere = True, True
+
+    def __init__(self, folder: JobFolder) -> None:
+        self._folder = folder
+
+    def isRunning(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._folder.is_running()
+
+    def exitCode(self) -> int | None:
+        """Not known."""
+        return None
+
+    def kill(self) -> None:
+        """End it and everything it started; raises UserError when it runs on another computer."""
+        status = self._folder.status()
+        if status.host != socket.gethostname():
+            raise UserError(f"The worker runs on another computer ({status.host}).", "End it there.")
+        if self.isRunning():
+            kill_tree(status.pid)
+
+    def letGo(self) -> None:
+        """Follow it no longer."""
+
+
+Worker = ChildWorker | DetachedWorker | ForeignWorker
+
+
+def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker:
+    """Start the worker of a job; raises UserError when its folder cannot be written or Python is not there."""
+    try:
+        # An old request would stop the new worker at once.
+        folder.clear_cancel()
+        folder.log.touch()
+    except OSError as error:
+        raise write_error(folder.log, error) from error
+    return DetachedWorker(folder, services) if detached else ChildWorker.start(folder, services)
+
+
+def findWorker(folder: JobFolder) -> Worker | None:
+    """The worker that is at work on a job, None when nobody is."""
+    return ChildWorker.find(folder) or (ForeignWorker(folder) if folder.is_running() else None)
+
+
+def _processName(folder: JobFolder) -> str:
+    return f"SemiSupervisedSeg {folder.path}"
+
+
+def _stopper(folder: JobFolder, process: Any) -> Callable[[], None]:
+    def stop() -> None:
+        # Slicer would otherwise kill it without a checkpoint.
+        with contextlib.suppress(UserError):
+            folder.request_cancel()
+        process.closeWriteChannel()
+        process.waitForFinished(_QUIT_MILLISECONDS)
+
+    return stop
