@@ -46,7 +46,7 @@ class Parameters:
             self.node.SetParameter(name, value)
 
     def studyFolder(self) -> Path | None:
-        """Where the study of the scene is: beside the scene's file if it is there, else where it was; None if neither."""
+        """Where the study of the scene is: as seen from the scene's file, else where it was; None when it is gone."""
         candidates = [Path(self.get(_FOLDER))] if self.get(_FOLDER) else []
         place = _scenePlace()
         if place is not None and self.get(_RELATIVE):

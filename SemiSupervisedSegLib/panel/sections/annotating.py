@@ -85,8 +85,8 @@ class Annotating:
         if not self._isUnsaved():
             return True
         question = _(
-            "The annotation of {case} is not saved. Leave it for now? It waits in the scene until you annotate the case "
-            "again or close the scene."
+            "The annotation of {case} is not saved. Leave it for now? It waits in the scene until you annotate the "
+            "case again or close the scene."
         )
         return self._dialogs.confirm(question.format(case=self.caseId))
 

@@ -124,7 +124,8 @@ class DiskSection:
 
     def _deleteRound(self) -> None:
         question = _(
-            "Delete the round {name} ({size})? Its model, its predictions and its report are lost. Accepted results stay."
+            "Delete the round {name} ({size})? Its model, its predictions and its report are lost. "
+            "Accepted results stay."
         )
         self._free(self._selected(), question)
 

@@ -47,7 +47,8 @@ class ImageImport:
     def fromFolder(self, folder: Path) -> Work:
         """All images in a folder and the folders in it; raises UserError when there are none."""
         images: list[Path] = []
-        for images in find_images(folder, self._session.study):
+        for found in find_images(folder, self._session.study):
+            images = found
             yield (_("Looking for images"), 0, 0)
         if not images:
             raise UserError(

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+
+from SemiSupervisedSegLib.panel.logic.new_cases import find_images, free_id, is_image_name, make_cases
+from SemiSupervisedSegLib.panel.scene.segments import addStructures
+from SemiSupervisedSegLib.panel.scene.volumes import addVolume
+from SemiSupervisedSegLib.study.annotations import read_annotation
+from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.store import load_study, study_lock
+
+from .studies import STRUCTURES, make_study, write_annotation, write_volume
+from .test_cases_section import opened, section  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for number, place in enumerate(("a/scan.nrrd", "b/scan.nii.gz", "b/other.mha")):
+        write_volume(tmp_path / "files" / place, 10 + number)
+    write_annotation(tmp_path / "files" / "b" / "other.seg.nrrd")
+    (tmp_path / "files" / "notes.txt").write_text("nothing")
+    return tmp_path / "files"
+
+
+def finish(section: Any, spin: Any) -> None:
+    spin(lambda: not section.adder.busy)
+
+
+def test_images_of_a_folder_are_found_with_their_annotations(files, tmp_path):
+    study = make_study(tmp_path / "study", cases=1)
+    *_, found = find_images(files, study)
+    cases = make_cases(study, found, "Away")
+    assert [(case.id, case.role.value) for case in cases] == [
+        ("scan", "unlabeled"),
+        ("other", "labeled"),
+        ("scan-2", "unlabeled"),
+    ]
+    assert cases[1].annotation == (files / "b" / "other.seg.nrrd").as_posix()
+
+
+def test_the_own_folders_of_a_study_are_not_searched(tmp_path):
+    study = make_study(tmp_path / "study", cases=2)
+    write_volume(study.folder / "cache" / "prepared.nrrd")
+    write_volume(study.folder / "rounds" / "001-cu2l" / "x.nrrd")
+    write_annotation(study.folder / "annotations" / "c.nrrd")
+    *_, found = find_images(study.folder, study)
+    assert make_cases(study, found, "Home") == ()
+    assert len(found) == 2
+
+
+def test_a_folder_of_dicom_slices_is_one_image(tmp_path):
+    study = make_study(tmp_path / "study", cases=1)
+    folder = tmp_path / "dicom" / "series1"
+    folder.mkdir(parents=True)
+    image = sitk.GetImageFromArray(np.zeros((4, 5), np.int16))
+    for number in range(3):
+        sitk.WriteImage(image, str(folder / f"{number}.dcm"))
+    *_, found = find_images(tmp_path / "dicom", study)
+    assert found == [folder]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.nrrd", True), ("A.NII.GZ", True), ("a.seg.nrrd", False), ("._a.nrrd", False), ("a.txt", False)],
+)
+def test_names_of_images(name, expected):
+    assert is_image_name(name) is expected
+
+
+def test_ids_are_counted_on():
+    assert free_id({"scan", "scan-2"}, "Scan") == "Scan-3"
+    assert len(free_id({"x" * 100}, "x" * 100)) <= 100
+
+
+def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):  # noqa: F811
+    opened.ui.addSiteBox.setEditText("Away")
+    dialogs.answer("chooseFolder", str(files))
+    opened.ui.addFolderButton.click()
+    assert not opened.ui.progressRow.isHidden()
+    assert "being added" in opened.ui.addFilesButton.toolTip
+    finish(opened, spin)
+    study = load_study(opened._session.folder)
+    added = study.cases[4:]
+    assert [(case.id, case.site) for case in added] == [("scan", "Away"), ("other", "Away"), ("scan-2", "Away")]
+    assert study.image_path(added[0]) == files / "a" / "scan.nrrd"
+    assert opened.ui.addedLabel.text == "3 images added, 1 of them annotated."
+    assert opened.ui.progressRow.isHidden()
+    assert opened.ui.addFilesButton.enabled
+    dialogs.answer("chooseFiles", [str(files / "a" / "scan.nrrd")])
+    opened.ui.addFilesButton.click()
+    finish(opened, spin)
+    assert "nothing new" in opened.ui.addedLabel.text
+
+
+def test_one_bad_file_and_nothing_is_added(opened, dialogs, spin, files):  # noqa: F811
+    bad = files / "b" / "zz.nrrd"
+    bad.write_bytes((files / "a" / "scan.nrrd").read_bytes()[:-100])
+    dialogs.answer("chooseFolder", str(files))
+    opened.ui.addFolderButton.click()
+    finish(opened, spin)
+    assert "zz" in dialogs.said[0]
+    assert len(load_study(opened._session.folder).cases) == 4
+
+
+def test_an_empty_folder_is_refused(opened, dialogs, spin, tmp_path):  # noqa: F811
+    (tmp_path / "empty").mkdir()
+    dialogs.answer("chooseFolder", str(tmp_path / "empty"))
+    opened.ui.addFolderButton.click()
+    finish(opened, spin)
+    assert "no images" in dialogs.said[0]
+
+
+def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):  # noqa: F811
+    for number in range(3):
+        addVolume(files / "a" / "scan.nrrd", f"mine {number}")
+    dialogs.answer("chooseItems", [0, 1, 2])
+    opened.ui.addVolumesButton.click()
+    spin(lambda: (opened._session.folder / "images" / "mine-0.nrrd").exists())
+    opened.ui.cancelButton.click()
+    assert not opened.adder.busy
+    assert len(load_study(opened._session.folder).cases) == 4
+    assert not list((opened._session.folder / "images").glob("mine*"))
+
+
+def test_a_study_in_use_elsewhere_adds_nothing(opened, dialogs, spin, files):  # noqa: F811
+    dialogs.answer("chooseFiles", [str(files / "a" / "scan.nrrd")])
+    with study_lock(opened._session.folder):
+        opened.ui.addFilesButton.click()
+        finish(opened, spin)
+    assert "in use" in dialogs.said[0]
+    assert len(load_study(opened._session.folder).cases) == 4
+
+
+def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, spin, files):  # noqa: F811
+    volume = addVolume(files / "a" / "scan.nrrd", "Patient 7 (T1)")
+    plain = addVolume(files / "b" / "other.mha", "plain")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    addStructures(node, STRUCTURES)
+    mask = np.zeros((6, 9, 8), np.uint8)
+    mask[2:4, 3:6, 1:5] = 1
+    segment = node.GetSegmentation().GetSegmentIdBySegmentName("tumor")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+    foreign = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "foreign")
+    foreign.SetReferenceImageGeometryParameterFromVolumeNode(plain)
+    foreign.GetSegmentation().AddEmptySegment("", "something else")
+    dialogs.answer("chooseItems", [0, 1])
+    opened.ui.addVolumesButton.click()
+    finish(opened, spin)
+    assert dialogs.said == []
+    study = load_study(opened._session.folder)
+    first, second = study.cases[4:]
+    assert (first.id, first.role, second.role) == ("Patient-7--T1-", Role.LABELED, Role.UNLABELED)
+    image, original = read_image(study.image_path(first)), read_image(files / "a" / "scan.nrrd")
+    assert same_grid(image, original)
+    assert np.array_equal(sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(original))
+    classes = sitk.GetArrayViewFromImage(read_annotation(study.annotation_path(first), study.structures, image))
+    assert np.array_equal(classes == 2, mask > 0)
+    assert not (classes == 1).any()
+
+
+def test_an_empty_scene_has_nothing_to_add(opened, dialogs):  # noqa: F811
+    opened.ui.addVolumesButton.click()
+    assert "no images in the scene" in dialogs.said[0]

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qt
+import slicer
+
+from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
+from SemiSupervisedSegLib.panel.sections.cases import CasesSection
+from SemiSupervisedSegLib.panel.session import Session
+from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.store import load_study
+
+from .studies import make_long_study, make_round, make_study
+
+UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+
+
+@pytest.fixture
+def section(scene: Any, services: Any) -> Any:
+    widget = slicer.util.loadUI(str(UI / "Cases.ui"))
+    made = CasesSection(widget, Session(), CaseScene(), services)
+    made.keep = widget
+    yield made
+    made.cleanup()
+
+
+@pytest.fixture
+def opened(section: CasesSection, tmp_path: Path) -> CasesSection:
+    make_study(tmp_path / "study")
+    section._session.open_study(tmp_path / "study")
+    return section
+
+
+def shown(section: CasesSection) -> list[str]:
+    return [section.model.caseId(row) for row in range(section.model.rowCount())]
+
+
+def test_without_a_study_every_button_says_why(section):
+    ui = section.ui
+    for button in (ui.addVolumesButton, ui.addFilesButton, ui.addFolderButton, ui.setRoleButton, ui.annotateButton):
+        assert not button.enabled
+        assert "study" in button.toolTip
+
+
+def test_status_and_uncertainty_appear_after_a_look_at_the_files(opened, spin, tmp_path):
+    (tmp_path / "study" / "images" / "case03.nrrd").unlink()
+    make_round(opened._session.study, uncertainties={"case01": 0.37})
+    opened._session.refresh_rounds()
+    spin(lambda: opened.model.data(opened.model.index(3, 5)) == "image missing")
+    assert opened.model.data(opened.model.index(1, 4)) == "37 %"
+
+
+def test_role_and_site_are_set_for_many_and_the_selection_stays(opened):
+    ui = opened.ui
+    opened.table.select(["case02", "case03"])
+    assert opened._session.facts().selected_cases == 2
+    assert ", 2 selected" in ui.countLabel.text
+    ui.roleBox.setCurrentIndex(ui.roleBox.findData("ignored"))
+    ui.setRoleButton.click()
+    ui.siteBox.setEditText("Third")
+    ui.setSiteButton.click()
+    study = load_study(opened._session.folder)
+    assert [case.role.value for case in study.cases] == ["labeled", "labeled", "ignored", "ignored"]
+    assert [case.site for case in study.cases] == ["Home", "Away", "Third", "Third"]
+    assert opened.table.selected() == ["case02", "case03"]
+    assert ui.siteBox.findText("Third") >= 0
+
+
+def test_a_role_that_needs_annotations_is_refused_for_all(opened, dialogs):
+    opened.table.select(["case01", "case02"])
+    opened.ui.roleBox.setCurrentIndex(opened.ui.roleBox.findData("validation"))
+    opened.ui.setRoleButton.click()
+    assert "case02 has no annotation" in dialogs.said[0]
+    assert load_study(opened._session.folder).case("case01").role is Role.LABELED
+
+
+def test_rows_filtered_away_are_not_changed(opened):
+    opened.table.select(["case00", "case01", "case02"])
+    opened.ui.filterEdit.text = "away"
+    assert shown(opened) == ["case01", "case03"]
+    assert opened.table.selected() == ["case01"]
+    assert opened.ui.countLabel.text == "2 of 4 cases, 1 selected"
+    opened.ui.roleFilterBox.setCurrentIndex(opened.ui.roleFilterBox.findData("unlabeled"))
+    assert shown(opened) == ["case03"]
+    assert not opened.ui.setSiteButton.enabled
+    assert "Select" in opened.ui.setSiteButton.toolTip
+
+
+def test_clicking_a_header_sorts_and_keeps_the_selection(opened):
+    opened.table.select(["case01"])
+    opened.ui.casesTable.sortByColumn(1, qt.Qt.DescendingOrder)
+    assert shown(opened) == ["case02", "case00", "case03", "case01"]
+    assert opened.table.selected() == ["case01"]
+    rows = [index.row() for index in opened.ui.casesTable.selectionModel().selectedRows()]
+    assert rows == [3]
+
+
+def test_a_double_click_shows_a_case(opened):
+    opened.ui.casesTable.doubleClicked.emit(opened.model.index(2, 0))
+    assert opened._session.case_id == "case02"
+
+
+def test_one_row_is_needed_to_annotate(opened):
+    opened.table.select(["case01", "case02"])
+    assert "exactly one" in opened.ui.annotateButton.toolTip
+    opened.table.select(["case01"])
+    assert opened.ui.annotateButton.enabled
+
+
+def test_cases_are_removed_after_a_question_and_their_files_stay(opened, dialogs):
+    folder = opened._session.folder
+    opened.table.select(["case00", "case02"])
+    dialogs.answer("confirm", False, True)
+    opened.ui.removeButton.click()
+    assert opened.model.total() == 4
+    opened.ui.removeButton.click()
+    assert shown(opened) == ["case01", "case03"]
+    assert (folder / "annotations" / "case00.seg.nrrd").exists()
+    assert opened.table.selected() == []
+
+
+def test_a_thousand_cases_change_at_once_and_nothing_waits_long(section, dialogs, tmp_path, spin):
+    make_long_study(tmp_path / "study")
+    section._session.open_study(tmp_path / "study")
+    ui, gaps = section.ui, [time.perf_counter()]
+    ticks = qt.QTimer()
+    ticks.connect("timeout()", lambda: gaps.append(time.perf_counter()))
+    ticks.start(10)
+    spin(lambda: section.model.data(section.model.index(999, 5)) == "image missing", timeout=20)
+    ticks.stop()
+    start = time.perf_counter()
+    ui.casesTable.selectAll()
+    ui.siteBox.setEditText("Everywhere")
+    ui.setSiteButton.click()
+    seconds = time.perf_counter() - start
+    assert {case.site for case in load_study(section._session.folder).cases} == {"Everywhere"}
+    assert len(section.table.selected()) == 1000
+    pauses = [after - before for before, after in zip(gaps, gaps[1:], strict=False)]
+    print(f"longest pause {max(pauses):.3f} s, change of 1000 cases {seconds:.3f} s")
+    # Idle it takes some 0.2 s; other programs may be at work on the same machine.
+    assert seconds < 2
+    assert sorted(pauses)[len(pauses) // 2] < 0.1

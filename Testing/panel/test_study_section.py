@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+
+from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
+from SemiSupervisedSegLib.panel.sections.study import StudySection
+from SemiSupervisedSegLib.panel.session import Session
+from SemiSupervisedSegLib.study.model import Modality
+from SemiSupervisedSegLib.study.store import load_study
+
+from .studies import make_study
+
+UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+
+
+@pytest.fixture
+def section(scene: Any, services: Any) -> StudySection:
+    widget = slicer.util.loadUI(str(UI / "Study.ui"))
+    made = StudySection(widget, Session(), CaseScene(), services)
+    made.keep = widget
+    return made
+
+
+@pytest.fixture
+def opened(section: StudySection, tmp_path: Path) -> StudySection:
+    make_study(tmp_path / "study", annotated=0)
+    section._session.open_study(tmp_path / "study")
+    return section
+
+
+def names(section: StudySection) -> list[str]:
+    table = section.ui.structuresTable
+    return [table.item(row, 0).text() for row in range(table.rowCount)]
+
+
+def segmentation(*segments: tuple[str, tuple[float, float, float]]) -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
+    for name, color in segments:
+        node.GetSegmentation().AddEmptySegment("", name, color)
+    return node
+
+
+def test_a_study_is_made_from_the_form(section, dialogs, tmp_path):
+    ui = section.ui
+    assert not ui.createButton.enabled
+    assert "name" in ui.createButton.toolTip
+    ui.nameEdit.text = "Livers"
+    assert "site" in ui.createButton.toolTip
+    ui.siteEdit.text = "Home"
+    assert "structure" in ui.createButton.toolTip
+    dialogs.answer("askText", "liver", "Liver", "tumor")
+    for _ in range(3):
+        ui.addStructureButton.click()
+    assert "already" in dialogs.said[0]
+    assert names(section) == ["liver", "tumor"]
+    ui.modalityBox.setCurrentIndex(1)
+    dialogs.answer("chooseFolder", str(tmp_path / "new"))
+    ui.createButton.click()
+    study = load_study(tmp_path / "new")
+    assert (study.name, study.local_site, study.modality) == ("Livers", "Home", Modality.CT)
+    assert [(item.name, item.label) for item in study.structures] == [("liver", 1), ("tumor", 2)]
+    assert ui.createButton.isHidden()
+    assert ui.folderEdit.text == str(study.folder)
+
+
+def test_structures_come_from_a_segmentation_with_their_colours(section):
+    node = segmentation(("kidney", (1.0, 0.0, 0.0)), ("cyst", (0.0, 0.0, 1.0)))
+    section.ui.segmentationSelector.setCurrentNode(node)
+    section.ui.takeButton.click()
+    assert names(section) == ["kidney", "cyst"]
+    assert section.ui.structuresTable.item(1, 1).background().color().name() == "#0000ff"
+    section.ui.takeButton.click()
+    assert names(section) == ["kidney", "cyst"]
+
+
+def test_a_segmentation_without_segments_gives_a_reason(section, dialogs):
+    assert "Choose a segmentation" in section.ui.takeButton.toolTip
+    section.ui.segmentationSelector.setCurrentNode(segmentation())
+    section.ui.takeButton.click()
+    assert "no segments" in dialogs.said[0]
+
+
+def test_changes_of_an_open_study_are_kept_at_once(opened, dialogs):
+    ui, folder = opened.ui, opened._session.folder
+    ui.structuresTable.setCurrentCell(1, 0)
+    dialogs.answer("askText", "lesion")
+    ui.renameStructureButton.click()
+    dialogs.answer("chooseColor", (1, 2, 3))
+    ui.structuresTable.cellDoubleClicked.emit(1, 1)
+    lesion = load_study(folder).structures[1]
+    assert (lesion.name, lesion.label, lesion.color) == ("lesion", 2, (1, 2, 3))
+    ui.siteEdit.text = "Elsewhere"
+    ui.siteEdit.editingFinished.emit()
+    ui.modalityBox.setCurrentIndex(1)
+    ui.modalityBox.activated.emit(1)
+    study = load_study(folder)
+    assert (study.local_site, study.modality) == ("Elsewhere", Modality.CT)
+
+
+def test_a_site_that_cannot_be_used_is_refused_and_the_old_one_shown(opened, dialogs):
+    opened.ui.siteEdit.text = ""
+    opened.ui.siteEdit.editingFinished.emit()
+    assert dialogs.said
+    assert opened.ui.siteEdit.text == "Home"
+
+
+def test_the_last_structure_of_a_study_stays(opened):
+    ui = opened.ui
+    ui.structuresTable.setCurrentCell(0, 0)
+    ui.removeStructureButton.click()
+    assert names(opened) == ["tumor"]
+    assert load_study(opened._session.folder).structures[0].label == 2
+    assert not ui.removeStructureButton.enabled
+    assert "at least one" in ui.removeStructureButton.toolTip
+
+
+def test_names_stay_once_a_case_is_annotated_and_the_buttons_say_so(section, dialogs, tmp_path):
+    make_study(tmp_path / "study", annotated=2)
+    section._session.open_study(tmp_path / "study")
+    ui = section.ui
+    for button in (ui.renameStructureButton, ui.removeStructureButton):
+        assert not button.enabled
+        assert "case00 is annotated" in button.toolTip
+    assert ui.recolorStructureButton.enabled
+    dialogs.answer("askText", "vessel", "vessel")
+    dialogs.answer("confirm", False, True)
+    ui.addStructureButton.click()
+    assert "2 annotated cases" in dialogs.asked[-1]
+    assert names(section) == ["liver", "tumor"]
+    ui.addStructureButton.click()
+    study = load_study(tmp_path / "study")
+    assert [(item.name, item.label) for item in study.structures] == [("liver", 1), ("tumor", 2), ("vessel", 3)]
+    assert study.case("case00").structures == ("liver", "tumor")
+
+
+def test_a_folder_without_a_study_is_refused_in_words(section, dialogs, tmp_path):
+    dialogs.answer("chooseFolder", str(tmp_path))
+    section.ui.openButton.click()
+    assert "There is no study" in dialogs.said[0]
+    assert section._session.study is None
+
+
+def test_closing_empties_the_form(opened):
+    opened.ui.closeButton.click()
+    assert (opened.ui.folderEdit.text, opened.ui.nameEdit.text, names(opened)) == ("", "", [])
+    assert opened.ui.closeButton.isHidden()
+
+
+def test_nothing_about_the_study_can_be_changed_during_a_training(opened):
+    from SemiSupervisedSegLib.panel.logic.state import Run
+
+    opened._session.note(run=Run("001-cu2l"))
+    ui = opened.ui
+    for widget in (ui.openButton, ui.closeButton, ui.addStructureButton, ui.takeButton, ui.siteEdit):
+        assert not widget.enabled
+        assert "001-cu2l" in widget.toolTip
