@@ -12,7 +12,6 @@ from .overlap import dice_loss
 from .precision import full_precision
 
 Discrepancy = Callable[[Tensor, Tensor], Tensor]
-NORM_EPSILON = 1e-16
 
 
 def adversarial_perturbation(
@@ -47,8 +46,9 @@ def adversarial_perturbation(
 @full_precision
 def unit(vectors: Tensor) -> Tensor:
     """Divide every sample (B, ...) by its Euclidean length; zero stays zero."""
-    # Divided by the largest value first: squares of gradients underflow.
-    scaled = vectors / (vectors.abs().flatten(1).amax(dim=1).view(-1, *(1,) * (vectors.dim() - 1)) + NORM_EPSILON)
+    # Divided by the largest value first, for the squares of small gradients underflow.
+    largest = vectors.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(vectors.dtype).tiny)
+    scaled = vectors / largest.view(-1, *(1,) * (vectors.dim() - 1))
     return functional.normalize(scaled.flatten(1), dim=1).view_as(vectors)
 
 

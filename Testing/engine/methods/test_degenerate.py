@@ -7,7 +7,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Moment
 
-from .toys import METHODS, SIZES, toy_batch, toy_images, toy_labels, toy_method
+from .toys import METHODS, SIZES, classifier, toy_batch, toy_images, toy_labels, toy_method
 
 MIDDLE = Moment(500, 1000)
 
@@ -27,14 +27,14 @@ def labels_of(scenario, dimensions, classes):
 
 
 SCENARIOS = ["no foreground", "nothing anywhere", "one voxel", "only the last class", "a class in one image only"]
-BLIND = [variant for variant in METHODS if variant != "supervised"]
+BLIND = [variant for variant in METHODS if hasattr(toy_method(variant), "teacher")]
 TEACHERS = [(variant, False) for variant in METHODS] + [(variant, True) for variant in BLIND]
 
 
 def only_background(method):
     """Make the teacher call everything background, with certainty."""
     with torch.no_grad():
-        head = method.teacher.network.head
+        head = classifier(method.teacher.network)
         head.weight.zero_()
         head.bias.fill_(-20)
         head.bias[0] = 20

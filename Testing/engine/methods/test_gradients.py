@@ -12,15 +12,24 @@ from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 
-from .toys import METHODS, toy_batch, toy_images, toy_labels, toy_method
+from .toys import METHODS, classifier, toy_batch, toy_images, toy_labels, toy_method
 
 MIDDLE = Moment(500, 1000)
 PARTS = ("encoder", "decoder to half resolution", "last decoder stage", "head")
 EVERYTHING = set(PARTS)
 ENCODER = {"encoder"}
 TO_HALF = {"encoder", "decoder to half resolution"}
+BEFORE_HEAD = {*TO_HALF, "last decoder stage"}
 NOTHING: set[str] = set()
+SS_NET = {"supervised": EVERYTHING, "smoothness": EVERYTHING, "class_separation": BEFORE_HEAD}
 
+AUA = {
+    "supervised": EVERYTHING,
+    "consistency": EVERYTHING,
+    "boundary": BEFORE_HEAD,
+    "independent_spread": NOTHING,
+    "coherent_spread": NOTHING,
+}
 TRAINED = {
     "supervised": {"supervised": EVERYTHING},
     "mean_teacher": {"supervised": EVERYTHING, "consistency": EVERYTHING},
@@ -45,6 +54,17 @@ TRAINED = {
         "category": TO_HALF,
         "stability": EVERYTHING,
     },
+    "ua_mt": {"supervised": EVERYTHING, "consistency": EVERYTHING, "certain_share": NOTHING},
+    "cps": {"supervised": EVERYTHING, "cross_pseudo": EVERYTHING},
+    "dan": {"supervised": EVERYTHING, "adversarial": EVERYTHING},
+    "mc_net": {"supervised": EVERYTHING, "mutual_consistency": EVERYTHING},
+    "mc_net_plus": {"supervised": EVERYTHING, "mutual_consistency": EVERYTHING},
+    "bcp": dict.fromkeys(("inward_annotated", "inward_pseudo", "outward_annotated", "outward_pseudo"), EVERYTHING),
+    "ss_net": SS_NET,
+    "ss_net_kl": SS_NET,
+    "ss_net_released": SS_NET,
+    "aua": AUA,
+    "aua_released": AUA,
     "cu2l_student_prototypes": {
         "supervised": EVERYTHING,
         "pseudo_label": EVERYTHING,
@@ -57,10 +77,9 @@ TRAINED = {
 
 
 def parts_of(network):
-    """Return the parameters of each part; the V-Net has its transposed convolutions beside the stages."""
+    """Return the parameters of each part of a network."""
     decoder = network.decoder
-    stages = [getattr(decoder, name) for name in ("stages", "ups") if hasattr(decoder, name)]
-    last = {id(p) for stage in stages for p in stage[-1].parameters()}
+    last = {id(p) for p in decoder.stages[-1].parameters()}
     return {
         "encoder": list(network.encoder.parameters()),
         "decoder to half resolution": [p for p in decoder.parameters() if id(p) not in last],
@@ -87,7 +106,7 @@ def confident_teacher(method):
     """Make the teacher sure enough for pseudo labels, and different from the student."""
     if hasattr(method, "teacher"):
         with torch.no_grad():
-            method.teacher.network.head.weight.mul_(6)
+            classifier(method.teacher.network).weight.mul_(6)
 
 
 def assert_routing(method, batch, expected):
@@ -121,11 +140,11 @@ def test_routing_in_the_networks_of_the_papers(variant, network, size):
 
 
 @pytest.mark.parametrize("variant", METHODS)
-def test_only_the_student_is_trainable(variant):
+def test_the_student_is_trained_and_the_teacher_is_not(variant):
     method = toy_method(variant)
-    (objective,) = method.objectives()
-    trainable = {id(p) for p in objective.module.parameters() if p.requires_grad}
-    assert trainable == {id(p) for p in method.student.parameters()}
+    trainable = {id(p) for objective in method.objectives() for p in objective.module.parameters() if p.requires_grad}
+    assert trainable == {id(p) for name, p in method.named_parameters() if not name.startswith("teacher")}
+    assert trainable >= {id(p) for p in method.student.parameters()}
 
 
 @pytest.mark.parametrize(("student_prototypes", "reached"), [(False, False), (True, True)])

@@ -14,11 +14,15 @@ STEPS = 20
 
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("variant", ["supervised", "mean_teacher", "cpcl", "cpcl_released", "cu2l"])
+@pytest.mark.parametrize(
+    "variant",
+    ["supervised", "mean_teacher", "cpcl", "cpcl_released", "cu2l", "ua_mt", "cps", "dan", "mc_net", "ss_net"],
+)
 def test_method_overfits_one_batch(variant, dimensions, classes):
-    """At the weights it would have at the end of training."""
-    method, batch = toy_method(variant, dimensions, classes, ramp_steps=1), toy_batch(dimensions, classes)
-    optimizer = torch.optim.SGD(method.student.parameters(), lr=0.05, momentum=0.9)
+    """With the unlabeled images counting in full from the second step on."""
+    ramp = {"ramp_steps": 1, "ramp_unit": "iteration", "consistency_weight": 0.1}
+    method, batch = toy_method(variant, dimensions, classes, **ramp), toy_batch(dimensions, classes)
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
     supervised = []
     for step in range(STEPS):
         losses = method.losses(batch, Moment(step, STEPS))

@@ -88,7 +88,7 @@ def test_mean_teacher_can_wait_before_it_follows_the_teacher(step, weight):
     assert weights("mean_teacher", step, consistency_start=300)["consistency"] == pytest.approx(weight)
 
 
-@pytest.mark.parametrize("variant", METHODS)
+@pytest.mark.parametrize("variant", [variant for variant in METHODS if not variant.startswith(("bcp", "aua"))])
 def test_the_published_form_is_one_stage(variant):
     (stage,) = toy_method(variant).stages()
     assert stage.share == 1.0

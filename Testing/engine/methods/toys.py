@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 
 CHANNELS = (8, 16, 24)
-SIZES = {2: (32, 24), 3: (8, 8, 12)}
+SIZES = {2: (32, 24), 3: (16, 16, 20)}
 METHODS = {
     "supervised": ("supervised", {}),
     "mean_teacher": ("mean_teacher", {}),
@@ -24,6 +24,17 @@ METHODS = {
     "cpcl_released": ("cpcl", {"fidelity": "released_code"}),
     "cu2l": ("cu2l", {}),
     "cu2l_student_prototypes": ("cu2l", {"student_unlabeled_prototypes": True, "clean_student_pass": True}),
+    "ua_mt": ("ua_mt", {"stochastic_passes": 3}),
+    "cps": ("cps", {}),
+    "dan": ("dan", {}),
+    "mc_net": ("mc_net", {}),
+    "mc_net_plus": ("mc_net", {"decoders": 3}),
+    "bcp": ("bcp", {}),
+    "ss_net": ("ss_net", {"separate_background": True}),
+    "ss_net_kl": ("ss_net", {"discrepancy": "kl", "weight_memory": True}),
+    "ss_net_released": ("ss_net", {"fidelity": "released_code"}),
+    "aua": ("aua", {"prototype_batches": 2}),
+    "aua_released": ("aua", {"prototype_batches": 2, "fidelity": "released_code", "tissue_only": True}),
 }
 """Method id and settings of every variant under test."""
 
@@ -68,6 +79,11 @@ def toy_network(dimensions: int, classes: int, upsampling: Upsampling = "nearest
     """Build a three-level U-Net of about 10 000 weights, which upsamples without any."""
     head = (nn.Conv2d, nn.Conv3d)[dimensions - 2](CHANNELS[0], classes, 1)
     return SegmentationNetwork(ToyEncoder(dimensions), ToyDecoder(dimensions, upsampling), head, CHANNELS, upsampling)
+
+
+def classifier(network: SegmentationNetwork) -> nn.Module:
+    """Return the layer whose weights and bias make the logits, the last one of the head."""
+    return list(network.head.modules())[-1]
 
 
 def toy_method(variant: str, dimensions: int = 2, classes: int = 2, **settings: Any) -> Method:

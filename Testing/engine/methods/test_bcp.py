@@ -1,0 +1,155 @@
+"""BCP against formulas written anew in float64, and what its two stages do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from SemiSupervisedSegLib.engine.losses.overlap import masked_cross_entropy, sample_dice_loss
+from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .. import reference
+from ..reference import array
+from .test_values import SHAPES
+from .toys import Recorder, toy_batch, toy_method, values
+
+SELFTRAINING = Moment(500, 1000, "selftrain")
+
+
+def mixture(logits, labels, mask):
+    """Half Dice per sample and class, half cross-entropy, over the voxels of the mask."""
+    p, q = reference.softmax(logits), reference.indicators(labels, logits.shape[1])
+    overlaps = []
+    for b in range(len(p)):
+        for c in range(p.shape[1]):
+            both = (mask * p[b, c] * q[b, c]).sum()
+            overlaps.append(1 - (2 * both + 1e-5) / ((mask * (p[b, c] + q[b, c])).sum() + 1e-5))
+    counted = np.broadcast_to(mask, labels.shape) > 0
+    return 0.5 * (np.mean(overlaps) + reference.cross_entropy(logits, labels, counted))
+
+
+@pytest.mark.parametrize("size", [(32, 24), (16, 16, 20)])
+def test_the_box_takes_two_thirds_of_each_side_and_moves(size):
+    masks = [outside_a_box(torch.zeros(1, 1, *size), 2 / 3) for _ in range(8)]
+    for mask in masks:
+        inside = np.argwhere(mask.numpy() == 0)
+        assert (np.ptp(inside, axis=0) + 1).tolist() == [int(2 / 3 * side) for side in size]
+        assert len(inside) == np.prod([int(2 / 3 * side) for side in size]), "a box without holes"
+    assert len({mask.numpy().tobytes() for mask in masks}) > 1
+
+
+def test_pasting_back_gives_the_images_again():
+    first, second = torch.randn(2, 1, 8, 8), torch.randn(2, 1, 8, 8)
+    keep = outside_a_box(first, 2 / 3)
+    mixed, other = paste(first, second, keep), paste(second, first, keep)
+    assert torch.equal(paste(mixed, other, keep), first)
+    assert torch.equal(paste(other, mixed, keep), second)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_selftraining(shape):
+    method, batch = toy_method("bcp", *shape), toy_batch(*shape)
+    with torch.no_grad():
+        method.teacher.network.head.weight.mul_(6)
+    recorder = Recorder(method)
+    torch.manual_seed(3)
+    losses = values(method.losses(batch, SELFTRAINING))
+    torch.manual_seed(3)
+    keep = outside_a_box(batch.unlabeled, 2 / 3)
+    pseudo = method.pseudo_labels(batch.unlabeled)
+    (inward_images, inward), (outward_images, outward) = recorder.student
+    assert torch.equal(inward_images, paste(batch.labeled.images[:1], batch.unlabeled[:1], keep))
+    assert torch.equal(outward_images, paste(batch.unlabeled[1:], batch.labeled.images[1:], keep))
+    into = paste(batch.labeled.labels[:1], pseudo[:1], keep).numpy()
+    out = paste(pseudo[1:], batch.labeled.labels[1:], keep).numpy()
+    outside = keep.numpy().astype(float)
+    assert losses == {
+        "inward_annotated": pytest.approx(mixture(array(inward.logits), into, outside), abs=1e-5),
+        "inward_pseudo": pytest.approx(mixture(array(inward.logits), into, 1 - outside), abs=1e-5),
+        "outward_annotated": pytest.approx(mixture(array(outward.logits), out, 1 - outside), abs=1e-5),
+        "outward_pseudo": pytest.approx(mixture(array(outward.logits), out, outside), abs=1e-5),
+    }
+
+
+def test_places_without_annotation_count_half():
+    losses = toy_method("bcp").losses(toy_batch(), SELFTRAINING)
+    assert {name: loss.weight for name, loss in losses.items()} == {
+        "inward_annotated": 1.0,
+        "inward_pseudo": 0.5,
+        "outward_annotated": 1.0,
+        "outward_pseudo": 0.5,
+    }
+
+
+def test_pretraining_pastes_labeled_images_and_their_labels():
+    method, batch = toy_method("bcp", 2, 4), toy_batch(2, 4)
+    recorder = Recorder(method)
+    torch.manual_seed(5)
+    losses = values(method.losses(batch, Moment(0, 10, "pretrain")))
+    torch.manual_seed(5)
+    keep = outside_a_box(batch.unlabeled, 2 / 3)
+    ((images, output),) = recorder.student
+    assert torch.equal(images, paste(batch.labeled.images[:1], batch.labeled.images[1:], keep))
+    labels = paste(batch.labeled.labels[:1], batch.labeled.labels[1:], keep).numpy()
+    assert losses == {"supervised": pytest.approx(mixture(array(output.logits), labels, np.ones((32, 24))), abs=1e-5)}
+    assert not recorder.teacher
+
+
+def test_pseudo_labels_keep_the_largest_piece_of_each_structure():
+    method = toy_method("bcp")
+    wanted = torch.zeros(1, 32, 24, dtype=torch.long)
+    wanted[0, 2:10, 2:10] = 1
+    wanted[0, 20:23, 20:23] = 1
+    answer = reference.indicators(wanted.numpy(), 2)
+
+    class Teacher(torch.nn.Module):
+        def forward(self, images):
+            return type("Output", (), {"logits": torch.from_numpy(answer)})
+
+    method.teacher = Teacher()
+    pseudo = method.pseudo_labels(torch.zeros(1, 1, 32, 24))
+    assert pseudo[0, 2:10, 2:10].all()
+    assert pseudo.sum() == 64
+
+
+def test_selftraining_starts_teacher_and_student_alike_and_averages_at_a_constant_pace():
+    method, batch = toy_method("bcp"), toy_batch()
+    pretrain, selftrain = method.stages()
+    assert pretrain.share + selftrain.share == 1
+    method.after_step(Moment(0, 10, pretrain.name))
+    with torch.no_grad():
+        for parameter in method.student.parameters():
+            parameter.add_(1.0)
+    method.student(batch.unlabeled)
+    method.start_stage(selftrain, lambda step: batch)
+    states = method.student.state_dict(), method.teacher.network.state_dict()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+    before = [p.clone() for p in method.teacher.network.parameters()]
+    statistics = method.teacher.network.encoder.stages[0][1].running_mean.clone()
+    with torch.no_grad():
+        for parameter in method.student.parameters():
+            parameter.add_(1.0)
+        method.student.encoder.stages[0][1].running_mean.add_(1.0)
+    method.after_step(Moment(0, 10, selftrain.name))
+    after = method.teacher.network.parameters()
+    assert all(torch.allclose(new, old + 0.01, atol=1e-6) for new, old in zip(after, before, strict=True))
+    averaged = method.teacher.network.encoder.stages[0][1].running_mean
+    assert torch.allclose(averaged, statistics + 0.01, atol=1e-6), "on slices the whole state is averaged"
+
+
+def test_nothing_under_the_mask_costs_nothing():
+    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(3, (2, 8, 8))
+    nowhere = torch.zeros(2, 8, 8)
+    assert masked_cross_entropy(logits, labels, nowhere) == 0
+    target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
+    assert sample_dice_loss(logits.softmax(dim=1), target, nowhere).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("counts", [(3, 3), (2, 4)])
+def test_images_that_do_not_pair_are_refused_in_words(counts):
+    with pytest.raises(UserError, match=r"pairs of images.*same even number"):
+        toy_method("bcp", labeled_batch=counts[0], unlabeled_batch=counts[1])
