@@ -17,8 +17,8 @@ from ...study.errors import UserError
 from ...study.images import Geometry, image_geometry
 from ...study.model import Structure
 from ...study.segments import is_segmentation, read_segments
-from .geometry import emptyImage, orientedImage, rightHanded, voxels
-from .segments import segmentsOf, terminologyOf
+from .geometry import backToGrid, emptyImage, orientedImage, rightHanded, voxels
+from .segments import BINARY, segmentsOf, terminologyOf
 
 
 def readAnnotation(
@@ -63,11 +63,12 @@ def classMapOf(node: Any, structures: Sequence[Structure], geometry: Geometry, v
     right = rightHanded(emptyImage(geometry))
     reference = orientedImage(right)
     transform = _transform(node, volume)
+    source = node if node.GetSegmentation().ContainsRepresentation(BINARY) else _asLabelmaps(node, reference)
     byName = {structure.name.casefold(): index for index, structure in enumerate(structures, 1)}
     classes = np.zeros(right.GetSize()[::-1], dtype=np.uint8)
     seen = set()
     for segmentId, segment in segmentsOf(node):
-        inside = _mask(node, segmentId, reference, transform)
+        inside = _mask(source, segmentId, reference, transform)
         if inside is None:
             continue
         name = segment.GetName().strip()
@@ -78,7 +79,9 @@ def classMapOf(node: Any, structures: Sequence[Structure], geometry: Geometry, v
         classes[inside] = index
     if not seen:
         raise UserError("The annotation is empty.", "Annotate at least one structure before saving.")
-    return _onGrid(classes, right, geometry)
+    result = sitk.GetImageFromArray(classes)
+    result.CopyInformation(right)
+    return backToGrid(result, geometry)
 
 
 def _transform(node: Any, volume: Any) -> Any:
@@ -90,6 +93,19 @@ def _transform(node: Any, volume: Any) -> Any:
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, transform)
     return transform
+
+
+def _asLabelmaps(node: Any, reference: Any) -> Any:
+    """A copy of a segmentation of surfaces as labelmaps on the reference's grid."""
+    copy = slicer.vtkMRMLSegmentationNode()
+    segmentation = copy.GetSegmentation()
+    segmentation.DeepCopy(node.GetSegmentation())
+    converter = slicer.vtkSegmentationConverter
+    segmentation.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(reference)
+    )
+    segmentation.CreateRepresentation(BINARY)
+    return copy
 
 
 def _mask(node: Any, segmentId: str, reference: Any, transform: Any) -> np.ndarray | None:
@@ -129,14 +145,3 @@ def _checkOverlap(name: str, taken: np.ndarray, structures: Sequence[Structure])
             f"The segments {name!r} and {other!r} overlap in {places}.",
             "Erase one of them there; every voxel can belong to one structure only.",
         )
-
-
-def _onGrid(classes: np.ndarray, right: sitk.Image, geometry: Geometry) -> sitk.Image:
-    image = sitk.GetImageFromArray(classes)
-    image.CopyInformation(right)
-    grid = emptyImage(geometry)
-    if right.GetDirection() != grid.GetDirection():
-        image = sitk.Flip(image, [True, False, False])
-    # Without the rounding of going there and back.
-    image.CopyInformation(grid)
-    return image

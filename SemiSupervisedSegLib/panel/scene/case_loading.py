@@ -13,7 +13,7 @@ from ...study.model import Case, Study
 from .annotations import readAnnotation
 from .changes import Changes, removeNode
 from .segments import readClasses, setClasses
-from .styles import STYLES, applyHeatmapStyle, applyStyle
+from .styles import STYLES, applyStyle
 from .tags import ANNOTATION, FINAL, HEATMAPS, PROTOTYPE, VOLUME, isCurrent, nodesOf, setSource, tag
 from .volumes import addVolume, setImage
 
@@ -104,10 +104,8 @@ class CaseLoader:
 
     def _heatmap(self, node: Any, path: Path) -> Any:
         if node is None:
-            node = addVolume(path, self._case.id)
-            applyHeatmapStyle(node)
-        else:
-            setImage(node, read_image(path))
+            return addVolume(path, self._case.id)
+        setImage(node, read_image(path))
         return node
 
     def _finish(self, node: Any, kind: str, path: Path | None, note: str = "") -> None:

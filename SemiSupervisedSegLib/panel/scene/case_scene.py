@@ -15,7 +15,7 @@ from .case_loading import CaseLoader, predictionFiles
 from .changes import Changes, removeNode
 from .hierarchy import putIntoFolder, removeEmptyFolder
 from .segments import addStructures
-from .styles import EDITING, STYLES, applyStyle
+from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
 from .tags import (
     ANNOTATION,
     FINAL,
@@ -217,6 +217,9 @@ class CaseScene:
             node = getattr(nodes, kind)
             if node is not None:
                 node.SetDisplayVisibility(kind not in self._hidden)
+        for kind in HEATMAPS:
+            if getattr(nodes, kind) is not None:
+                applyHeatmapStyle(getattr(nodes, kind))
         present = [getattr(nodes, kind) for kind in KINDS]
         putIntoFolder(nodes.case_id, [node for node in present if node is not None])
         if isNew and nodes.volume is not None:

@@ -8,7 +8,7 @@ import slicer
 
 from . import views
 from .segments import segmentationFingerprint, segmentsOf
-from .tags import ANNOTATION, SEGMENTATIONS, kindOf, release, savedFingerprint
+from .tags import ANNOTATION, SEGMENTATIONS, isSourceGone, kindOf, release, savedFingerprint
 from .volumes import volumeFingerprint
 
 
@@ -29,7 +29,9 @@ class Changes:
         return known[1]
 
     def isChanged(self, node: Any) -> bool:
-        """Whether a node differs from what was read or saved last."""
+        """Whether a node differs from what was read or saved last, or is an annotation whose file is gone."""
+        if kindOf(node) == ANNOTATION and isSourceGone(node):
+            return True
         return self.fingerprint(node) != savedFingerprint(node)
 
     def putAway(self, node: Any) -> None:

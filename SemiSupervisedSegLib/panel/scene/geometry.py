@@ -1,6 +1,6 @@
 """Images of the study as VTK images of the scene and back, every voxel at its place.
 
-Slicer reverses the first axis of volumes whose axes are left-handed when it reads them, and so does this module: nodes
+Slicer reverses the last axis of volumes whose axes are left-handed when it reads them, and so does this module: nodes
 are right-handed, the files of a study stay as they are.
 """
 
@@ -18,11 +18,12 @@ from ...study.images import Geometry
 
 # RAS, the directions of the scene, and LPS, those of files, differ in the sign of x and y.
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_REVERSED = [False, False, True]
 
 
 def rightHanded(image: sitk.Image) -> sitk.Image:
-    """The image with its first axis reversed if its axes are left-handed; every voxel stays where it is in space."""
-    return sitk.Flip(image, [True, False, False]) if isLeftHanded(Geometry.of(image)) else image
+    """The image with its last axis reversed if its axes are left-handed; every voxel stays where it is in space."""
+    return sitk.Flip(image, _REVERSED) if isLeftHanded(Geometry.of(image)) else image
 
 
 def isLeftHanded(geometry: Geometry) -> bool:
@@ -30,13 +31,14 @@ def isLeftHanded(geometry: Geometry) -> bool:
     return float(np.linalg.det(np.array(geometry.direction).reshape(3, 3))) < 0
 
 
+def backToGrid(image: sitk.Image, geometry: Geometry) -> sitk.Image:
+    """A right-handed image of `rightHanded` on the grid it came from, without the rounding of going there and back."""
+    return _placed(sitk.Flip(image, _REVERSED) if isLeftHanded(geometry) else image, geometry)
+
+
 def emptyImage(geometry: Geometry) -> sitk.Image:
     """A uint8 image of zeros on a grid."""
-    image = sitk.Image(geometry.size, sitk.sitkUInt8)
-    image.SetSpacing(geometry.spacing)
-    image.SetOrigin(geometry.origin)
-    image.SetDirection(geometry.direction)
-    return image
+    return _placed(sitk.Image(geometry.size, sitk.sitkUInt8), geometry)
 
 
 def ijkToRas(geometry: Geometry) -> vtk.vtkMatrix4x4:
@@ -81,3 +83,10 @@ def voxels(image: Any) -> np.ndarray:
     """The voxels (z, y, x) of a vtkImageData as a view; the image has to be kept as long as the view."""
     x, y, z = image.GetDimensions()
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
+
+
+def _placed(image: sitk.Image, geometry: Geometry) -> sitk.Image:
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction)
+    return image

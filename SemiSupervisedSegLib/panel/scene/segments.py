@@ -17,14 +17,15 @@ from ...study.model import MAX_LABEL, Structure
 from .geometry import orientedImage, rightHanded, voxels
 
 _TERMINOLOGY = slicer.vtkSegment.GetTerminologyEntryTagName()
-_BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 def segmentsOf(node: Any) -> list[tuple[str, Any]]:
     """The ids and segments of a segmentation node in their order."""
     segmentation = node.GetSegmentation()
-    return [(segmentation.GetNthSegmentID(i), segmentation.GetNthSegment(i)) for i in range(_count(segmentation))]
+    count = segmentation.GetNumberOfSegments()
+    return [(segmentation.GetNthSegmentID(index), segmentation.GetNthSegment(index)) for index in range(count)]
 
 
 def terminologyOf(segment: Any) -> str | None:
@@ -81,7 +82,7 @@ def setClasses(
         segment = byName[structure.name.casefold()]
         segment.RemoveAllRepresentations()
         segment.SetLabelValue(structure.label)
-        segment.AddRepresentation(_BINARY, shared)
+        segment.AddRepresentation(BINARY, shared)
         entry = (terminology or {}).get(structure.name.casefold())
         if entry:
             segment.SetTag(_TERMINOLOGY, entry)
@@ -115,10 +116,9 @@ def segmentationFingerprint(node: Any) -> str:
 
 
 def _content(segment: Any) -> list[bytes]:
-    image = segment.GetRepresentation(_BINARY)
+    image = segment.GetRepresentation(BINARY)
     if image is None or image.GetPointData().GetScalars() is None:
-        # Not a labelmap: when it was changed is all that can be said quickly.
-        return [segment.GetName().encode(), str(segment.GetMTime()).encode()] if image is None and _any(segment) else []
+        return []
     inside = voxels(image) == segment.GetLabelValue()
     box = [np.flatnonzero(inside.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
     if not len(box[0]):
@@ -133,10 +133,6 @@ def _content(segment: Any) -> list[bytes]:
     return [segment.GetName().encode(), place.tobytes(), str(cut.shape).encode(), np.packbits(cut).tobytes()]
 
 
-def _any(segment: Any) -> bool:
-    return segment.GetRepresentation(_SURFACE) is not None
-
-
 def _addSegment(node: Any, number: int, structure: Structure) -> None:
     segment = slicer.vtkSegment()
     segment.SetName(structure.name)
@@ -146,13 +142,5 @@ def _addSegment(node: Any, number: int, structure: Structure) -> None:
     segment.SetLabelValue(structure.label)
     if structure.terminology:
         segment.SetTag(_TERMINOLOGY, structure.terminology)
-    if not node.GetSegmentation().AddSegment(segment, _freeId(node, number)):
-        raise RuntimeError(f"The segment {structure.name} could not be added.")
-
-
-def _freeId(node: Any, number: int) -> str:
-    return node.GetSegmentation().GenerateUniqueSegmentID(f"Segment_{number}")
-
-
-def _count(segmentation: Any) -> int:
-    return segmentation.GetNumberOfSegments()
+    segmentation = node.GetSegmentation()
+    segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(f"Segment_{number}"))

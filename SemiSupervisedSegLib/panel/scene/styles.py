@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import slicer
 
 from .segments import segmentsOf
 from .tags import ANNOTATION, FINAL, PROTOTYPE
 
-_LIGHTER = 0.55
-# Below this part of the range a heatmap is transparent, so that the image is seen.
+_LIGHTER = 0.4
+# Below this value a heatmap is transparent, so that the image is seen.
 _THRESHOLD = 0.1
-_HEAT_COLORS = "vtkMRMLColorTableNodeIron"
+# From dark to light, so that the order is seen without telling hues apart.
+_HEAT_COLORS = ((0.45, 0.0, 0.55), (0.9, 0.25, 0.2), (1.0, 0.75, 0.1), (1.0, 1.0, 0.75))
+_HEAT_TAG = "SemiSupervisedSegHeat"
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,18 @@ def applyStyle(node: Any, style: Style) -> None:
     display.SetSliceIntersectionThickness(max(style.outline, 1))
     for segmentId, segment in segmentsOf(node):
         if style.light:
-            display.SetSegmentOverrideColor(segmentId, *(part + _LIGHTER * (1 - part) for part in segment.GetColor()))
+            display.SetSegmentOverrideColor(segmentId, *_lighter(segment.GetColor()))
         else:
             display.UnsetSegmentOverrideColor(segmentId)
     display.EndModify(before)
+
+
+def legendColor(kind: str, color: tuple[int, int, int]) -> tuple[int, int, int]:
+    """How a structure's colour (0 to 255) looks in the segmentation of a kind, for a legend beside the views."""
+    if not STYLES[kind].light:
+        return color
+    red, green, blue = (round(255 * part) for part in _lighter([part / 255 for part in color]))
+    return red, green, blue
 
 
 def applyHeatmapStyle(node: Any) -> None:
@@ -55,11 +67,36 @@ def applyHeatmapStyle(node: Any) -> None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     before = display.StartModify()
-    if slicer.mrmlScene.GetNodeByID(_HEAT_COLORS) is not None:
-        display.SetAndObserveColorNodeID(_HEAT_COLORS)
+    display.SetAndObserveColorNodeID(_heatColors().GetID())
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetThreshold(_THRESHOLD, 1.0)
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
     display.EndModify(before)
+
+
+def _lighter(color: Sequence[float]) -> list[float]:
+    return [part + _LIGHTER * (1 - part) for part in color]
+
+
+def _heatColors() -> Any:
+    """The colour table of heatmaps, which Slicer has not under the same name in all its builds."""
+    node = slicer.mrmlScene.GetSingletonNode(_HEAT_TAG, "vtkMRMLColorTableNode")
+    if node is not None:
+        return node
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetTypeToUser()
+    node.SetName("Heatmap")
+    node.SetSingletonTag(_HEAT_TAG)
+    node.SetHideFromEditors(True)
+    # It is made again when a heatmap is shown.
+    node.SetSaveWithScene(False)
+    node.SetNumberOfColors(256)
+    positions = np.linspace(0, 1, 256)
+    parts = [
+        np.interp(positions, np.linspace(0, 1, len(_HEAT_COLORS)), part) for part in zip(*_HEAT_COLORS, strict=True)
+    ]
+    for index, color in enumerate(zip(*parts, strict=True)):
+        node.SetColor(index, f"{index / 255:.2f}", *color, 1.0)
+    return slicer.mrmlScene.AddNode(node)

@@ -74,6 +74,12 @@ def isCurrent(node: Any, path: Path) -> bool:
     return path.exists() and node.GetAttribute(_SOURCE) == _stamp(path)
 
 
+def isSourceGone(node: Any) -> bool:
+    """Whether the file that a node was read from or saved to does not exist any more."""
+    path, separator, _ = (node.GetAttribute(_SOURCE) or "").rpartition("|")
+    return bool(separator) and not Path(path).exists()
+
+
 def savedFingerprint(node: Any) -> str:
     """The fingerprint of a node's content when it was last read or saved, empty for one that never was."""
     return node.GetAttribute(_SAVED) or ""

@@ -22,11 +22,7 @@ def showVolume(volume: Any) -> None:
     slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None)
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         node.RotateToVolumePlane(volume)
-    logics = slicer.app.applicationLogic().GetSliceLogics()
-    for index in range(logics.GetNumberOfItems()):
-        logic = logics.GetItemAsObject(index)
-        logic.FitSliceToBackground()
-        logic.SnapSliceOffsetToIJK()
+    _fit()
 
 
 def showHeatmap(volume: Any, opacity: float) -> None:
@@ -55,6 +51,7 @@ def applyLayout(layout: Layout, volume: Any) -> None:
     node = _layoutNode()
     if node is None:
         return
+    place = _place()
     if layout == SIDE_BY_SIDE:
         if currentLayout() != SIDE_BY_SIDE:
             node.SetAttribute(_BEFORE, str(node.GetViewArrangement()))
@@ -64,6 +61,9 @@ def applyLayout(layout: Layout, volume: Any) -> None:
         before = node.GetAttribute(_BEFORE) or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         node.SetViewArrangement(int(before))
         _turnBack(volume)
+    if place is not None:
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            view.JumpSliceByOffsetting(*place)
 
 
 def showOnlyIn(display: Any, viewId: str | None) -> None:
@@ -83,6 +83,23 @@ def acquiredPlane(volume: Any) -> str:
     return _ORIENTATIONS[int(np.abs(thick).argmax())]
 
 
+def _place() -> tuple[float, ...] | None:
+    """The middle in mm of the slice that the left view shows, so that a change of the layout stays there."""
+    node = slicer.mrmlScene.GetNodeByID(LEFT)
+    if node is None:
+        return None
+    return tuple(node.GetSliceToRAS().GetElement(row, 3) for row in range(3))
+
+
+def _fit() -> None:
+    """Fit all slice views to their volumes and put them onto a slice near the middle."""
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    for index in range(logics.GetNumberOfItems()):
+        logic = logics.GetItemAsObject(index)
+        logic.FitSliceToBackground()
+        logic.SnapSliceOffsetToIJK()
+
+
 def _turnAlike(volume: Any) -> None:
     # Both predictions in the same plane, the one in which the image is sharp.
     plane = "Axial" if volume is None else acquiredPlane(volume)
@@ -95,6 +112,7 @@ def _turnAlike(volume: Any) -> None:
         node.SetOrientation(plane)
         if volume is not None:
             node.RotateToVolumePlane(volume)
+    _fit()
     for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         node.SetAttribute(_BEFORE, str(node.GetLinkedControl()))
         node.SetLinkedControl(True)
@@ -110,6 +128,7 @@ def _turnBack(volume: Any) -> None:
         node.RemoveAttribute(_BEFORE)
         if volume is not None:
             node.RotateToVolumePlane(volume)
+    _fit()
     for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if node.GetAttribute(_BEFORE) is not None:
             node.SetLinkedControl(int(node.GetAttribute(_BEFORE)))

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
+from SemiSupervisedSegLib.phantom.generate import generate_study
+from SemiSupervisedSegLib.study.model import Case, Study
+
+from .builders import write_prediction
+
+SIZE = (32, 32, 6)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Two annotated local cases and two of other sites, oblique, with axes in another order and left-handed."""
+    return generate_study(
+        tmp_path / "study", labeled=2, unlabeled=0, external=2, validation=0, size=SIZE, seed=3, difficulty=0.1
+    )
+
+
+@pytest.fixture
+def predict(study: Study) -> Callable[..., JobFolder]:
+    """Write predictions of a case as the worker does: the annotation moved by some voxels."""
+
+    def write(case: Case, final: int = 3, prototype: int = -3, number: int = 1) -> JobFolder:
+        folder = JobFolder(study.folder / "rounds" / f"{number:03d}-cu2l")
+        write_prediction(study, case, folder.predictions, final, prototype)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def case_scene(scene: Any) -> CaseScene:
+    """An adapter on an empty scene."""
+    return CaseScene()
