@@ -28,7 +28,8 @@ $(VENV)/.ready: $(VENV)/.made pyproject.toml
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
+$(VENV)/.ready-test: $(VENV)/.ready .ci/install_libraries
+	@.ci/install_libraries
 	@echo "Installing what the tests need."
 	@$(PIP) --editable ".[test]"
 	@touch $@
