@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...jobs.events import Event, StepDone
+from ...jobs.events import StepDone
 from ...jobs.folder import JobFolder
 from ...jobs.settings import size_of
 from ...jobs.spec import SettingValue
@@ -21,6 +21,18 @@ from .devices import DeviceInfo
 
 _GIGA = 1e9
 _STREAMS = ("labeled", "unlabeled", "external")
+# Settings that decide how long a step takes.
+_DECISIVE = (
+    *(f"{name}_batch" for name in _STREAMS),
+    "patch_size",
+    "in_plane_scale",
+    "dimension",
+    "network",
+    "precision",
+    "threads",
+)
+# Of the events of a long round: enough for many steps, and read at once.
+_LAST_BYTES = 512 * 1024
 # Of one forward pass, in FLOP a voxel, and of what it keeps for the way back in float32, in bytes a voxel: the U-Net
 # for slices and the V-Net for volumes, counted with torch's FlopCounterMode and from peak memory at 64x64 and 48x48x48.
 _WORK = {2: 9.0e4, 3: 8.0e4}
@@ -98,22 +110,26 @@ def estimate(
     return Estimate(_BASE_BYTES + kept, steps * work / (device.speed * _GIGA * _EFFICIENCY))
 
 
-def pace_of(events: Sequence[Event]) -> float | None:
+def pace_of(folder: JobFolder) -> float | None:
     """Seconds a step of a training, from the last steps it reported; None when it reported too few."""
-    steps = [event for event in events if isinstance(event, StepDone)]
-    left = [event.seconds_left / (event.total_steps - event.step) for event in steps if _tells_pace(event)]
-    return left[-1] if left else None
-
-
-def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue]) -> bool:
-    """Whether a round took as long a step as one with these settings would."""
     try:
-        plan = json.loads((folder.path / "plan.json").read_text(encoding="utf-8"))
-        trained, known = plan["settings"], folder.spec().method == method
-    except (OSError, ValueError, KeyError, TypeError, UserError):
+        events, _ = folder.events(max(0, folder.end_of_events() - _LAST_BYTES))
+    except (OSError, UserError):
+        return None
+    steps = [event for event in events if isinstance(event, StepDone) and event.step < event.total_steps]
+    paces = [event.seconds_left / (event.total_steps - event.step) for event in steps if event.seconds_left is not None]
+    return paces[-1] if paces else None
+
+
+def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
+    """Whether a step of a round took as long as one with these settings on this device would."""
+    try:
+        spec = folder.spec()
+        trained = json.loads((folder.path / "plan.json").read_text(encoding="utf-8"))["settings"]
+        same = all(trained.get(name) == settings.get(name) for name in _DECISIVE)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return False
-    decisive = [*(f"{name}_batch" for name in _STREAMS), "patch_size", "in_plane_scale", "precision", "threads"]
-    return known and all(trained.get(name, 0) == settings.get(name, 0) for name in decisive)
+    return same and (spec.method, spec.device) == (method, device)
 
 
 def in_words(expected: Estimate, device: DeviceInfo | None) -> str:
@@ -143,10 +159,6 @@ def _rounded(value: float) -> int:
     # Two figures would promise more than anybody knows.
     step = 1 if value < 15 else 5
     return step * round(value / step)
-
-
-def _tells_pace(event: StepDone) -> bool:
-    return event.seconds_left is not None and event.step < event.total_steps
 
 
 def _patch(size: Sequence[int], scale: float, dimensions: int) -> tuple[int, ...]:

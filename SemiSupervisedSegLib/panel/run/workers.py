@@ -7,11 +7,13 @@ middle of a step if Slicer crashed and the pipe with it.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from ...jobs.folder import JobFolder
 from ...jobs.launcher import WorkerProcess, worker_arguments
@@ -61,10 +63,7 @@ class ChildWorker:
     def exitCode(self) -> int | None:
         """How it ended; raises UserError when it never began."""
         if failedToStart(self._process):
-            raise UserError(
-                f"The program that trains could not be started ({self._process.errorString()}).",
-                "Install this extension again, or restart Slicer.",
-            )
+            raise _notStarted(self._process.errorString())
         return exitCode(self._process)
 
     def kill(self) -> None:
@@ -86,6 +85,8 @@ class DetachedWorker:
     detached, elsewhere = True, False
 
     def __init__(self, folder: JobFolder, services: Services) -> None:
+        if shutil.which(services.pythonExecutable) is None:
+            raise _notStarted(_("{program} is not there").format(program=services.pythonExecutable))
         command = [services.pythonExecutable, *worker_arguments(folder, detached=True)]
         self._process = WorkerProcess(folder, command, detached=True, environment=environment())
 
@@ -150,6 +151,13 @@ def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker
 def findWorker(folder: JobFolder) -> Worker | None:
     """The worker that is at work on a job, None when nobody is."""
     return ChildWorker.find(folder) or (ForeignWorker(folder) if folder.is_running() else None)
+
+
+def _notStarted(reason: str) -> UserError:
+    return UserError(
+        _("The program that trains could not be started ({reason}).").format(reason=reason.rstrip(".")),
+        _("Restart Slicer; if that does not help, install it and this extension again."),
+    )
 
 
 def _processName(folder: JobFolder) -> str:

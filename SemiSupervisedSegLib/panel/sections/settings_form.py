@@ -35,15 +35,14 @@ class SettingsForm:
 
     def show(self, method: MethodEntry, values: Mapping[str, SettingValue]) -> None:
         """Show the settings of a method; what the user changed stays as long as the method has it."""
+        kept: dict[str, SettingValue] = {}
         if method.id != self._method:
             kept = self.overrides()
             self._build(method)
-            for name, row in self.rows.items():
-                row.setBase(values[name] if name in values else row.setting.default)
-                if name in kept:
-                    row.tryValue(kept[name])
         for name, row in self.rows.items():
-            row.setBase(values[name] if name in values else row.setting.default)
+            row.setBase(values.get(name, row.setting.default))
+            if name in kept:
+                row.tryValue(kept[name])
 
     def overrides(self) -> dict[str, SettingValue]:
         """What the user changed, by name."""

@@ -1,0 +1,61 @@
+"""The section Train on a study of its own, as the panel builds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from SemiSupervisedSegLib.panel.run.runner import Runner
+from SemiSupervisedSegLib.panel.sections.train import TrainSection
+from SemiSupervisedSegLib.panel.session import Session
+
+UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI" / "Train.ui"
+# What makes a round of a tiny study last a second.
+TINY = {
+    "steps": 4,
+    "labeled_batch": 1,
+    "patch_size": "32x32",
+    "in_plane_scale": 1.0,
+    "checkpoint_interval": 1,
+    "validation_interval": 2,
+    "preview_interval": 2,
+    "threads": 1,
+}
+
+
+class RecordingScene:
+    """Stands for the scene of cases, which has tests of its own."""
+
+    def __init__(self) -> None:
+        self.refreshed: list[tuple[dict[str, Path], int]] = []
+        self.unsaved: list[str] = []
+
+    def refreshPredictions(self, files: dict[str, Path], step: int) -> None:
+        assert all(path.is_file() for path in files.values())
+        self.refreshed.append((files, step))
+
+    def unsavedCases(self) -> list[str]:
+        return self.unsaved
+
+
+class TrainPanel:
+    """The section with its session, runner and scene."""
+
+    def __init__(self, services: Any) -> None:
+        import qt
+        import slicer
+
+        self.widget = slicer.util.loadUI(str(UI))
+        self.window = qt.QWidget()
+        qt.QVBoxLayout(self.window).addWidget(self.widget)
+        self.session = Session()
+        self.scene = RecordingScene()
+        self.runner = Runner(services)
+        self.section = TrainSection(self.widget, self.session, self.scene, services, self.runner)
+        self.ui = self.section.ui
+
+    def set(self, **values: Any) -> None:
+        """Let the user change settings."""
+        for name, value in values.items():
+            self.section.form.settings.rows[name].tryValue(value)
+        self.section.form.refresh()
