@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.engine.losses.boundary_contrast import (
 )
 
 from ..reference import array
+from ..reference_aua import pair_contrast
 
 TEMPERATURE = 0.07
 
@@ -96,22 +97,6 @@ def test_features_that_tell_their_class_still_do_when_voxels_are_picked(size, ch
     assert torch.equal(vectors, 10.0 * torch.arange(6) + classes.unsqueeze(2))
 
 
-def contrast_by_loops(vectors, labels, counted, temperature):
-    images = []
-    for points, classes, members in zip(vectors, labels, counted, strict=True):
-        units = [point / np.linalg.norm(point) for point, member in zip(points, members, strict=True) if member]
-        kinds = [kind for kind, member in zip(classes, members, strict=True) if member]
-        losses = []
-        for i, unit in enumerate(units):
-            positives = [j for j in range(len(units)) if j != i and kinds[j] == kinds[i]]
-            if positives:
-                total = math.log(sum(math.exp(unit @ units[k] / temperature) for k in range(len(units)) if k != i))
-                losses.append(-np.mean([unit @ units[j] / temperature - total for j in positives]))
-        if losses:
-            images.append(np.mean(losses))
-    return np.mean(images) if images else 0.0
-
-
 def example(classes, count=40, images=3):
     vectors, labels = torch.randn(images, count, 6), torch.randint(classes, (images, count))
     return vectors + labels.unsqueeze(2), labels, torch.rand(images, count) < 0.7
@@ -124,7 +109,7 @@ def test_contrast_is_that_of_all_pairs_whatever_the_chunk(classes, chunk, monkey
     vectors, labels, counted = example(classes)
     vectors.requires_grad_()
     loss = supervised_contrast(vectors, labels, counted, classes, TEMPERATURE)
-    expected = contrast_by_loops(array(vectors), labels.numpy(), counted.numpy(), TEMPERATURE)
+    expected = pair_contrast(array(vectors), labels.numpy(), counted.numpy(), TEMPERATURE)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
     loss.backward()
     assert vectors.grad[~counted].abs().max() == 0
@@ -151,7 +136,7 @@ def test_contrast_drops_what_has_no_partner(scenario):
     vectors.requires_grad_()
     loss = supervised_contrast(vectors, labels, counted, 2, TEMPERATURE)
     loss.backward()
-    expected = contrast_by_loops(array(vectors), labels.numpy(), counted.numpy(), TEMPERATURE)
+    expected = pair_contrast(array(vectors), labels.numpy(), counted.numpy(), TEMPERATURE)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
     assert vectors.grad.isfinite().all()
 

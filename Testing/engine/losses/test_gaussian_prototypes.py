@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.engine.losses.gaussian_prototypes import (
 from SemiSupervisedSegLib.engine.methods.parts.gaussian_bank import GaussianBank
 
 from ..reference import array
+from ..reference_aua import gaussian_contrast
 
 SHAPES = [(2, (6, 5)), (4, (6, 5)), (2, (3, 4, 5)), (4, (3, 4, 5))]
 
@@ -102,21 +103,6 @@ def test_the_bank_is_constant_and_part_of_the_state():
     assert all(torch.equal(a, b) for a, b in zip(other.classes(), classes, strict=True))
 
 
-def contrast_by_loops(points, labels, means, covariances, temperature, anchors):
-    losses = []
-    for point, label in zip(points, labels, strict=True):
-        if label not in anchors:
-            continue
-        logits = [
-            (point @ mean + point @ covariance @ point / (2 * temperature)) / temperature
-            for mean, covariance in zip(means, covariances, strict=True)
-        ]
-        largest = max(logits)
-        total = largest + math.log(sum(math.exp(logit - largest) for logit in logits))
-        losses.append(total - logits[label] + point @ covariances[label] @ point / (2 * temperature**2))
-    return np.mean(losses)
-
-
 def flat(features, labels):
     return np.moveaxis(array(features), 1, -1).reshape(-1, features.shape[1]), labels.numpy().ravel()
 
@@ -128,7 +114,7 @@ def test_contrast_with_full_covariances(classes, size, temperature, chunk, monke
     monkeypatch.setattr(gaussian_prototypes, "CHUNK", chunk)
     gaussians = class_statistics(*example(classes, size), classes)
     features, labels = example(classes, size)
-    expected = contrast_by_loops(
+    expected = gaussian_contrast(
         *flat(features, labels), array(gaussians.means), array(gaussians.covariances), temperature, range(classes)
     )
     ours = prototype_contrast(features, labels, gaussians, temperature).item()
@@ -144,7 +130,7 @@ def test_released_contrast_lives_on_the_unit_sphere_and_anchors_structures_only(
     means = array(gaussians.means) / np.linalg.norm(array(gaussians.means), axis=1, keepdims=True)
     variances = np.stack([np.diag(covariance) for covariance in array(gaussians.covariances)])
     covariances = [np.diag(variance / np.linalg.norm(variance)) for variance in variances]
-    expected = contrast_by_loops(points, truth, means, covariances, 0.5, range(1, classes))
+    expected = gaussian_contrast(points, truth, means, covariances, 0.5, range(1, classes))
     ours = prototype_contrast(
         features, labels, gaussians.on_the_sphere(), 0.5, unit_features=True, background_anchors=False
     )
@@ -159,7 +145,7 @@ def test_a_class_that_was_never_seen_is_no_answer_and_its_voxels_do_not_count():
     points, truth = flat(features, labels)
     kept = [0, 1, 3]
     renamed = np.array([kept.index(label) if label in kept else -1 for label in truth])
-    expected = contrast_by_loops(
+    expected = gaussian_contrast(
         points, renamed, array(gaussians.means)[kept], array(gaussians.covariances)[kept], 5.0, range(3)
     )
     assert prototype_contrast(features, labels, gaussians, 5.0).item() == pytest.approx(expected, abs=1e-5)
@@ -214,7 +200,7 @@ def test_statistics_and_contrast_are_in_float32_under_autocast():
         gaussians = class_statistics(rounded, labels, 2)
         loss = prototype_contrast(rounded, labels, gaussians, 2.0)
     assert_statistics(gaussians, [rows(rounded, labels, label) for label in range(2)])
-    expected = contrast_by_loops(
+    expected = gaussian_contrast(
         *flat(rounded, labels), array(gaussians.means), array(gaussians.covariances), 2.0, range(2)
     )
     assert loss.item() == pytest.approx(expected, rel=1e-5)

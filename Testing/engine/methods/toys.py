@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.jobs.catalogue import resolve
 
 CHANNELS = (8, 16, 24)
 SIZES = {2: (32, 24), 3: (16, 16, 20)}
+FEW_VOXELS = {"prototype_batches": 2, "boundary_voxels": 100}
 METHODS = {
     "supervised": ("supervised", {}),
     "mean_teacher": ("mean_teacher", {}),
@@ -33,8 +34,8 @@ METHODS = {
     "ss_net": ("ss_net", {"separate_background": True}),
     "ss_net_kl": ("ss_net", {"discrepancy": "kl", "weight_memory": True}),
     "ss_net_released": ("ss_net", {"fidelity": "released_code"}),
-    "aua": ("aua", {"prototype_batches": 2}),
-    "aua_released": ("aua", {"prototype_batches": 2, "fidelity": "released_code", "tissue_only": True}),
+    "aua": ("aua", FEW_VOXELS),
+    "aua_released": ("aua", {"fidelity": "released_code", "tissue_only": True, **FEW_VOXELS}),
 }
 """Method id and settings of every variant under test."""
 
