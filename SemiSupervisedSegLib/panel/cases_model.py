@@ -108,7 +108,9 @@ def _toolTip(row: CaseRow, column: int) -> str:
     if column == 3 and row.case.annotation is not None:
         partly = "" if row.case.structures is None else " (" + ", ".join(row.case.structures) + ")"
         return row.case.annotation + partly
-    return row.cells[column] if column != 2 else ROLE_WORDS[row.case.role]
+    if column == 2:
+        return ROLE_WORDS[row.case.role]
+    return (row.details if column == 5 else "") or row.cells[column]
 
 
 ROLE_WORDS = {

@@ -28,6 +28,7 @@ class Memory:
     def __init__(self, panel: Any, mrmlScene: Any) -> None:
         self._panel, self._scene = panel, mrmlScene
         self._parameters = Parameters()
+        self._reading = False
         events = {
             slicer.vtkMRMLScene.StartSaveEvent: self.write,
             slicer.vtkMRMLScene.StartCloseEvent: self._beforeClosing,
@@ -35,8 +36,12 @@ class Memory:
             slicer.vtkMRMLScene.EndImportEvent: self.read,
         }
         self._tags = [mrmlScene.AddObserver(event, _call(function)) for event, function in events.items()]
-        panel.session.study_changed.connect(self._writeStudy)
+        session = panel.session
         self.read()
+        for signal in (session.study_changed, session.case_changed, session.rounds_changed, session.view_changed):
+            signal.connect(self.write)
+        for fold in panel.folds.values():
+            fold.connect("contentsCollapsed(bool)", lambda collapsed: self.write())
 
     def cleanup(self) -> None:
         """Follow the scene no longer."""
@@ -45,9 +50,11 @@ class Memory:
         self._tags = []
 
     def write(self) -> None:
-        """Put everything into the node of the scene."""
+        """Put everything into the node of the scene; nothing while it is being closed or read."""
+        if self._reading or self._scene.IsBatchProcessing():
+            return
         session = self._panel.session
-        self._writeStudy()
+        self._parameters.setStudyFolder(session.folder)
         self._parameters.set(_CASE, session.case_id or "")
         self._parameters.set(_ROUND, session.chosen_round or "")
         folded = [name for name, fold in self._panel.folds.items() if fold.collapsed]
@@ -57,9 +64,15 @@ class Memory:
 
     def read(self) -> None:
         """Open what the scene remembers; a scene that remembers nothing changes nothing."""
-        if self._panel.session.study is None or self._parameters.studyFolder() != self._panel.session.folder:
-            self._openStudy()
-        self._restoreViews()
+        # Opening tells everybody, also this object, which then would write what is not yet restored.
+        self._reading = True
+        try:
+            if self._parameters.studyFolder() != self._panel.session.folder:
+                self._openStudy()
+            self._restoreViews()
+        finally:
+            self._reading = False
+        self.write()
 
     def _openStudy(self) -> None:
         session, dialogs = self._panel.session, self._panel.services.dialogs
@@ -92,9 +105,6 @@ class Memory:
     def _keepers(self) -> list[tuple[str, Any]]:
         return [(name, part) for name, part in self._panel.sections.items() if hasattr(part, "viewSettings")]
 
-    def _writeStudy(self) -> None:
-        self._parameters.setStudyFolder(self._panel.session.folder)
-
     def _beforeClosing(self) -> None:
         # The editor lets go of its nodes before they are deleted.
         self._panel.session.show(None)
@@ -102,7 +112,7 @@ class Memory:
     def _afterClosing(self) -> None:
         self._panel.scene.clear()
         # The study is not part of the scene: it stays open, and the empty scene may be saved with it.
-        self._writeStudy()
+        self.write()
 
 
 def _call(function: Any) -> Any:

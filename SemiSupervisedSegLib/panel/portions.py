@@ -51,16 +51,15 @@ class Portions:
         if not self.running:
             return
         # Only what comes back from a whole portion keeps the timer going, whatever goes wrong in it.
-        self._timer.stop()
+        self._stop()
         try:
             progress = self._portion()
         except StopIteration as stop:
-            self._stop()
             self._onDone(stop.value)
         except UserError as error:
-            self._stop()
             self._onError(error)
         else:
+            self.running = True
             self._timer.start()
             self._onProgress(progress)
 

@@ -25,7 +25,8 @@ class Session:
         study_changed: another study was opened, it was closed, or its content changed.
         case_changed: another case is shown.
         rounds_changed: rounds appeared, went away or ended, or another one is under review.
-        state_changed: anything that decides what can be done next; follows each of the other signals.
+        view_changed: how something is shown, which a saved scene remembers.
+        state_changed: anything that decides what can be done next; follows the signals of study, case and rounds.
         study: what is open, None before a study is opened.
         case_id: the case that is shown, None when there is none.
         round: the round under review, the latest finished one unless another was chosen.
@@ -35,6 +36,7 @@ class Session:
         self.study_changed = Signal()
         self.case_changed = Signal()
         self.rounds_changed = Signal()
+        self.view_changed = Signal()
         self.state_changed = Signal()
         self.study: Study | None = None
         self.case_id: str | None = None

@@ -29,8 +29,8 @@ def files(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def finish(section: Any, spin: Any) -> None:
-    spin(lambda: not section.adder.busy)
+def finish(part: Any, spin: Any) -> None:
+    spin(lambda: not part.adder.busy)
 
 
 def test_images_of_a_folder_are_found_with_their_annotations(files, tmp_path):
@@ -122,7 +122,7 @@ def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):  
         addVolume(files / "a" / "scan.nrrd", f"mine {number}")
     dialogs.answer("chooseItems", [0, 1, 2])
     opened.ui.addVolumesButton.click()
-    spin(lambda: (opened._session.folder / "images" / "mine-0.nrrd").exists())
+    spin((opened._session.folder / "images" / "mine-0.nrrd").exists)
     opened.ui.cancelButton.click()
     assert not opened.adder.busy
     assert len(load_study(opened._session.folder).cases) == 4
@@ -169,3 +169,14 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
 def test_an_empty_scene_has_nothing_to_add(opened, dialogs):  # noqa: F811
     opened.ui.addVolumesButton.click()
     assert "no images in the scene" in dialogs.said[0]
+
+
+def test_opening_another_study_stops_adding_to_the_first(opened, dialogs, spin, files, tmp_path):  # noqa: F811
+    first = opened._session.folder
+    make_study(tmp_path / "other", cases=1)
+    dialogs.answer("chooseFolder", str(files))
+    opened.ui.addFolderButton.click()
+    opened._session.open_study(tmp_path / "other")
+    assert not opened.adder.busy
+    assert len(load_study(first).cases) == 4
+    assert len(load_study(tmp_path / "other").cases) == 1

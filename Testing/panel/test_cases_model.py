@@ -38,7 +38,7 @@ def test_every_column_says_its_part(model):
     assert column(model, 2) == ["labeled", "labeled", "unlabeled", "unlabeled", "unlabeled"]
     assert column(model, 3) == ["yes", "yes", "–", "–", "–"]
     assert column(model, 4) == ["–", "50 %", "–", "25 %", "–"]
-    assert column(model, 5) == ["ok", "segmented", "image missing", "accepted", "…"]
+    assert column(model, 5) == ["ok", "result", "missing", "accepted", "…"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_columns_sort_in_both_directions(model, number, expected):
 
 
 def test_words_and_role_filter_together(model):
-    model.setFilter("away SEGM", None)
+    model.setFilter("away RESU", None)
     assert column(model, 0) == ["case01"]
     model.setFilter("case0", Role.UNLABELED)
     assert column(model, 0) == ["case02", "case03", "case04"]
@@ -66,6 +66,7 @@ def test_headers_and_tool_tips_have_whole_words(model):
     assert titles == ["Image", "Site", "Role", "Annotation", "Uncertainty", "Status"]
     assert "learns" in model.data(model.index(0, 2), qt.Qt.ToolTipRole)
     assert model.data(model.index(0, 3), qt.Qt.ToolTipRole) == "annotations/case00.seg.nrrd"
+    assert "images/case02.nrrd is not there" in model.data(model.index(2, 5), qt.Qt.ToolTipRole)
 
 
 def test_files_of_cases_are_looked_at(tmp_path):

@@ -65,11 +65,20 @@ class CaseRow:
         """What is wrong with the files, or how far the case is."""
         if self.files is None:
             return "…"
+        if self.is_missing:
+            return "missing"
+        return self.files.verdict or ("result" if self.files.uncertainty is not None else _OK)
+
+    @property
+    def details(self) -> str:
+        """The status in a sentence, empty when it says all."""
+        if self.files is None:
+            return "The files have not been looked at yet."
         if self.files.image_missing:
-            return "image missing"
+            return f"The image {self.case.image} is not there any more."
         if self.files.annotation_missing:
-            return "annotation missing"
-        return self.files.verdict or ("segmented" if self.files.uncertainty is not None else _OK)
+            return f"The annotation {self.case.annotation} is not there any more."
+        return "" if self.files.uncertainty is None else "The round under review has segmented this image."
 
     @property
     def is_missing(self) -> bool:

@@ -74,6 +74,7 @@ class Annotating:
             question = _("Discard the changes to the annotation of {case}?")
             if not self._dialogs.confirm(question.format(case=self.caseId)):
                 return
+            self.editor.release()
             try:
                 self._scene.discardAnnotation()
             except UserError as error:

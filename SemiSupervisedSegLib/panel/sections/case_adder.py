@@ -29,11 +29,13 @@ class CaseAdder:
         self.ui, self._session, self._dialogs = ui, session, dialogs
         self._portions: Portions | None = None
         self._import: ImageImport | None = None
+        self._folder: Path | None = None
         ui.progressRow.setVisible(False)
         ui.addVolumesButton.connect("clicked()", self._addVolumes)
         ui.addFilesButton.connect("clicked()", self._addFiles)
         ui.addFolderButton.connect("clicked()", self._addFolder)
         ui.cancelButton.connect("clicked()", self.cancel)
+        session.study_changed.connect(self._leaveStudy)
 
     @property
     def busy(self) -> bool:
@@ -71,11 +73,15 @@ class CaseAdder:
 
     def _start(self, work: Callable[[ImageImport], Work]) -> None:
         site = self.ui.addSiteBox.currentText.strip() or self._session.study.local_site
-        self._import = ImageImport(self._session, site)
+        self._import, self._folder = ImageImport(self._session, site), self._session.folder
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressRow.setVisible(True)
         self._portions = Portions(work(self._import), self._done, self._failed, self._show)
         self._session.state_changed.emit()
+
+    def _leaveStudy(self) -> None:
+        if self._session.folder != self._folder:
+            self.cancel()
 
     def _show(self, progress: Progress) -> None:
         what, done, total = progress

@@ -10,7 +10,8 @@ import qt
 from ...study.model import Role
 from ..cases_model import CasesModel
 
-_WIDTHS = (96, 56, 72, 52, 52, 96)
+# All columns fit into the narrowest panel; the first takes the rest.
+_WIDTHS = (48, 66, 44, 44, 58)
 
 
 class CaseTable:
@@ -57,9 +58,10 @@ class CaseTable:
         view.setModel(self._model)
         header = view.horizontalHeader()
         header.setMinimumSectionSize(32)
-        for column, width in enumerate(_WIDTHS):
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        for column, width in enumerate(_WIDTHS, 1):
             view.setColumnWidth(column, width)
-        header.setStretchLastSection(True)
         header.setSortIndicator(-1, qt.Qt.AscendingOrder)
         view.setSortingEnabled(True)
         view.verticalHeader().setVisible(False)

@@ -67,6 +67,15 @@ class CasesSection:
         self._stopLooking()
         self.annotating.editor.cleanup()
 
+    def viewSettings(self) -> dict[str, str]:
+        """What a saved scene remembers of the table: the filter."""
+        return {"filter": self.ui.filterEdit.text, "role": self.ui.roleFilterBox.currentData}
+
+    def restoreView(self, settings: dict[str, str]) -> None:
+        """Filter as a saved scene remembers it."""
+        self.ui.filterEdit.setText(str(settings.get("filter", "")))
+        self.ui.roleFilterBox.setCurrentIndex(max(0, self.ui.roleFilterBox.findData(settings.get("role", ""))))
+
     def refresh(self) -> None:
         """Enable what can be done now and say why the rest cannot."""
         ui, facts = self.ui, self._session.facts()
@@ -98,6 +107,8 @@ class CasesSection:
 
     def _connect(self) -> None:
         ui = self.ui
+        ui.filterEdit.connect("textChanged(QString)", lambda text: self._session.view_changed.emit())
+        ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._session.view_changed.emit())
         ui.setRoleButton.connect("clicked()", self._setRole)
         ui.setSiteButton.connect("clicked()", self._setSite)
         ui.removeButton.connect("clicked()", self._remove)

@@ -85,12 +85,15 @@ class DiskSection:
             reason = "" if chosen else _("Select a round in the table first.")
             setEnabledWithReason(ui.deleteRoundButton, busy or reason, _LOST[Part.ROUND])
         ui.diskLabel.setText("" if item is None else _LOST[item.part])
+        ui.diskLabel.setVisible(item is not None)
 
     def _setUpTable(self) -> None:
         table = self.ui.diskTable
         table.setColumnCount(2)
         table.setHorizontalHeaderLabels([_("Part of the study"), _("Size")])
         table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
+        table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
         table.connect("itemSelectionChanged()", self.refresh)
@@ -166,5 +169,5 @@ def _title(item: DiskItem) -> str:
 def _cell(text: str, alignment: int = qt.Qt.AlignLeft) -> Any:
     item = qt.QTableWidgetItem(text)
     item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-    item.setTextAlignment(int(alignment) | int(qt.Qt.AlignVCenter))
+    item.setTextAlignment(alignment | qt.Qt.AlignVCenter)
     return item

@@ -39,7 +39,6 @@ class EditorBox:
         """Stop editing; the segmentation stays as it is."""
         if self.node is not None:
             self.deactivate()
-            self._editor.setSourceVolumeNode(None)
             self._editor.setSegmentationNode(None)
         self.node = None
 

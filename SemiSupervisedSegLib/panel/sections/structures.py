@@ -45,6 +45,9 @@ class StructuresTable:
         table.setColumnCount(len(_TITLES))
         table.setHorizontalHeaderLabels(list(_TITLES))
         table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
+        table.horizontalHeader().setHighlightSections(False)
+        table.setIconSize(qt.QSize(32, 16))
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         for column in (1, 2):
             table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -64,7 +67,7 @@ class StructuresTable:
         for number, structure in enumerate(structures):
             table.setItem(number, 0, _cell(structure.name))
             color = _cell("")
-            color.setBackground(qt.QBrush(qt.QColor(*structure.color)))
+            color.setIcon(_swatch(structure.color))
             color.setToolTip(_("Double-click to choose another colour"))
             table.setItem(number, _COLOR_COLUMN, color)
             table.setItem(number, 2, _cell(str(structure.label)))
@@ -126,6 +129,16 @@ class StructuresTable:
     def _remove(self) -> None:
         label = self._selected().label
         self._change(lambda structures: remove_structure(structures, label))
+
+
+def _swatch(color: tuple[int, int, int]) -> Any:
+    pixmap = qt.QPixmap(32, 16)
+    pixmap.fill(qt.QColor(*color))
+    icon = qt.QIcon()
+    # Qt would tint the picture of a selected row, and a colour has to be seen as it is.
+    for mode in (qt.QIcon.Normal, qt.QIcon.Selected):
+        icon.addPixmap(pixmap, mode)
+    return icon
 
 
 def _cell(text: str) -> Any:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+
+from SemiSupervisedSegLib.study.annotations import read_annotation
+from SemiSupervisedSegLib.study.images import read_image
+from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.store import load_study, study_lock
+
+from .test_cases_section import opened, section  # noqa: F401 (fixtures)
+
+
+def paint(section: Any, name: str, where: tuple[slice, slice, slice]) -> None:
+    """As a brush does: voxels (x, y, z from the right-handed node) into one segment."""
+    node = section.annotating.editor.node
+    volume = section.annotating._scene.nodes.volume
+    mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
+    mask[where] = 1
+    segment = node.GetSegmentation().GetSegmentIdBySegmentName(name)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+
+
+def annotate(section: Any, caseId: str) -> None:
+    section.table.select([caseId])
+    section.ui.annotateButton.click()
+
+
+def classes_of(study: Any, caseId: str) -> np.ndarray:
+    case = study.case(caseId)
+    image = read_image(study.image_path(case))
+    return sitk.GetArrayFromImage(read_annotation(study.annotation_path(case), study.structures, image))
+
+
+@pytest.fixture
+def painted(opened: Any) -> Any:  # noqa: F811
+    annotate(opened, "case02")
+    paint(opened, "liver", (slice(1, 3), slice(2, 5), slice(2, 6)))
+    return opened
+
+
+def test_annotate_prepares_all_structures_in_the_embedded_editor(opened):  # noqa: F811
+    annotate(opened, "case02")
+    node = opened.annotating.editor.node
+    names = [node.GetSegmentation().GetNthSegment(index).GetName() for index in range(2)]
+    assert names == ["liver", "tumor"]
+    assert opened._session.case_id == "case02"
+    assert not opened.ui.editorBox.isHidden()
+    assert "case02" in opened.ui.editorLabel.text
+    editor = opened.ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)[0]
+    assert editor.segmentationNode() is node
+    assert editor.sourceVolumeNode() is opened.annotating._scene.nodes.volume
+
+
+def test_saving_makes_the_case_labeled(painted):
+    painted.ui.saveAnnotationButton.click()
+    study = load_study(painted._session.folder)
+    case = study.case("case02")
+    assert (case.role, case.annotation) == (Role.LABELED, "annotations/case02.seg.nrrd")
+    assert (classes_of(study, "case02") == 1).sum() == 2 * 3 * 4
+    assert painted.ui.editorBox.isHidden()
+    assert not painted._session.facts().editing
+    assert painted.model.data(painted.model.index(2, 3)) == "yes"
+
+
+def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):  # noqa: F811
+    folder = opened._session.folder
+    before = (folder / "annotations" / "case01.seg.nrrd").read_bytes()
+    opened.table.select(["case01"])
+    opened.ui.roleBox.setCurrentIndex(opened.ui.roleBox.findData("validation"))
+    opened.ui.setRoleButton.click()
+    annotate(opened, "case01")
+    paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
+    opened.ui.saveAnnotationButton.click()
+    study = load_study(folder)
+    case = study.case("case01")
+    assert (case.role, case.annotation) == (Role.VALIDATION, "annotations/case01-2.seg.nrrd")
+    assert (folder / "annotations" / "case01.seg.nrrd").read_bytes() == before
+    assert (classes_of(study, "case01") == 2).sum() == 8
+
+
+def test_an_empty_annotation_is_not_saved_and_editing_goes_on(opened, dialogs):  # noqa: F811
+    annotate(opened, "case03")
+    opened.ui.saveAnnotationButton.click()
+    assert "empty" in dialogs.said[0]
+    assert opened._session.facts().editing
+    assert load_study(opened._session.folder).case("case03").annotation is None
+
+
+def test_a_failed_save_leaves_no_file_and_can_be_repeated(painted, dialogs):
+    folder = painted._session.folder
+    with study_lock(folder):
+        painted.ui.saveAnnotationButton.click()
+    assert "in use" in dialogs.said[0]
+    assert not (folder / "annotations" / "case02.seg.nrrd").exists()
+    painted.ui.saveAnnotationButton.click()
+    assert load_study(folder).case("case02").role is Role.LABELED
+
+
+def test_going_to_another_case_asks_and_what_was_drawn_waits(painted, dialogs):
+    dialogs.answer("confirm", False, True)
+    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    assert painted._session.case_id == "case02"
+    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    assert painted._session.case_id == "case00"
+    assert painted.ui.editorBox.isHidden()
+    annotate(painted, "case02")
+    painted.ui.saveAnnotationButton.click()
+    assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
+
+
+def test_closing_the_editor_asks_before_it_discards(painted, dialogs):
+    dialogs.answer("confirm", False, True)
+    painted.ui.discardButton.click()
+    assert painted._session.facts().editing
+    painted.ui.discardButton.click()
+    assert not painted._session.facts().editing
+    assert not painted.annotating._scene.hasUnsavedAnnotation()
+
+
+def test_closing_what_is_saved_asks_nothing(opened):  # noqa: F811
+    annotate(opened, "case00")
+    opened.ui.discardButton.click()
+    assert not opened._session.facts().editing
+
+
+def test_a_missing_image_cannot_be_annotated(opened, dialogs):  # noqa: F811
+    (opened._session.folder / "images" / "case03.nrrd").unlink()
+    annotate(opened, "case03")
+    assert "case03.nrrd" in dialogs.said[0]
+    assert not opened._session.facts().editing

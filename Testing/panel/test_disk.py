@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+
+from SemiSupervisedSegLib.panel.logic.disk_usage import Part, measure, remove_folder, size_words
+from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
+from SemiSupervisedSegLib.panel.sections.disk import DiskSection
+from SemiSupervisedSegLib.panel.session import Session
+
+from .studies import make_round, make_study
+
+UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Any:
+    made = make_study(tmp_path / "study", cases=2)
+    make_round(made, "001-cu2l", {"case00": 0.1})
+    make_round(made, "002-cpcl")
+    for number in range(120):
+        place = made.folder / "cache" / f"deep{number % 3}" / f"{number}.npy"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(bytes(1000))
+    return made
+
+
+@pytest.fixture
+def section(scene: Any, services: Any, study: Any) -> Any:
+    widget = slicer.util.loadUI(str(UI / "Disk.ui"))
+    session = Session()
+    session.open_study(study.folder)
+    made = DiskSection(widget, session, CaseScene(), services)
+    yield made
+    made.cleanup()
+
+
+def sizes(items: Any) -> dict[tuple[Part, str], int]:
+    return {(item.part, item.name): item.size for item in items}
+
+
+def table(section: Any) -> dict[str, str]:
+    widget = section.ui.diskTable
+    return {widget.item(row, 0).text(): widget.item(row, 1).text() for row in range(widget.rowCount)}
+
+
+def test_every_byte_of_a_study_is_counted_once(study):
+    steps = list(measure(study.folder))
+    total = sum(path.lstat().st_size for path in study.folder.rglob("*") if path.is_file())
+    found = sizes(steps[-1])
+    assert sum(found.values()) == total
+    assert found[Part.CACHE, ""] == 120_000
+    assert found[Part.OTHER, ""] == (study.folder / "study.json").stat().st_size
+    assert (Part.ROUND, "002-cpcl") in found
+    assert len(steps) > 5
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (123_456, "123 kB"), (999_960, "1.0 MB"), (5e13, "50.0 TB")],
+)
+def test_sizes_in_words(size, words):
+    assert size_words(int(size)) == words
+
+
+def test_a_folder_goes_by_name_first_and_links_are_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep.txt").write_text("keep")
+    folder = tmp_path / "doomed"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(60):
+        (folder / "sub" / str(number)).write_text("x")
+    (folder / "link").symlink_to(outside, target_is_directory=True)
+    steps = remove_folder(folder)
+    next(steps)
+    assert not folder.exists()
+    assert list(steps) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["outside"]
+    assert (outside / "keep.txt").read_text() == "keep"
+
+
+def test_a_folded_section_measures_nothing(section, spin):
+    assert section._widget.collapsed
+    assert table(section) == {}
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: len(table(section)) == 5)
+    assert table(section)["Prepared images"] == "120 kB"
+    assert "Round 001-cu2l" in table(section)
+
+
+def test_the_cache_is_freed_after_a_question(section, dialogs, spin, study):
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: section.ui.freeCacheButton.enabled)
+    dialogs.answer("confirm", False, True)
+    section.ui.freeCacheButton.click()
+    assert (study.folder / "cache").exists()
+    assert "120 kB" in dialogs.asked[0]
+    section.ui.freeCacheButton.click()
+    spin(lambda: table(section).get("Prepared images") == "0 bytes")
+    assert not (study.folder / "cache").exists()
+    assert not list(study.folder.glob(".tmp*"))
+    assert "no prepared images" in section.ui.freeCacheButton.toolTip
+
+
+def test_a_round_is_deleted_and_the_session_knows(section, dialogs, spin, study):
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: len(table(section)) == 5)
+    assert "Select a round" in section.ui.deleteRoundButton.toolTip
+    section.ui.diskTable.setCurrentCell(3, 0)
+    assert "Deleting loses" in section.ui.diskLabel.text
+    dialogs.answer("confirm", True)
+    section.ui.deleteRoundButton.click()
+    spin(lambda: [folder.name for folder in section._session.rounds()] == ["001-cu2l"])
+    assert "002-cpcl" in dialogs.asked[0]
+    assert section._session.round.name == "001-cu2l"
+    assert (study.folder / "annotations" / "case00.seg.nrrd").exists()
+
+
+def test_nothing_is_freed_while_a_worker_is_at_work(section, dialogs, spin, study):
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: section.ui.freeCacheButton.enabled)
+    dialogs.answer("confirm", True)
+    with section._session.rounds()[0].lock():
+        section.ui.freeCacheButton.click()
+    assert "running" in dialogs.said[0]
+    assert (study.folder / "cache").exists()
