@@ -60,6 +60,7 @@ class Desk:
         self.session, self.scene = Session(), CaseScene()
         self.runner = Runner(services)
         self.sections: list[Any] = []
+        self.widget: Any = None
         self.folder = folder
 
     def section(self, kind: type, name: str) -> Any:
@@ -88,7 +89,8 @@ class Desk:
         for section in self.sections:
             section.cleanup()
         self.runner.letGo()
-        self.widget.delete()
+        if self.widget is not None:
+            self.widget.delete()
 
     def _show_case(self) -> None:
         study, case_id = self.session.study, self.session.case_id

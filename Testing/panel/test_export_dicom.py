@@ -15,6 +15,8 @@ from SemiSupervisedSegLib.study.model import Structure
 highdicom = pytest.importorskip("highdicom", reason="DICOM SEG is written by highdicom")
 pydicom = pytest.importorskip("pydicom")
 
+from .dicom_scan import write_scan  # noqa: E402 - needs pydicom
+
 LIVER = (
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
     "~SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^"
@@ -24,38 +26,14 @@ STRUCTURES = (Structure("liver", 7, (220, 60, 50), LIVER), Structure("odd thing"
 
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
-    """A CT series of five oblique slices, whose file names are not in the order of the slices."""
-    folder = tmp_path / "scan"
-    folder.mkdir()
-    axes = np.array(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.5).GetMatrix()).reshape(3, 3)
-    uids = {name: pydicom.uid.generate_uid() for name in ("study", "series", "frame")}
-    for number in range(5):
-        dataset = _slice(uids, number)
-        dataset.ImageOrientationPatient = [round(part, 9) for part in (*axes[:, 0], *axes[:, 1])]
-        dataset.ImagePositionPatient = [round(part, 6) for part in np.array([-20, 30, 5]) + 4.0 * number * axes[:, 2]]
-        dataset.save_as(folder / f"{(number * 3) % 5}.dcm", enforce_file_format=True)
-    return folder
-
-
-def _slice(uids: dict[str, str], number: int) -> pydicom.Dataset:
-    dataset = pydicom.Dataset()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids["study"], uids["series"]
-    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = uids["frame"], ""
-    dataset.PatientName, dataset.PatientID = "Phantom^Made Up", "P1"
-    for name in ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
-        setattr(dataset, name, "")
-    dataset.StudyDate, dataset.StudyTime = "20260101", "120000"
-    dataset.Modality, dataset.SeriesNumber, dataset.InstanceNumber = "CT", 1, number + 1
-    dataset.Rows, dataset.Columns, dataset.PixelSpacing, dataset.SliceThickness = 10, 12, [0.8, 0.7], 4.0
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
-    dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
-    dataset.PixelData = np.full((10, 12), 100 * number, np.int16).tobytes()
-    return dataset
+    """A CT series of five oblique slices."""
+    image = sitk.GetImageFromArray(np.arange(600, dtype=np.int16).reshape(5, 10, 12))
+    image.SetSpacing((0.7, 0.8, 4.0))
+    image.SetOrigin((-20.0, 30.0, 5.0))
+    image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.5).GetMatrix())
+    sitk.WriteImage(image, str(tmp_path / "image.nrrd"))
+    write_scan(tmp_path / "scan", tmp_path / "image.nrrd")
+    return tmp_path / "scan"
 
 
 def labels_on(image: sitk.Image) -> sitk.Image:

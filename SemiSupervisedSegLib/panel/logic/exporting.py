@@ -71,16 +71,6 @@ def export_cases(
     return targets
 
 
-def why_no_dicom(sources: Sequence[Source], comes_from_dicom: Callable[[Path], bool]) -> str:
-    """Why DICOM SEG cannot be chosen for these sources, empty when it can."""
-    missing = dicom_seg.missing_package()
-    if missing:
-        return missing
-    if not any(comes_from_dicom(source.image) for source in sources):
-        return "None of these images came from DICOM."
-    return ""
-
-
 def copy_model(folder: JobFolder, target: Path) -> None:
     """Copy the model of a round as a folder, complete or not at all; raises UserError when it cannot be written."""
     model = model_of(folder)
@@ -101,7 +91,7 @@ def zip_model(folder: JobFolder, target: Path) -> None:
         UserError: the round has no model, or the file cannot be written.
     """
     model = model_of(folder)
-    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(model.rglob("*")):
             if path.is_file():
                 archive.write(path, Path(target.stem) / path.relative_to(model))
