@@ -45,7 +45,8 @@ def _describe(name: str) -> dict[str, Any]:
 def _title(name: str) -> str:
     if name != "cpu":
         return torch.cuda.get_device_name(torch.device(name))
-    return f"Processor ({torch.get_num_threads()} cores)"
+    threads = torch.get_num_threads()
+    return f"Processor ({threads} {'core' if threads == 1 else 'cores'})"
 
 
 def _main_memory() -> tuple[int, int]:

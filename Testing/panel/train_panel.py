@@ -47,7 +47,9 @@ class TrainPanel:
 
         self.widget = slicer.util.loadUI(str(UI))
         self.window = qt.QWidget()
-        qt.QVBoxLayout(self.window).addWidget(self.widget)
+        layout = qt.QVBoxLayout(self.window)
+        layout.addWidget(self.widget)
+        layout.addStretch(1)
         self.session = Session()
         self.scene = RecordingScene()
         self.runner = Runner(services)

@@ -35,12 +35,16 @@ class DeviceInfo:
         """Whether it is the processor and no graphics card."""
         return self.name == "cpu"
 
+    @property
+    def short_title(self) -> str:
+        """The title where there is little room."""
+        return self.title.removeprefix("NVIDIA ").removesuffix(" Generation")
+
     def in_words(self) -> str:
-        """One line for a list of devices."""
-        if self.problem:
-            return f"{self.title}: cannot be used ({self.problem})"
-        free = f", {self.free / _GIGA:.1f} GB of memory free" if self.free else ""
-        return f"{self.title}{free}"
+        """The device with its free memory, and what the user should know of it."""
+        free = f"{self.free / _GIGA:.1f} GB of memory free" if self.free else "free memory not known"
+        slow = " No graphics card is used, so training is much slower." if self.is_processor else ""
+        return f"{self.title}: {free}.{slow}"
 
 
 def read_devices(text: str) -> tuple[DeviceInfo, ...]:

@@ -44,6 +44,8 @@ _BASE_BYTES = 0.7 * _GIGA
 _PASSES = {"labeled": 3.0, "unlabeled": 4.5, "external": 4.5}
 # The share of the convolutions' speed that a step reaches, between 0.93 (U-Net) and 0.47 (V-Net).
 _EFFICIENCY = 0.6
+# What a step takes however small it is: drawing, augmenting, and telling the device what to do.
+_LEAST_SECONDS = 0.03
 # As in the engine, which decides from all images.
 _THICK, _FEW_SLICES, _LARGEST_SIDE, _LARGEST_PATCH = 3.0, 16, 256, 96**3
 
@@ -107,7 +109,8 @@ def estimate(
     if device is None or not device.speed:
         return Estimate(_BASE_BYTES + kept, None)
     work = sum(count * _PASSES[name] for name, count in voxels.items()) * _WORK[shape.dimensions]
-    return Estimate(_BASE_BYTES + kept, steps * work / (device.speed * _GIGA * _EFFICIENCY))
+    seconds = _LEAST_SECONDS + work / (device.speed * _GIGA * _EFFICIENCY)
+    return Estimate(_BASE_BYTES + kept, steps * seconds)
 
 
 def pace_of(folder: JobFolder) -> float | None:
@@ -146,6 +149,8 @@ def in_words(expected: Estimate, device: DeviceInfo | None) -> str:
 
 def about(seconds: float) -> str:
     """A duration that nobody knows exactly, such as about 2 hours."""
+    if seconds < 45:
+        return "less than a minute"
     if seconds < 90:
         return "about a minute"
     if seconds < 90 * 60:

@@ -80,7 +80,7 @@ class RunView:
         bar.setMaximum(_FULL if progress.fraction is not None else 0)
         bar.setValue(round(_FULL * (progress.fraction or 0.0)))
         parts = [progress.count]
-        if progress.seconds_left is not None:
+        if progress.seconds_left:
             parts.append(_("{time} left").format(time=about(progress.seconds_left)))
         if progress.mean_dice is not None:
             parts.append(_("validation Dice {dice:.2f}").format(dice=progress.mean_dice))

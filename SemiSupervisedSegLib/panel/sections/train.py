@@ -22,7 +22,7 @@ from ..run.runner import Runner
 from ..scene.curves import TrainingCurves
 from ..services import Services
 from ..session import Session
-from .buttons import applyAvailability
+from .buttons import applyAvailability, setEnabledWithReason
 from .live_preview import LivePreview
 from .run_view import RunView
 from .training_form import TrainingForm
@@ -91,8 +91,9 @@ class TrainSection:
     def refresh(self) -> None:
         """Enable what can be done now and say why the rest cannot."""
         facts, ui = self._session.facts(), self.ui
-        for widget in (ui.methodBox, ui.presetBox, ui.deviceBox, ui.startBox, ui.settingsContainer, ui.detachedCheck):
-            widget.setEnabled(not availability(facts, Action.SET_UP_TRAINING))
+        self.form.setAvailable(availability(facts, Action.SET_UP_TRAINING))
+        probing = _("Looking already.") if self.probe.running else ""
+        setEnabledWithReason(ui.deviceButton, probing, _("Look again what this computer can train on"))
         applyAvailability(ui.startButton, Action.START, facts, _("Train a new round"))
         applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Go on with {name}").format(name=facts.resumable))
         applyAvailability(
@@ -126,7 +127,7 @@ class TrainSection:
             missing, problem, versions = (), str(error), ""
         text = _("Training needs packages that are not installed yet: {packages}.")
         self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
-        self.ui.deviceBox.setToolTip(versions)
+        self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
         self._session.note(missing_packages=missing, device_problem=problem)
         if not missing and not problem:
             self._lookForDevicesOnce()
@@ -269,10 +270,12 @@ class TrainSection:
 
     def _noteForm(self) -> None:
         self._session.note(method=self.form.method)
+        self.refresh()
 
     def _showDevices(self) -> None:
         self.form.showDevices(self.probe.devices)
         self._session.note(device_problem="" if self.form.device else self.probe.problem)
+        self.refresh()
 
 
 def _interruption(folder: JobFolder) -> str:

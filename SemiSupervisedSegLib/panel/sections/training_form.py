@@ -19,6 +19,7 @@ from ...study.model import Role, Study
 from ..logic.devices import DeviceInfo
 from ..logic.estimates import Shape, estimate, expected_shape, in_words, pace_of, trained_like
 from ..logic.needs import missing_for, needs
+from .buttons import setEnabledWithReason
 from .settings_form import SettingsForm
 
 _QUICK_PRESET = "quick"
@@ -111,20 +112,34 @@ class TrainingForm:
         box.clear()
         for info in devices:
             if not info.problem:
-                box.addItem(info.in_words(), info.name)
+                box.addItem(info.short_title, info.name)
         _choose(box, chosen)
         box.blockSignals(before)
         if devices and all(info.is_processor or info.problem for info in devices) and not self._presetChosen:
             self.choosePreset(_QUICK_PRESET)
         self._changed()
 
+    def setAvailable(self, reason: str) -> None:
+        """Let the user choose, or say why not."""
+        ui = self.ui
+        hints = {
+            ui.methodBox: _(load_catalogue().method(self.method).paper),
+            ui.presetBox: _(load_catalogue().preset(self.preset).help),
+            ui.deviceBox: ui.deviceBox.currentText,
+            ui.startBox: _("Whether the new round begins with what an earlier one has learned"),
+            ui.settingsContainer: "",
+            ui.detachedCheck: _("Else it saves what it learned and stops with Slicer; it is found again in both cases"),
+        }
+        for widget, hint in hints.items():
+            setEnabledWithReason(widget, reason, hint)
+        changed = reason or ("" if self.settings.overrides() else _("You have changed no setting."))
+        setEnabledWithReason(ui.resetButton, changed, _("Forget every value that you changed"))
+
     def refresh(self) -> None:
         """Show what belongs to the present choice."""
         entry, ui = load_catalogue().method(self.method), self.ui
         ui.methodLabel.setText(_(entry.sentence))
-        ui.methodLabel.setToolTip(entry.paper)
         ui.needsLabel.setText(self._needs())
-        ui.presetBox.setToolTip(_(load_catalogue().preset(self.preset).help))
         try:
             self.settings.show(entry, self._resolved(self._decisive()))
             problem = ""
@@ -134,7 +149,6 @@ class TrainingForm:
         ui.advancedButton.setText(
             _("Advanced settings ({count} changed)").format(count=changed) if changed else _("Advanced settings")
         )
-        ui.resetButton.setEnabled(changed > 0)
         ui.estimateLabel.setText(problem or self._estimate())
 
     def _needs(self) -> str:
@@ -164,10 +178,9 @@ class TrainingForm:
             settings = self._resolved(own)
         except UserError as error:
             return str(error)
-        text = in_words(estimate(self._shape(settings), settings, info, self._pace(entry.id, settings)), info)
-        if info is not None and info.is_processor:
-            text = _("No graphics card is used: the processor trains, which is much slower.") + " " + text
-        return text
+        expected = estimate(self._shape(settings), settings, info, self._pace(entry.id, settings))
+        text = in_words(expected, info)
+        return text if info is None else f"{_(info.in_words())} {_(text)}"
 
     def _shape(self, settings: dict[str, SettingValue]) -> Shape:
         return expected_shape(self._typicalGeometries(), settings)

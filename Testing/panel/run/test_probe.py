@@ -1,0 +1,58 @@
+"""The question to the worker's Python what there is to train on."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from SemiSupervisedSegLib.panel.run.probe import DeviceProbe
+
+
+def test_the_real_answer(services: Any, spin: Any) -> None:
+    probe = DeviceProbe(services)
+    probe.start()
+    assert probe.running
+    spin(lambda: not probe.running, 90)
+    assert probe.problem == ""
+    processor = probe.devices[-1]
+    assert processor.is_processor
+    assert processor.speed > 0
+    assert 0 < processor.free < processor.total
+    assert "GB of memory free" in processor.in_words()
+    assert "torch" not in sys.modules
+
+
+@pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo 'ImportError: libcudart is missing' >&2; exit 1", "libcudart is missing"),
+        ("echo hello", "no reason"),
+        ("printf '\\377\\376'; exit 3", "no reason"),
+    ],
+)
+def test_a_python_that_does_not_answer(services: Any, spin: Any, tmp_path: Path, script: str, words: str) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    services.pythonExecutable = str(program)
+    probe = DeviceProbe(services)
+    ends = []
+    probe.done.connect(lambda: ends.append(1))
+    probe.start()
+    spin(lambda: ends, 10)
+    assert words in probe.problem
+    assert probe.devices == ()
+
+
+def test_a_python_that_is_not_there(services: Any, spin: Any) -> None:
+    services.pythonExecutable = "/nowhere/python"
+    probe = DeviceProbe(services)
+    probe.start()
+    spin(lambda: not probe.running, 10)
+    assert "could not be started" in probe.problem

@@ -1,0 +1,156 @@
+"""Every action in every situation: allowed, or the reason why not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.panel.logic.guidance import next_step
+from SemiSupervisedSegLib.panel.logic.needs import missing_for, needs
+from SemiSupervisedSegLib.panel.logic.state import Action, Facts, PanelState, Run, availability, state_of
+from SemiSupervisedSegLib.study.checks import check_roles
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
+
+EMPTY = Study(Path("/study"), "Hearts", Modality.MR, "here", (Structure("wall", 1, (255, 0, 0)),))
+ROUND = JobFolder("/study/rounds/001-cu2l")
+
+
+def with_cases(*cases: tuple[str, str, bool]) -> Study:
+    """A study of cases by role, site and whether they are annotated."""
+    made = [
+        Case(f"case-{number}", "a.nrrd", site, Role(role), "a.seg.nrrd" if annotated else None)
+        for number, (role, site, annotated) in enumerate(cases)
+    ]
+    return dataclasses.replace(EMPTY, cases=tuple(made))
+
+
+BARE = with_cases(("unlabeled", "here", False))
+FULL = with_cases(("labeled", "here", True), ("unlabeled", "here", False), ("unlabeled", "there", False))
+READY = Facts(study=FULL, case_id="case-0", method="cu2l", selected_cases=1)
+REVIEWING = dataclasses.replace(READY, rounds=(ROUND,), round=ROUND, predicted=True)
+SITUATIONS = {
+    PanelState.NO_STUDY: Facts(method="cu2l"),
+    PanelState.NO_CASES: Facts(study=EMPTY, method="cu2l"),
+    PanelState.ANNOTATING: Facts(study=BARE, method="cu2l"),
+    PanelState.READY: READY,
+    PanelState.INSTALLING: dataclasses.replace(READY, installing=True, missing_packages=("torch",)),
+    PanelState.RUNNING: dataclasses.replace(REVIEWING, run=Run("002-cu2l")),
+    PanelState.STOPPING: dataclasses.replace(REVIEWING, run=Run("002-cu2l", stopping=True)),
+    PanelState.INTERRUPTED: dataclasses.replace(READY, rounds=(ROUND,), resumable="001-cu2l"),
+    PanelState.REVIEWING: REVIEWING,
+}
+_CASE_WORK = {Action.ADD_CASES, Action.SHOW_CASE, Action.CHANGE_CASES, Action.REMOVE_CASES, Action.ANNOTATE}
+_STUDY_WORK = {Action.CREATE_STUDY, Action.OPEN_STUDY, Action.CLOSE_STUDY, Action.EDIT_STRUCTURES}
+_IDLE_WORK = {Action.SET_UP_TRAINING, Action.FREE_CACHE}
+_RESULTS = {
+    Action.STEP_THROUGH_CASES,
+    Action.COMPARE,
+    Action.CORRECT,
+    Action.ACCEPT,
+    Action.REJECT,
+    Action.EXPORT_CASES,
+    Action.EXPORT_MODEL,
+    Action.OPEN_REPORT,
+}
+ALLOWED = {
+    PanelState.NO_STUDY: {Action.CREATE_STUDY, Action.OPEN_STUDY},
+    PanelState.NO_CASES: {*_STUDY_WORK, *_IDLE_WORK, Action.ADD_CASES},
+    PanelState.ANNOTATING: {*_STUDY_WORK, *_IDLE_WORK, Action.ADD_CASES, Action.SHOW_CASE, Action.ANNOTATE},
+    PanelState.READY: {*_STUDY_WORK, *_IDLE_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.START},
+    PanelState.INSTALLING: {*_STUDY_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.FREE_CACHE},
+    PanelState.RUNNING: {*_CASE_WORK, *_RESULTS, Action.STOP},
+    PanelState.STOPPING: {*_CASE_WORK, *_RESULTS, Action.END_NOW},
+    PanelState.INTERRUPTED: {
+        *_STUDY_WORK,
+        *_IDLE_WORK,
+        *_CASE_WORK,
+        Action.EXPORT_CASES,
+        Action.START,
+        Action.RESUME,
+        Action.DELETE_ROUND,
+    },
+    PanelState.REVIEWING: {
+        *_STUDY_WORK,
+        *_IDLE_WORK,
+        *_CASE_WORK,
+        *_RESULTS,
+        Action.START,
+        Action.NEXT_ROUND,
+        Action.APPLY_MODEL,
+        Action.DELETE_ROUND,
+    },
+}
+
+
+def test_every_state_has_a_situation() -> None:
+    assert set(SITUATIONS) == set(PanelState) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("state", PanelState)
+def test_the_table_of_all_actions(state: PanelState) -> None:
+    facts = SITUATIONS[state]
+    assert state_of(facts) is state
+    assert {action for action in Action if not availability(facts, action)} == ALLOWED[state]
+    for action in set(Action) - ALLOWED[state]:
+        assert_is_sentence(availability(facts, action))
+    assert_is_sentence(next_step(facts))
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "words"),
+    [
+        ({"missing_packages": ("monai>=1.5",)}, Action.START, "monai"),
+        ({"device_problem": "PyTorch could not be loaded."}, Action.START, "PyTorch"),
+        ({"method": ""}, Action.START, "method"),
+        ({"study": with_cases(("labeled", "here", True))}, Action.START, "own site"),
+        ({"study": with_cases(("labeled", "here", True), ("unlabeled", "here", False))}, Action.START, "other sites"),
+        ({"selected_cases": 0}, Action.CHANGE_CASES, "Select"),
+        ({"case_id": None}, Action.ACCEPT, "double-click"),
+        ({"predicted": False}, Action.CORRECT, "not segmented"),
+        ({"editing": True}, Action.CORRECT, "Save the annotation"),
+        ({"editing": False}, Action.SAVE_ANNOTATION, "No annotation"),
+        ({"run": Run("4-x", kind="predict")}, Action.START, "being segmented"),
+    ],
+)
+def test_reasons_name_what_is_in_the_way(changes: dict, action: Action, words: str) -> None:
+    reason = availability(dataclasses.replace(REVIEWING, **changes), action)
+    assert words in reason
+    assert_is_sentence(reason)
+
+
+def test_a_run_that_needs_nobody_does_not_hold_the_study() -> None:
+    for run in (Run("002-cu2l", detached=True), Run("002-cu2l", detached=True, elsewhere=True)):
+        facts = dataclasses.replace(REVIEWING, run=run)
+        assert availability(facts, Action.OPEN_STUDY) == ""
+        assert availability(facts, Action.START) != ""
+        assert availability(facts, Action.STOP) == ""
+
+
+@pytest.mark.parametrize("method", load_catalogue().methods)
+@pytest.mark.parametrize("cases", [(), ("l",), ("l", "u"), ("l", "u", "e"), ("l", "e"), ("u", "e")])
+def test_what_is_missing_agrees_with_the_check_of_the_study(method: str, cases: tuple[str, ...]) -> None:
+    kinds = {"l": ("labeled", "here", True), "u": ("unlabeled", "here", False), "e": ("unlabeled", "there", False)}
+    study = with_cases(*(kinds[letter] for letter in cases))
+    entry = load_catalogue().method(method)
+    try:
+        check_roles(study, entry.streams - {"labeled"})
+    except UserError:
+        assert_is_sentence(missing_for(entry, study))
+    else:
+        assert missing_for(entry, study) == ""
+    assert {need.stream for need in needs(entry, study)} == set(entry.streams)
+
+
+def test_a_role_without_its_annotation_is_named() -> None:
+    study = with_cases(("labeled", "here", True), ("validation", "here", False))
+    assert "case-1" in missing_for(load_catalogue().method("supervised"), study)
+
+
+def assert_is_sentence(text: str) -> None:
+    assert text[:1].isupper() or text.startswith("case-") or text[:1].isdigit(), text
+    assert text.endswith("."), text
