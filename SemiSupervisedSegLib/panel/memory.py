@@ -54,7 +54,9 @@ class Memory:
         if self._reading or self._scene.IsBatchProcessing():
             return
         session = self._panel.session
-        self._parameters.setStudyFolder(session.folder)
+        # A study that cannot be reached now, such as on a disk that is not there, is not forgotten.
+        if session.folder is not None or not self._parameters.lostFolder():
+            self._parameters.setStudyFolder(session.folder)
         self._parameters.set(_CASE, session.case_id or "")
         self._parameters.set(_ROUND, session.chosen_round or "")
         folded = [name for name, fold in self._panel.folds.items() if fold.collapsed]
@@ -67,7 +69,8 @@ class Memory:
         # Opening tells everybody, also this object, which then would write what is not yet restored.
         self._reading = True
         try:
-            if self._parameters.studyFolder() != self._panel.session.folder:
+            folder = self._panel.session.folder
+            if folder is None or self._parameters.studyFolder() != folder:
                 self._openStudy()
             self._restoreViews()
         finally:

@@ -9,25 +9,27 @@ import slicer
 
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.images import read_image
-from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.model import Role, Structure
 from SemiSupervisedSegLib.study.store import load_study, study_lock
+from SemiSupervisedSegLib.study.structures import add_structure, with_structures
 
+from .studies import STRUCTURES, write_annotation
 from .test_cases_section import opened, section  # noqa: F401 (fixtures)
 
 
-def paint(section: Any, name: str, where: tuple[slice, slice, slice]) -> None:
+def paint(part: Any, name: str, where: tuple[slice, slice, slice]) -> None:
     """As a brush does: voxels (x, y, z from the right-handed node) into one segment."""
-    node = section.annotating.editor.node
-    volume = section.annotating._scene.nodes.volume
+    node = part.annotating.editor.node
+    volume = part.annotating._scene.nodes.volume
     mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
     mask[where] = 1
     segment = node.GetSegmentation().GetSegmentIdBySegmentName(name)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
 
 
-def annotate(section: Any, caseId: str) -> None:
-    section.table.select([caseId])
-    section.ui.annotateButton.click()
+def annotate(part: Any, caseId: str) -> None:
+    part.table.select([caseId])
+    part.ui.annotateButton.click()
 
 
 def classes_of(study: Any, caseId: str) -> np.ndarray:
@@ -133,3 +135,28 @@ def test_a_missing_image_cannot_be_annotated(opened, dialogs):  # noqa: F811
     annotate(opened, "case03")
     assert "case03.nrrd" in dialogs.said[0]
     assert not opened._session.facts().editing
+
+
+def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp_path):  # noqa: F811
+    folder = opened._session.folder
+    opened.table.select(["case02"])
+    wrong = write_annotation(tmp_path / "wrong.seg.nrrd", (Structure("kidney", 1, (1, 2, 3)), STRUCTURES[1]))
+    good = write_annotation(tmp_path / "good.seg.nrrd")
+    dialogs.answer("chooseFiles", [str(wrong)], [str(good)])
+    opened.ui.annotationFileButton.click()
+    assert "kidney" in dialogs.said[0]
+    assert load_study(folder).case("case02").annotation is None
+    opened.ui.annotationFileButton.click()
+    case = load_study(folder).case("case02")
+    assert (case.role, case.annotation) == (Role.LABELED, good.as_posix())
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(True, None), (False, ("liver", "tumor"))])
+def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opened, dialogs, answer, expected):  # noqa: F811
+    opened._session.change(lambda study: with_structures(study, add_structure(study.structures, "vessel")))
+    annotate(opened, "case00")
+    paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
+    dialogs.answer("confirm", answer)
+    opened.ui.saveAnnotationButton.click()
+    assert "vessel" in dialogs.asked[0]
+    assert load_study(opened._session.folder).case("case00").structures == expected

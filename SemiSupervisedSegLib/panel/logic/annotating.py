@@ -22,8 +22,8 @@ def new_annotation_file(study: Study, case_id: str) -> Path:
     return free_file(folder, case_id, ".seg.nrrd")
 
 
-def with_annotation(study: Study, case_id: str, annotation: Path) -> Study:
-    """The study in which a case has an annotation of all structures; it is not saved.
+def with_annotation(study: Study, case_id: str, annotation: Path, structures: tuple[str, ...] | None = None) -> Study:
+    """The study in which a case is annotated for some structures, None for all; it is not saved.
 
     The file comes from `saveAnnotation` and is not read again. A case for validation stays one, any other becomes
     labeled. Raises UserError when there is no such case any more.
@@ -32,5 +32,5 @@ def with_annotation(study: Study, case_id: str, annotation: Path) -> Study:
         raise UserError(f"There is no file {annotation.name}.", "Save the annotation again.")
     case = study.case(case_id)
     role = case.role if case.role is Role.VALIDATION else Role.LABELED
-    changed = dataclasses.replace(case, annotation=stored_path(study, annotation), role=role, structures=None)
+    changed = dataclasses.replace(case, annotation=stored_path(study, annotation), role=role, structures=structures)
     return dataclasses.replace(study, cases=tuple(changed if item.id == case_id else item for item in study.cases))

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ...study.errors import UserError
+from ...study.model import Case
 from ..logic.annotating import new_annotation_file, with_annotation
 from ..logic.state import Action
 from ..session import Session
@@ -61,7 +62,7 @@ class Annotating:
         try:
             target = new_annotation_file(study, self.caseId)
             self._scene.saveAnnotation(study, study.case(self.caseId), target)
-            self._keep(target)
+            self._keep(target, self._annotatedFor(study.case(self.caseId)))
         except UserError as error:
             self._dialogs.showError(error)
             return False
@@ -103,10 +104,18 @@ class Annotating:
     def _isUnsaved(self) -> bool:
         return self.caseId is not None and self._scene.hasUnsavedAnnotation()
 
-    def _keep(self, target: Path) -> None:
+    def _annotatedFor(self, case: Case) -> tuple[str, ...] | None:
+        """The structures that the user has looked for; what is not drawn of them is background."""
+        if case.structures is None:
+            return None
+        new = [item.name for item in self._session.study.structures if item.name not in case.structures]
+        question = _("Did you look for {names} in {case} as well? What is not drawn counts as not there.")
+        return None if self._dialogs.confirm(question.format(names=", ".join(new), case=case.id)) else case.structures
+
+    def _keep(self, target: Path, structures: tuple[str, ...] | None) -> None:
         caseId = self.caseId
         try:
-            self._session.change(lambda study: with_annotation(study, caseId, target))
+            self._session.change(lambda study: with_annotation(study, caseId, target, structures))
         except UserError:
             # The segmentation is still in the scene, and saving it again makes the file again.
             target.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from ...study.model import Role
 from ..cases_model import CasesModel
 
 # All columns fit into the narrowest panel; the first takes the rest.
-_WIDTHS = (48, 66, 44, 44, 58)
+_WIDTHS = (46, 74, 44, 46, 56)
 
 
 class CaseTable:
@@ -56,6 +56,8 @@ class CaseTable:
     def _setUpView(self) -> None:
         view = self._view
         view.setModel(self._model)
+        # Names often differ at their end only.
+        view.setTextElideMode(qt.Qt.ElideMiddle)
         header = view.horizontalHeader()
         header.setMinimumSectionSize(32)
         header.setHighlightSections(False)

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...study.assigning import assign_cases, remove_cases
+from ...study.changing import change_cases
 from ...study.errors import UserError
 from ...study.model import Role, Study
 from ..cases_model import ROLE_WORDS, CasesModel
@@ -94,6 +95,8 @@ class CasesSection:
         applyAvailability(ui.removeButton, Action.REMOVE_CASES, facts, _("Take the selected rows out of the study"))
         self._refreshOne(ui.showButton, Action.SHOW_CASE, facts, _("Show the selected image in the views"))
         self._refreshOne(ui.annotateButton, Action.ANNOTATE, facts, _("Draw or correct its structures"))
+        hint = _("Use a segmentation or label map file as annotation; the file stays where it is")
+        self._refreshOne(ui.annotationFileButton, Action.ANNOTATE, facts, hint)
         self.annotating.refresh(facts)
         self._count()
 
@@ -111,6 +114,7 @@ class CasesSection:
         ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._session.view_changed.emit())
         ui.setRoleButton.connect("clicked()", self._setRole)
         ui.setSiteButton.connect("clicked()", self._setSite)
+        ui.annotationFileButton.connect("clicked()", self._chooseAnnotation)
         ui.removeButton.connect("clicked()", self._remove)
         ui.showButton.connect("clicked()", lambda: self._show(self.table.selected()[0]))
         ui.annotateButton.connect("clicked()", lambda: self.annotating.start(self.table.selected()[0]))
@@ -185,6 +189,14 @@ class CasesSection:
         chosen = self.table.selected()
         self._try(lambda: self._session.change(lambda study: assign_cases(study, chosen, **values)))
 
+    def _chooseAnnotation(self) -> None:
+        caseId = self.table.selected()[0]
+        files = self._dialogs.chooseFiles(
+            _("Annotation of {case}").format(case=caseId), _("Segmentations") + " (*.nrrd *.nii *.nii.gz *.mha *.mhd)"
+        )
+        if files:
+            self._try(lambda: self._session.change(lambda study: _annotated(study, caseId, files[0])))
+
     def _remove(self) -> None:
         chosen = self.table.selected()
         question = _(
@@ -198,3 +210,10 @@ class CasesSection:
             action()
         except UserError as error:
             self._dialogs.showError(error)
+
+
+def _annotated(study: Study, caseId: str, file: str) -> Study:
+    """The study in which a case has the annotation of a file, after a look into it."""
+    role = Role.VALIDATION if study.case(caseId).role is Role.VALIDATION else Role.LABELED
+    names = [structure.name for structure in study.structures]
+    return change_cases(study, [caseId], annotation=file, role=role, structures=names)
