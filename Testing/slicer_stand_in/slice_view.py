@@ -44,7 +44,9 @@ class SliceView:
         self.node.SetOrientation(orientation)
         applicationLogic.GetSliceLogics().AddItem(self.logic)
         self._group = _managerGroup(applicationLogic, self._renderer)
-        self._group.SetMRMLDisplayableNode(self.node)
+        self._connect()
+        scene = slicer.mrmlScene
+        self._observer = scene.AddObserver(scene.EndBatchProcessEvent, lambda caller, name: self._connect())
         self.resize(*size)
 
     @property
@@ -98,9 +100,17 @@ class SliceView:
     def close(self) -> None:
         """Take the view out of the application, so that a later one can have its name."""
         slicer.app.applicationLogic().GetSliceLogics().RemoveItem(self.logic)
+        slicer.mrmlScene.RemoveObserver(self._observer)
         self._group.SetMRMLDisplayableNode(None)
         self.logic.SetMRMLScene(None)
         self.window.Finalize()
+
+    def _connect(self) -> None:
+        # The managers let go of a view whose scene is closed; in the application the layout gives it to them again.
+        self._group.SetMRMLDisplayableNode(None)
+        self._group.SetMRMLDisplayableNode(self.node)
+        # They learn the position of the slice from its next change.
+        self.node.Modified()
 
     def _addImageActor(self) -> None:
         # 2D props are drawn in the order in which they were added: the image comes before the managers' outlines.

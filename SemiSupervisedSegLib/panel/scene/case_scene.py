@@ -222,7 +222,8 @@ class CaseScene:
                 applyHeatmapStyle(getattr(nodes, kind))
         present = [getattr(nodes, kind) for kind in KINDS]
         putIntoFolder(nodes.case_id, [node for node in present if node is not None])
-        if isNew and nodes.volume is not None:
+        # After a reload the views are as the user left them.
+        if isNew and nodes.volume is not None and not views.isShown(nodes.volume):
             views.showVolume(nodes.volume)
             if views.currentLayout() == views.SIDE_BY_SIDE:
                 views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)

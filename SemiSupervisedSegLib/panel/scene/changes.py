@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 
 from . import views
+from .hierarchy import removeItem
 from .segments import segmentationFingerprint, segmentsOf
 from .tags import ANNOTATION, SEGMENTATIONS, isSourceGone, kindOf, release, savedFingerprint
 from .volumes import volumeFingerprint
@@ -60,6 +61,7 @@ def removeNode(node: Any) -> None:
     scene = slicer.mrmlScene
     parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
     parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    removeItem(node)
     scene.RemoveNode(node)
     for part in parts:
         if part is not None:

@@ -29,6 +29,14 @@ def putIntoFolder(caseId: str, nodes: list[Any]) -> None:
             tree.MoveItem(item, first)
 
 
+def removeItem(node: Any) -> None:
+    """Take a node out of the hierarchy before it is removed; in the application Slicer's plugins would do it."""
+    tree = _tree()
+    item = tree.GetItemByDataNode(node)
+    if item:
+        tree.RemoveItem(item, False)
+
+
 def removeEmptyFolder(caseId: str) -> None:
     """Remove the folder of a case when nothing is left in it."""
     tree = _tree()

@@ -25,6 +25,12 @@ def showVolume(volume: Any) -> None:
     _fit()
 
 
+def isShown(volume: Any) -> bool:
+    """Whether any slice view shows a volume as its image."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return any(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
+
+
 def showHeatmap(volume: Any, opacity: float) -> None:
     """Show a volume over the image in all slice views, None to show none."""
     slicer.util.setSliceViewerLayers(foreground=volume, foregroundOpacity=opacity)

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .builders import add_segmentation, classes_of, mask_of, paint, write_prediction
+
+
+def names(className="vtkMRMLNode"):
+    return {node.GetName() for node in slicer.util.getNodesByClass(className)}
+
+
+def tree():
+    """Names of the subject hierarchy as a dictionary from folder to its items in order."""
+    node = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+    def children(item):
+        found = vtk.vtkIdList()
+        node.GetItemChildren(item, found)
+        return [found.GetId(number) for number in range(found.GetNumberOfIds())]
+
+    tops = children(node.GetSceneItemID())
+    return {node.GetItemName(top): [node.GetItemName(item) for item in children(top)] for top in tops}
+
+
+def test_a_case_is_shown_with_all_its_parts_in_a_folder_in_order(case_scene, study, predict):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case))
+    assert tree() == {
+        "case-001": [
+            "case-001",
+            "case-001 annotation",
+            "case-001 final prediction",
+            "case-001 prototype-based prediction",
+            "case-001 probability",
+            "case-001 uncertainty",
+        ]
+    }
+    for kind, shift in (("annotation", 0), ("final", 3), ("prototype", -3)):
+        expected = np.roll(classes_of(study, case), shift, 1)
+        for index, structure in enumerate(study.structures, 1):
+            assert np.array_equal(mask_of(getattr(nodes, kind), structure.name, nodes.volume), expected == index)
+
+
+def test_the_next_case_takes_the_place_of_an_unchanged_one(case_scene, study, predict):
+    first, second = study.cases[:2]
+    predict(first), predict(second)
+    case_scene.showCase(study, first, predict(first))
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    case_scene.showCase(study, second, predict(second))
+    assert list(tree()) == ["case-002"]
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+    assert case_scene.nodes.case_id == "case-002"
+
+
+def test_showing_the_same_case_again_leaves_its_nodes(case_scene, study, predict):
+    case = study.cases[0]
+    folder = predict(case)
+    first = case_scene.showCase(study, case, folder)
+    assert case_scene.showCase(study, case, folder) == first
+
+
+def test_a_case_without_annotation_and_predictions_has_only_its_image(case_scene, study):
+    nodes = case_scene.showCase(study, study.cases[2])
+    assert nodes.volume is not None
+    assert (nodes.annotation, nodes.final, nodes.prototype, nodes.probability) == (None,) * 4
+
+
+def test_predictions_of_another_round_come_in_place_and_go_when_there_are_none(case_scene, study, predict):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case, final=3, number=1))
+    again = case_scene.showCase(study, case, predict(case, final=1, number=2))
+    assert again.final is nodes.final
+    expected = np.roll(classes_of(study, case), 1, 1) == 1
+    assert np.array_equal(mask_of(again.final, "chamber", again.volume), expected)
+    assert case_scene.showCase(study, case, None).final is None
+
+
+def test_changed_annotations_wait_hidden_and_come_back(case_scene, study):
+    first, second = study.cases[:2]
+    nodes = case_scene.showCase(study, first)
+    node = nodes.annotation
+    mask = paint(node, "wall", nodes.volume)
+    assert case_scene.hasUnsavedAnnotation()
+    case_scene.showCase(study, second)
+    assert not case_scene.hasUnsavedAnnotation()
+    assert case_scene.unsavedCases() == ["case-001"]
+    assert not node.GetDisplayVisibility()
+    back = case_scene.showCase(study, first)
+    assert back.annotation is node
+    assert node.GetDisplayVisibility()
+    assert np.array_equal(mask_of(node, "wall", back.volume), mask)
+
+
+def test_renaming_a_segment_is_a_change_and_undoing_it_is_none(case_scene, study):
+    node = case_scene.showCase(study, study.cases[0]).annotation
+    segment = node.GetSegmentation().GetNthSegment(0)
+    segment.SetName("other")
+    assert case_scene.hasUnsavedAnnotation()
+    segment.SetName("chamber")
+    assert not case_scene.hasUnsavedAnnotation()
+
+
+def test_looking_at_a_segmentation_in_3d_is_no_change(case_scene, study):
+    node = case_scene.showCase(study, study.cases[0]).annotation
+    assert node.CreateClosedSurfaceRepresentation()
+    assert not case_scene.hasUnsavedAnnotation()
+
+
+def test_a_prediction_that_the_user_changed_becomes_the_users_own(case_scene, study, predict):
+    first, second = study.cases[:2]
+    folder = predict(first)
+    nodes = case_scene.showCase(study, first, folder)
+    mask = paint(nodes.final, "wall", nodes.volume)
+    mine = nodes.final
+    case_scene.showCase(study, second)
+    fresh = case_scene.showCase(study, first, folder)
+    assert fresh.final is not mine
+    assert mine.GetScene() is not None
+    assert np.array_equal(mask_of(mine, "wall", fresh.volume), mask)
+    case_scene.clear()
+    assert mine.GetScene() is not None
+
+
+def test_the_users_own_nodes_are_never_touched(case_scene, study, predict):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case))
+    own = add_segmentation(nodes.volume, {"chamber": np.ones((6, 32, 32), bool)}, "case-001 annotation")
+    volume = slicer.util.addVolumeFromArray(np.zeros((3, 3, 3), np.int16), name="case-001")
+    case_scene.prepareCorrection(study, case, "final")
+    case_scene.showCase(study, study.cases[1])
+    case_scene.clear()
+    assert own.GetScene() is not None
+    assert volume.GetScene() is not None
+    assert names("vtkMRMLScalarVolumeNode") == {"case-001"}
+
+
+def test_previews_update_the_nodes_in_place(case_scene, study, tmp_path):
+    case = study.cases[0]
+    case_scene.showCase(study, case)
+    files = write_prediction(study, case, tmp_path / "previews", 1, 2)
+    files = {kind: files[kind] for kind in ("final", "prototype")}
+    case_scene.refreshPredictions(files, 200)
+    nodes = case_scene.nodes
+    assert nodes.final.GetName() == "case-001 final prediction (step 200)"
+    nodes.final.GetDisplayNode().SetSegmentVisibility(nodes.final.GetSegmentation().GetNthSegmentID(1), False)
+    write_prediction(study, case, tmp_path / "previews", 4, 5)
+    case_scene.refreshPredictions(files, 400)
+    assert case_scene.nodes == nodes
+    assert nodes.final.GetName() == "case-001 final prediction (step 400)"
+    for kind, shift in (("final", 4), ("prototype", 5)):
+        expected = np.roll(classes_of(study, case), shift, 1) == 2
+        assert np.array_equal(mask_of(getattr(nodes, kind), "wall", nodes.volume), expected)
+    segmentId = nodes.final.GetSegmentation().GetNthSegmentID(1)
+    assert not nodes.final.GetDisplayNode().GetSegmentVisibility(segmentId)
+
+
+def test_an_empty_preview_is_shown_as_nothing(case_scene, study, tmp_path):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case)
+    image = sitk.ReadImage(str(study.image_path(case))) * 0
+    write_segmentation(tmp_path / "final.seg.nrrd", sitk.Cast(image, sitk.sitkUInt8), study.structures)
+    case_scene.refreshPredictions({"final": tmp_path / "final.seg.nrrd"}, 1)
+    assert not mask_of(case_scene.nodes.final, "chamber", nodes.volume).any()
+
+
+def test_annotating_starts_with_all_structures_and_nothing_unsaved(case_scene, study):
+    case = study.cases[2]
+    node = case_scene.prepareAnnotation(study, case)
+    segments = [node.GetSegmentation().GetNthSegment(index) for index in range(2)]
+    assert [segment.GetName() for segment in segments] == ["chamber", "wall"]
+    assert np.allclose(segments[0].GetColor(), np.array(study.structures[0].color) / 255)
+    assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is case_scene.nodes.volume
+    assert not case_scene.hasUnsavedAnnotation()
+    with pytest.raises(UserError, match="empty"):
+        case_scene.saveAnnotation(study, case, study.folder / "annotations" / "new.seg.nrrd")
+
+
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_what_is_painted_is_saved_on_the_grid_of_the_file(case_scene, study, number, tmp_path):
+    case = dataclasses.replace(study.cases[number], annotation=None)
+    node = case_scene.prepareAnnotation(study, case)
+    volume = case_scene.nodes.volume
+    values = slicer.util.arrayFromVolume(volume)
+    bright = values > np.percentile(values, 95)
+    segment = node.GetSegmentation().GetSegmentIdBySegmentName("wall")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(bright.astype(np.uint8), node, segment, volume)
+    assert case_scene.hasUnsavedAnnotation()
+    case_scene.saveAnnotation(study, case, tmp_path / "a.seg.nrrd")
+    assert not case_scene.hasUnsavedAnnotation()
+    file = sitk.GetArrayFromImage(sitk.ReadImage(str(study.image_path(case))))
+    assert np.array_equal(classes_of(study, case, tmp_path / "a.seg.nrrd") == 2, file > np.percentile(values, 95))
+
+
+def test_a_correction_is_a_copy_and_counts_as_unsaved(case_scene, study, predict, tmp_path):
+    case = study.cases[0]
+    case_scene.showCase(study, case, predict(case))
+    node = case_scene.prepareCorrection(study, case, "prototype")
+    nodes = case_scene.nodes
+    assert node is nodes.annotation
+    assert case_scene.hasUnsavedAnnotation()
+    paint(node, "chamber", nodes.volume)
+    expected = np.roll(classes_of(study, case), -3, 1) == 1
+    assert np.array_equal(mask_of(nodes.prototype, "chamber", nodes.volume), expected)
+    with pytest.raises(UserError, match="not saved"):
+        case_scene.prepareCorrection(study, case, "final")
+    case_scene.discardAnnotation()
+    assert np.array_equal(mask_of(case_scene.nodes.annotation, "wall", nodes.volume), classes_of(study, case) == 2)
+    case_scene.prepareCorrection(study, case, "final")
+    case_scene.saveAnnotation(study, case, tmp_path / "a.seg.nrrd")
+    assert np.array_equal(classes_of(study, case, tmp_path / "a.seg.nrrd"), np.roll(classes_of(study, case), 3, 1))
+
+
+def test_correcting_what_was_not_predicted_is_refused(case_scene, study):
+    case_scene.showCase(study, study.cases[0])
+    with pytest.raises(UserError, match="no such prediction"):
+        case_scene.prepareCorrection(study, study.cases[0], "final")
+    assert case_scene.nodes.annotation is not None
+
+
+def test_an_annotation_saved_elsewhere_is_not_read_again_as_the_cases_own(case_scene, study, predict):
+    case = study.cases[2]
+    case_scene.showCase(study, case, predict(case))
+    node = case_scene.prepareCorrection(study, case, "final")
+    target = study.folder / "annotations" / "new.seg.nrrd"
+    case_scene.saveAnnotation(study, case, target)
+    accepted = dataclasses.replace(case, annotation="annotations/new.seg.nrrd")
+    assert case_scene.showCase(study, accepted, predict(case)).annotation is node
+
+
+def test_an_annotation_that_another_program_replaced_is_read_again(case_scene, study, tmp_path):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case)
+    path = study.annotation_path(case)
+    path.write_bytes(study.annotation_path(study.cases[1]).read_bytes())
+    later = time.time_ns() + 10**9
+    os.utime(path, ns=(later, later))
+    case_scene.showCase(study, case)
+    assert case_scene.nodes.annotation is nodes.annotation
+    assert np.array_equal(mask_of(nodes.annotation, "wall", nodes.volume), classes_of(study, case) == 2)
+
+
+def test_an_annotation_whose_file_is_gone_is_the_only_copy_and_stays(case_scene, study):
+    first, second = study.cases[:2]
+    node = case_scene.showCase(study, first).annotation
+    study.annotation_path(first).unlink()
+    case_scene.showCase(study, second)
+    assert node.GetScene() is not None
+    assert case_scene.unsavedCases() == ["case-001"]
+
+
+def test_a_bad_part_is_reported_and_the_others_are_shown(case_scene, study, predict):
+    case = study.cases[0]
+    folder = predict(case)
+    study.annotation_path(case).write_bytes(b"NRRD0005\nnothing")
+    with pytest.raises(UserError, match="case-001"):
+        case_scene.showCase(study, case, folder)
+    assert case_scene.nodes.volume is not None
+    assert case_scene.nodes.final is not None
+    assert case_scene.nodes.annotation is None
+
+
+def test_a_missing_image_is_reported_in_words(case_scene, study):
+    study.image_path(study.cases[0]).unlink()
+    with pytest.raises(UserError, match=r"case-001\.nrrd"):
+        case_scene.showCase(study, study.cases[0])
+    assert case_scene.nodes.volume is None
+
+
+def test_nodes_that_the_user_deleted_are_made_again(case_scene, study, predict):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case))
+    slicer.mrmlScene.RemoveNode(nodes.final)
+    slicer.mrmlScene.RemoveNode(nodes.volume)
+    assert case_scene.nodes.final is None
+    nodes = case_scene.showCase(study, case, predict(case))
+    assert nodes.final is not None
+    assert nodes.volume is not None
+
+
+def test_closing_the_scene_leaves_an_adapter_that_works(case_scene, study, predict):
+    case = study.cases[0]
+    case_scene.showCase(study, case, predict(case))
+    slicer.mrmlScene.Clear(0)
+    assert case_scene.nodes.volume is None
+    assert not case_scene.hasUnsavedAnnotation()
+    case_scene.setHeatmap("probability", 0.5)
+    case_scene.setLayout("side_by_side")
+    case_scene.setLayout("overlaid")
+    case_scene.clear()
+    assert case_scene.nodes is None
+    assert case_scene.showCase(study, case, predict(case)).probability is not None

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import slicer
+
+from SemiSupervisedSegLib.panel.scene.curves import TrainingCurves
+
+
+@pytest.fixture
+def curves(scene):
+    return TrainingCurves()
+
+
+def column(table, name):
+    node = slicer.util.getFirstNodeByClassByName("vtkMRMLTableNode", table)
+    content = node.GetTable()
+    return [content.GetValueByName(row, name).ToDouble() for row in range(content.GetNumberOfRows())]
+
+
+def series():
+    chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+    return [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
+
+
+def test_every_loss_and_structure_has_a_curve_over_the_steps(curves):
+    for step in (10, 20, 30):
+        curves.addStep(step, {"supervised": 1 / step, "consistency": 0.1})
+    curves.addValidation(20, {"chamber": 0.5, "wall": 0.25})
+    assert column("Training losses", "step") == [10, 20, 30]
+    assert column("Training losses", "supervised") == pytest.approx([0.1, 0.05, 1 / 30])
+    assert column("Validation Dice", "Dice wall") == [0.25]
+    names = ["supervised", "consistency", "Dice chamber", "Dice wall"]
+    assert [item.GetName() for item in series()] == names
+    assert [(item.GetXColumnName(), item.GetYColumnName()) for item in series()] == [("step", name) for name in names]
+    assert len({item.GetColor() for item in series()}) == 4
+
+
+def test_a_loss_that_begins_later_has_no_value_before(curves):
+    curves.addStep(1, {"supervised": 0.5})
+    curves.addStep(2, {"supervised": 0.4, "boundary": 0.3})
+    curves.addStep(3, {"boundary": 0.2})
+    assert math.isnan(column("Training losses", "boundary")[0])
+    assert column("Training losses", "boundary")[1:] == [0.3, 0.2]
+    assert math.isnan(column("Training losses", "supervised")[2])
+
+
+def test_steps_that_a_continued_training_repeats_replace_the_old_ones(curves):
+    for step in (10, 20, 30):
+        curves.addStep(step, {"supervised": 1.0})
+    curves.addStep(20, {"supervised": 0.5})
+    assert column("Training losses", "step") == [10, 20]
+    assert column("Training losses", "supervised") == [1.0, 0.5]
+
+
+def test_the_chart_is_shown_in_a_layout_with_a_plot(curves):
+    curves.addStep(1, {"supervised": 0.5})
+    curves.show()
+    layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
+    plots = slicer.modules.plots.logic()
+    assert plots.GetLayoutWithPlot(layout.GetViewArrangement()) == layout.GetViewArrangement()
+    view = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")[0]
+    assert view.GetPlotChartNode() is slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+
+
+def test_clear_removes_the_curves_and_nothing_else(curves, scene):
+    mine = scene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+    curves.addStep(1, {"supervised": 0.5})
+    curves.clear()
+    assert slicer.util.getNodesByClass("vtkMRMLTableNode") == [mine]
+    assert not slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")
+    assert not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    curves.addStep(1, {"supervised": 0.5})
+    assert len(series()) == 1
