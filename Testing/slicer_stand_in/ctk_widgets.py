@@ -44,7 +44,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def paintEvent(self, event: Any) -> None:
         painter = QtGui.QPainter(self)
         heading = QtCore.QRect(0, 0, self.width, self._heading)
-        painter.fillRect(heading, self.palette.color(QtGui.QPalette.Button))
+        colour = self.palette.color(QtGui.QPalette.Mid)
+        colour.setAlphaF(0.4)
+        painter.fillRect(heading, colour)
         painter.setPen(self.palette.color(QtGui.QPalette.ButtonText))
         painter.drawText(heading.adjusted(6, 0, 0, 0), QtCore.Qt.AlignVCenter, "▸▾"[self.isChecked()] + " " + self.text)
         painter.end()
