@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...study.errors import UserError
 from ..data.tasks import UNKNOWN_TASK
+from ..losses.overlap import masked_cross_entropy
 from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
 from ..networks.prompted import PromptedNetwork, PromptInputs, tasks_suffix
 from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment
@@ -45,6 +46,7 @@ class UniSeMi(Method):
         super().__init__(replace(context, build_network=build))
         self.tasks = tasks
         self.network_suffix = tasks_suffix(tasks)
+        self.shared_anatomy = context.settings["shared_anatomy"] and len(tasks) > 1
         if context.settings["with_task_information"] and not context.unlabeled_tasks_known:
             raise UserError(
                 "The tasks of the unlabeled images are to be used, and no unlabeled case says what it was taken for.",
@@ -60,15 +62,16 @@ class UniSeMi(Method):
         keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled)
         images = batch.labeled.images, mixture(batch.labeled.images, keep), mixture(batch.unlabeled, keep_unlabeled)
         own, mixed, unlabeled = self.student.look(torch.cat(images)).split([len(part) for part in images])
-        return {
+        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        losses = {
             "supervised": Loss(self.supervised(own, batch.labeled)),
             "synthetic": Loss(self.synthetic(own, mixed, batch.labeled, keep)),
-            "unsupervised": Loss(
-                self.unsupervised(unlabeled, batch, keep_unlabeled),
-                consistency_weight(moment.step, moment.total_steps, self.settings),
-            ),
+            "unsupervised": Loss(self.unsupervised(unlabeled, batch, keep_unlabeled), weight),
             "mixed_share": Loss(1 - keep_unlabeled.mean(), 0.0),
         }
+        if self.shared_anatomy:
+            losses["exclusion"] = Loss(self.exclusion(own, batch.labeled))
+        return losses
 
     def mask(self, images: Tensor) -> Tensor:
         """Draw M of equations 3, 4 and 6."""
@@ -80,11 +83,26 @@ class UniSeMi(Method):
         tasks = self.tasks_of(labeled)
         return prompted_loss(self.student.answer(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
 
+    def exclusion(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
+        """Cross-entropy of the other tasks' answers where a structure is annotated; not in the paper.
+
+        What is annotated as one structure is known for all tasks: it is no other structure. Where images show what
+        they are not annotated for, nothing else keeps the answers to different prompts apart.
+        """
+        tasks = self.tasks_of(labeled)
+        known = labeled.labels > 0
+        losses = []
+        for task in range(len(self.tasks)):
+            others = known & (tasks != task).view(-1, *(1,) * (known.dim() - 1))
+            channels = self.student.local_labels(labeled.labels, torch.full_like(tasks, task))
+            losses.append(masked_cross_entropy(self.student.ask(inputs, task), channels, others.float()))
+        return torch.stack(losses).mean()
+
     def synthetic(self, own: PromptInputs, mixed: PromptInputs, labeled: Labeled, keep: Tensor) -> Tensor:
         """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5)."""
         target = mixture((labeled.labels > 0).long(), keep)
         unknown = None
-        if self.settings["spare_other_structures"] and len(self.tasks) > 1:
+        if self.shared_anatomy:
             unknown = mixture(self.other_structures(own, labeled), keep)
         return prompted_loss(self.synthetic_answer(mixed), target, unknown)
 

@@ -32,6 +32,12 @@ AUA = {
 }
 TRAINED = {
     "supervised": {"supervised": EVERYTHING},
+    "unisemi": {
+        "supervised": EVERYTHING,
+        "synthetic": EVERYTHING,
+        "unsupervised": EVERYTHING,
+        "mixed_share": NOTHING,
+    },
     "mean_teacher": {"supervised": EVERYTHING, "consistency": EVERYTHING},
     "cpcl": {"supervised": EVERYTHING, "forward_prototype": ENCODER, "backward_prototype": ENCODER},
     "cpcl_with_mean_teacher": {

@@ -75,9 +75,31 @@ def test_supervised_loss_judges_each_image_by_its_own_task(dimensions):
     assert method.supervised(inputs, batch.labeled).item() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_what_is_annotated_is_no_other_structure(dimensions):
+    method, batch = unisemi(dimensions).eval(), partial_batch(dimensions)
+    inputs = method.student.look(batch.labeled.images)
+    labels, terms = batch.labeled.labels.numpy(), []
+    for task, structures in enumerate(TASKS):
+        answer = softmax(method.student.ask(inputs, task))
+        voxels = []
+        for image in set(range(3)) - {task}:
+            for label in (1, 2, 3):
+                channel = 1 + structures.index(label) if label in structures else 0
+                voxels.append(answer[image, channel][labels[image] == label])
+        terms.append(-np.log(np.concatenate(voxels)).mean())
+    assert method.exclusion(inputs, batch.labeled).item() == pytest.approx(np.mean(terms), rel=1e-4)
+
+
+def test_as_published_nothing_is_known_of_other_tasks():
+    method = unisemi(shared_anatomy=False)
+    assert set(method.losses(partial_batch(), MIDDLE)) == {"supervised", "synthetic", "unsupervised", "mixed_share"}
+    assert resolve("unisemi", "paper", {}, 3)["shared_anatomy"] is False
+
+
 @pytest.mark.parametrize("spare", [False, True])
 def test_synthetic_task_sees_any_structure_of_the_mixture(spare):
-    method, batch = unisemi(spare_other_structures=spare).eval(), partial_batch()
+    method, batch = unisemi(shared_anatomy=spare).eval(), partial_batch()
     foregrounds = torch.rand(3, 3, *SIZES[2])
     method.task_foregrounds = lambda _: foregrounds
     keep = fixed_mask(method, batch.labeled.images).numpy()
@@ -137,7 +159,7 @@ def test_every_loss_trains_the_whole_network(dimensions, settings):
     method = unisemi(dimensions, **settings)
     losses = method.losses(partial_batch(dimensions), MIDDLE)
     assert losses.pop("mixed_share").value.requires_grad is False
-    assert set(losses) == {"supervised", "synthetic", "unsupervised"}
+    assert set(losses) == {"supervised", "synthetic", "unsupervised", "exclusion"}
     assert all(all(trained(method, loss).values()) for loss in losses.values())
 
 
@@ -195,7 +217,7 @@ def test_a_single_task_works_and_says_what_is_lost(tasks):
 
 def test_published_weights_have_no_ramp():
     weights = {name: loss.weight for name, loss in unisemi().losses(partial_batch(), Moment(1, 9)).items()}
-    assert weights == {"supervised": 1.0, "synthetic": 1.0, "unsupervised": 1.0, "mixed_share": 0.0}
+    assert weights == {"supervised": 1.0, "synthetic": 1.0, "unsupervised": 1.0, "mixed_share": 0.0, "exclusion": 1.0}
 
 
 @pytest.mark.parametrize("kind", ["zero_centered", "slices", "random"])
@@ -231,7 +253,7 @@ def test_one_batch_of_several_tasks_is_learned_by_heart(dimensions):
         weighted_sum(losses).backward()
         optimizer.step()
         course.append(losses["supervised"].value.item())
-    assert course[-1] < 0.4 * course[0]
+    assert course[-1] < 0.5 * course[0]
 
 
 def test_mixing_is_that_of_the_other_copy_paste_method():

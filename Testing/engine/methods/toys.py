@@ -34,6 +34,7 @@ METHODS = {
     "ss_net": ("ss_net", {"separate_background": True}),
     "ss_net_kl": ("ss_net", {"discrepancy": "kl", "weight_memory": True}),
     "ss_net_released": ("ss_net", {"fidelity": "released_code"}),
+    "unisemi": ("unisemi", {}),
     "aua": ("aua", FEW_VOXELS),
     "aua_released": ("aua", {"fidelity": "released_code", "tissue_only": True, **FEW_VOXELS}),
 }
