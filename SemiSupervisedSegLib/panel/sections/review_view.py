@@ -12,7 +12,9 @@ from ...study.model import Structure
 from ..logic.ranking import CaseSummary
 from ..scene.styles import STYLES
 
-_ICON = 16
+_ICON = 20
+# Like the dark part of an image behind it.
+_GREY = (48, 48, 48)
 _NO_STRUCTURE = (128, 128, 128)
 # How far light outlines go towards white.
 _LIGHT = 0.4
@@ -41,6 +43,7 @@ class ReviewView:
         """Draw beside every switch how it looks in the views, in the colour of the first structure."""
         color = structures[0].color if structures else _NO_STRUCTURE
         for kind, box in self._switches.items():
+            box.setIconSize(qt.QSize(_ICON, _ICON))
             box.setIcon(qt.QIcon(_legendPicture(kind, color)))
 
     def showNumbers(self, summary: CaseSummary | None, structures: Sequence[Structure]) -> None:
@@ -140,7 +143,7 @@ def milliliters(volume: float) -> str:
 
 
 def _colorPicture(color: tuple[int, int, int]) -> Any:
-    picture = qt.QPixmap(_ICON - 4, _ICON - 4)
+    picture = qt.QPixmap(_ICON - 8, _ICON - 8)
     picture.fill(qt.QColor(*color))
     return picture
 
@@ -149,7 +152,7 @@ def _legendPicture(kind: str, color: tuple[int, int, int]) -> Any:
     """A small square drawn as a structure of this kind is drawn in the views."""
     style = STYLES[kind]
     picture = qt.QPixmap(_ICON, _ICON)
-    picture.fill(qt.QColor(0, 0, 0))
+    picture.fill(qt.QColor(*_GREY))
     painter = qt.QPainter(picture)
     if style.light:
         color = tuple(round(part + _LIGHT * (255 - part)) for part in color)
