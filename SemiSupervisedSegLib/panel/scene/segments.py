@@ -55,7 +55,7 @@ def structuresFromSegmentation(node: Any) -> tuple[Structure, ...]:
 
 def addStructures(node: Any, structures: Sequence[Structure]) -> None:
     """Add an empty segment for every structure that a segmentation node lacks."""
-    present = {segment.GetName().casefold() for _, segment in segmentsOf(node)}
+    present = {_key(segment) for _, segment in segmentsOf(node)}
     for number, structure in enumerate(structures, 1):
         if structure.name.casefold() not in present:
             _addSegment(node, number, structure)
@@ -77,7 +77,7 @@ def setClasses(
     segmentation = node.GetSegmentation()
     hadSurface = segmentation.ContainsRepresentation(_SURFACE)
     addStructures(node, structures)
-    byName = {segment.GetName().casefold(): segment for _, segment in segmentsOf(node)}
+    byName = {_key(segment): segment for _, segment in segmentsOf(node)}
     for structure in structures:
         segment = byName[structure.name.casefold()]
         segment.RemoveAllRepresentations()
@@ -94,12 +94,10 @@ def setClasses(
 
 def readClasses(path: Path, structures: Sequence[Structure]) -> sitk.Image:
     """Read a prediction as class map; unlike an annotation it may be empty. Raises UserError when it is damaged."""
-    image = read_image(path)
-    values = sitk.GetArrayViewFromImage(image)
-    classes = np.zeros(values.shape, dtype=np.uint8)
-    for index, structure in enumerate(structures, 1):
-        classes[values == structure.label] = index
-    result = sitk.GetImageFromArray(classes)
+    image = sitk.Cast(read_image(path), sitk.sitkUInt8)
+    lookup = np.zeros(MAX_LABEL + 1, dtype=np.uint8)
+    lookup[[structure.label for structure in structures]] = range(1, 1 + len(structures))
+    result = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(image)])
     result.CopyInformation(image)
     return result
 
@@ -113,6 +111,10 @@ def segmentationFingerprint(node: Any) -> str:
     if node.GetTransformNodeID():
         digest.update(b"moved")
     return digest.hexdigest()
+
+
+def _key(segment: Any) -> str:
+    return segment.GetName().strip().casefold()
 
 
 def _content(segment: Any) -> list[bytes]:
