@@ -85,17 +85,16 @@ class Session:
         with study_lock(self.study.folder):
             changed = function(load_study(self.study.folder))
             save_study(changed)
-        self.study = changed
-        self._tell(self.study_changed)
-        if self.case_id is not None and all(case.id != self.case_id for case in changed.cases):
-            self.show(None)
+        self._keep(changed)
 
     def reload(self) -> None:
         """Read the study and its rounds again, as another program may have changed them; raises UserError."""
-        if self.study is not None:
-            self.study = load_study(self.study.folder)
-            self._tell(self.study_changed)
-            self.refresh_rounds()
+        if self.study is None:
+            return
+        found = load_study(self.study.folder)
+        if found != self.study:
+            self._keep(found)
+        self.refresh_rounds()
 
     def show(self, case_id: str | None) -> None:
         """Make a case the shown one; raises UserError when the study does not have it."""
@@ -154,6 +153,15 @@ class Session:
         for signal in (self.study_changed, self.rounds_changed, self.case_changed):
             signal.emit()
         self.state_changed.emit()
+
+    def _keep(self, study: Study) -> None:
+        self.study = study
+        is_gone = self.case_id is not None and all(case.id != self.case_id for case in study.cases)
+        if is_gone:
+            self.case_id = None
+        self._tell(self.study_changed)
+        if is_gone:
+            self._tell(self.case_changed)
 
     def _find_rounds(self) -> None:
         self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]

@@ -30,6 +30,8 @@ _SECTIONS = {
     "Export": (ExportSection, True),
     "Disk": (DiskSection, False),
 }
+# The panel can be narrow, so the width belongs to the content.
+_MARGIN = 4
 
 
 class Panel:
@@ -64,7 +66,11 @@ class Panel:
         self.memory = Memory(self, mrmlScene)
 
     def enter(self) -> None:
-        """The module is shown."""
+        """The module is shown; another program may have changed the study meanwhile."""
+        try:
+            self.session.reload()
+        except UserError as error:
+            self.services.dialogs.showError(error)
         self._tell("enter")
 
     def exit(self) -> None:
@@ -83,6 +89,7 @@ class Panel:
         kind, needsRunner = _SECTIONS[name]
         widget = self._load(name)
         self.folds[name] = widget
+        widget.layout().setContentsMargins(_MARGIN, _MARGIN, _MARGIN, 2 * _MARGIN)
         self.ui.sectionsContainer.layout().addWidget(widget)
         more = (self.runner,) if needsRunner else ()
         return kind(widget, self.session, self.scene, self.services, *more)

@@ -19,7 +19,7 @@ def assign_cases(
 
     Raises UserError for an unknown case, and when a case without annotation would become labeled or validation.
     """
-    wanted = {study.case(case_id).id for case_id in case_ids}
+    wanted = _known(study, case_ids)
     changes = {} if role is None else {"role": Role(role)}
     if site is not None:
         changes["site"] = site
@@ -35,5 +35,13 @@ def assign_cases(
 
 def remove_cases(study: Study, case_ids: Iterable[str]) -> Study:
     """The study without these cases; their files stay. Raises UserError for an unknown case."""
-    unwanted = {study.case(case_id).id for case_id in case_ids}
+    unwanted = _known(study, case_ids)
     return dataclasses.replace(study, cases=tuple(case for case in study.cases if case.id not in unwanted))
+
+
+def _known(study: Study, case_ids: Iterable[str]) -> set[str]:
+    wanted, known = set(case_ids), {case.id for case in study.cases}
+    for case_id in sorted(wanted - known):
+        # Says that there is no such case.
+        study.case(case_id)
+    return wanted

@@ -36,7 +36,7 @@ def finish(part: Any, spin: Any) -> None:
 def test_images_of_a_folder_are_found_with_their_annotations(files, tmp_path):
     study = make_study(tmp_path / "study", cases=1)
     *_, found = find_images(files, study)
-    cases = make_cases(study, found, "Away")
+    cases = list(make_cases(study, found, "Away"))
     assert [(case.id, case.role.value) for case in cases] == [
         ("scan", "unlabeled"),
         ("other", "labeled"),
@@ -51,7 +51,7 @@ def test_the_own_folders_of_a_study_are_not_searched(tmp_path):
     write_volume(study.folder / "rounds" / "001-cu2l" / "x.nrrd")
     write_annotation(study.folder / "annotations" / "c.nrrd")
     *_, found = find_images(study.folder, study)
-    assert make_cases(study, found, "Home") == ()
+    assert list(make_cases(study, found, "Home")) == []
     assert len(found) == 2
 
 

@@ -112,6 +112,21 @@ def test_removing_the_shown_case_shows_none(session):
     assert heard == ["study_changed", "state_changed", "case_changed", "state_changed"]
 
 
+def test_what_another_program_changed_is_seen_after_reloading(session):
+    session.show("case01")
+    other = Session()
+    other.open_study(session.folder)
+    other.change(lambda study: remove_cases(study, ["case01"]))
+    heard = listen(session)
+    session.reload()
+    assert session.study == other.study
+    assert session.case_id is None
+    assert heard[0] == "study_changed"
+    heard.clear()
+    session.reload()
+    assert "study_changed" not in heard
+
+
 def test_an_unknown_case_is_not_shown(session):
     with pytest.raises(UserError):
         session.show("nobody")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...jobs.rounds import ROUNDS_FOLDER
@@ -51,30 +51,29 @@ def is_image_name(name: str) -> bool:
 
 def make_cases(
     study: Study, images: Iterable[Path], site: str, annotations: Mapping[Path, Path] | None = None
-) -> tuple[Case, ...]:
-    """Cases for those images that the study does not have yet, with ids of their own.
+) -> Iterator[Case]:
+    """Give cases for those images that the study does not have yet, with ids of their own.
 
     A case with an annotation is labeled, the others are unlabeled. `annotations` has them by image; a segmentation of
     3D Slicer beside an image and named like it, such as liver1.seg.nrrd beside liver1.nrrd, is taken as well.
     """
     taken = {case.id.casefold() for case in study.cases}
     known = {case.image for case in study.cases}
-    cases = []
     for image in images:
-        if stored_path(study, image) in known:
+        stored = stored_path(study, image)
+        if stored in known:
             continue
-        known.add(stored_path(study, image))
+        known.add(stored)
         case_id = free_id(taken, default_id(image))
         taken.add(case_id.casefold())
         annotation = (annotations or {}).get(image) or _annotation_beside(image)
         role = Role.UNLABELED if annotation is None else Role.LABELED
-        cases.append(new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id))
-    return tuple(cases)
+        yield new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id)
 
 
-def free_id(taken: Iterable[str], wanted: str) -> str:
+def free_id(taken: Container[str], wanted: str) -> str:
     """The wanted id, or the next one that is not in `taken` (in lower case): brain, brain-2, brain-3."""
-    taken, free, number = set(taken), wanted, 1
+    free, number = wanted, 1
     while free.casefold() in taken:
         number += 1
         free = f"{wanted[:95]}-{number}"

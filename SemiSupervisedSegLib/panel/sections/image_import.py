@@ -59,8 +59,10 @@ class ImageImport:
 
     def fromFiles(self, images: list[Path], annotations: dict[Path, Path] | None = None) -> Work:
         """Images where they lie; raises UserError, naming the case, for one that cannot be used."""
-        cases = make_cases(self._session.study, images, self._site, annotations)
-        yield (_("Checking images"), 0, len(cases))
+        cases = []
+        for case in make_cases(self._session.study, images, self._site, annotations):
+            cases.append(case)
+            yield (_("Looking for images"), 0, 0)
         for done in check_new_cases(self._session.study, cases):
             yield (_("Checking images"), done, len(cases))
         if cases:
