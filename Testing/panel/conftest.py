@@ -128,6 +128,21 @@ def grab(slicer_app: Any) -> Callable[..., Path]:
     return save
 
 
+@pytest.fixture
+def dark_style(slicer_app: Any) -> Iterator[None]:
+    """Colours as in Slicer's dark style; make the widgets after it."""
+    import qt
+
+    before, dark = qt.QPalette(slicer_app.palette()), qt.QPalette(qt.QColor(50, 50, 50))
+    for role in ("WindowText", "Text", "ButtonText"):
+        dark.setColor(getattr(qt.QPalette, role), qt.QColor(230, 230, 230))
+        dark.setColor(qt.QPalette.Disabled, getattr(qt.QPalette, role), qt.QColor(130, 130, 130))
+    dark.setColor(qt.QPalette.Base, qt.QColor(35, 35, 35))
+    slicer_app.setPalette(dark)
+    yield
+    slicer_app.setPalette(before)
+
+
 @pytest.fixture(autouse=True)
 def exceptions_in_slots(request: pytest.FixtureRequest) -> Iterator[list[BaseException]]:
     """Exceptions that Qt's event loop swallowed; each fails the test unless the test takes it out of the list."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def test_loading_the_module_reads_nothing_of_the_library():
     assert imported <= set(sys.stdlib_module_names) | {"slicer"}
 
 
+def test_in_a_source_tree_the_library_is_found_beside_the_module(monkeypatch, slicer_app):
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    host = loadModule(FILE)
+    assert sys.path[-1] == str(ROOT)
+    host.unload()
+
+
 def test_the_panel_is_shown_left_and_shown_again(module):
     holder = module.widgetRepresentation()
     panel = holder.self().panel
@@ -57,6 +66,16 @@ def test_the_panel_is_shown_left_and_shown_again(module):
     holder.exit()
     holder.enter()
     assert panel.ui.guidanceLabel.text
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_the_panel_fits_its_width_in_light_and_dark(style, request, tmp_path, grab):
+    if style == "dark":
+        request.getfixturevalue("dark_style")
+    holder = request.getfixturevalue("module").widgetRepresentation()
+    holder.enter()
+    grab(holder, tmp_path / "panel.png")
+    assert holder.minimumSizeHint.width() <= 360
 
 
 def test_reloading_takes_the_library_as_it_is_now_and_lets_go_of_the_old_panel(module, scene, monkeypatch):
