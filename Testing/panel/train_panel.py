@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
 from SemiSupervisedSegLib.panel.run.runner import Runner
 from SemiSupervisedSegLib.panel.sections.train import TrainSection
 from SemiSupervisedSegLib.panel.session import Session
+from SemiSupervisedSegLib.phantom.generate import generate_study
+from SemiSupervisedSegLib.study.model import Study
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI" / "Train.ui"
 # What makes a round of a tiny study last a second.
@@ -21,6 +24,11 @@ TINY = {
     "preview_interval": 2,
     "threads": 1,
 }
+
+
+def tiny_study(folder: Path) -> Study:
+    """A labeled, a validation and an unlabeled case of four slices."""
+    return generate_study(folder, labeled=1, unlabeled=1, external=0, validation=1, size=(32, 32, 4))
 
 
 class RecordingScene:
@@ -55,9 +63,35 @@ class TrainPanel:
         self.runner = Runner(services)
         self.section = TrainSection(self.widget, self.session, self.scene, services, self.runner)
         self.ui = self.section.ui
+        self.events: list[Any] = []
+        self.outcomes: list[Any] = []
+        self.runner.events.connect(self.events.extend)
+        self.runner.ended.connect(self.outcomes.append)
 
     def set(self, **values: Any) -> None:
         """Let the user change settings."""
         for name, value in values.items():
             self.section.form.settings.rows[name].tryValue(value)
         self.section.form.refresh()
+
+    def useDevice(self, name: str) -> None:
+        """Let the probe have found one device, without the seconds that it takes."""
+        self.section.probe.devices = (DeviceInfo(name, "Processor (2 cores)", 4 * 10**9, 8 * 10**9, 100.0, False),)
+        self.section._showDevices()
+
+    def last(self, kind: type) -> Any:
+        """The last event of a kind."""
+        return [event for event in self.events if isinstance(event, kind)][-1]
+
+    def curveRows(self, role: str) -> int:
+        """How many points the curves of this role have."""
+        import slicer
+
+        nodes = slicer.util.getNodesByClass("vtkMRMLTableNode")
+        own = [node for node in nodes if node.GetAttribute("SemiSupervisedSeg.Curves") == role]
+        return own[0].GetTable().GetNumberOfRows() if own else 0
+
+    def close(self) -> None:
+        """End what runs, and the section."""
+        self.runner.kill()
+        self.section.cleanup()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -31,11 +30,8 @@ class ChildWorker:
 
     detached = elsewhere = False
 
-    def __init__(self, folder: JobFolder, process: Any) -> None:
-        self._folder = folder
+    def __init__(self, process: Any) -> None:
         self._process = process
-        self._atQuit = _stopper(folder, process)
-        qt.QCoreApplication.instance().connect("aboutToQuit()", self._atQuit)
 
     @classmethod
     def start(cls, folder: JobFolder, services: Services) -> ChildWorker:
@@ -44,16 +40,16 @@ class ChildWorker:
         process.setObjectName(_processName(folder))
         process.setStandardOutputFile(qt.QProcess.nullDevice())
         process.setStandardErrorFile(str(folder.log), qt.QIODevice.Append)
-        worker = cls(folder, process)
+        _stopAtQuit(folder, process)
         startPython(process, services, worker_arguments(folder))
-        return worker
+        return cls(process)
 
     @classmethod
     def find(cls, folder: JobFolder) -> ChildWorker | None:
         """The worker of a job that was started before the module was reloaded, if there is one."""
         for child in qt.QCoreApplication.instance().children():
             if child.objectName == _processName(folder) and isRunning(child):
-                return cls(folder, child)
+                return cls(child)
         return None
 
     def isRunning(self) -> bool:
@@ -75,7 +71,6 @@ class ChildWorker:
         """Follow it no longer."""
         # One that still runs is found again by its name, and stopped when Slicer quits.
         if not self.isRunning():
-            qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._atQuit)
             self._process.deleteLater()
 
 
@@ -164,12 +159,22 @@ def _processName(folder: JobFolder) -> str:
     return f"SemiSupervisedSeg {folder.path}"
 
 
-def _stopper(folder: JobFolder, process: Any) -> Callable[[], None]:
-    def stop() -> None:
-        # Slicer would otherwise kill it without a checkpoint.
-        with contextlib.suppress(UserError):
-            folder.request_cancel()
-        process.closeWriteChannel()
-        process.waitForFinished(_QUIT_MILLISECONDS)
+def _stopAtQuit(folder: JobFolder, process: Any) -> None:
+    """Let a worker save and end before Slicer does, which would otherwise kill it."""
+    app, running = qt.QCoreApplication.instance(), [process]
 
-    return stop
+    def stop() -> None:
+        for process in tuple(running):
+            with contextlib.suppress(UserError):
+                folder.request_cancel()
+            process.closeWriteChannel()
+            process.waitForFinished(_QUIT_MILLISECONDS)
+
+    def forget(state: Any) -> None:
+        # The state that comes when it has ended or could not be started.
+        if state == qt.QProcess.NotRunning and running:
+            running.clear()
+            app.disconnect("aboutToQuit()", stop)
+
+    app.connect("aboutToQuit()", stop)
+    process.connect("stateChanged(QProcess::ProcessState)", forget)

@@ -236,9 +236,10 @@ class TrainSection:
         self.form.showStudy(self._session.study, self._session.rounds())
         self._lookForDevicesOnce()
         self._lookForRun()
-        if self._session.folder != self._folder and not self._runner.running:
+        if self._session.folder != self._folder:
             self._folder = self._session.folder
-            self._sayHowItEnded()
+            if not self._runner.running:
+                self._sayHowItEnded()
         self.refresh()
 
     def _sayHowItEnded(self) -> None:
