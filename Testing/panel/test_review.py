@@ -333,7 +333,9 @@ def test_leaving_a_correction_is_asked_and_it_waits(review, desk):
     review.ui.resultsTable.selectRow(row)
     assert desk.session.case_id == SECOND
     assert not desk.session.facts().editing
+    assert review.ui.acceptButton.text == "Accept"
     desk.session.show(FIRST)
+    assert review.ui.acceptButton.text == "Accept corrected"
     review.ui.correctButton.click()
     assert "Going on" in review.ui.correctionLabel.text
     review.ui.acceptButton.click()

@@ -56,9 +56,16 @@ class Deciding:
         """Enable what can be done now and say why the rest cannot."""
         ui = self.ui
         decision = None if facts.case_id is None else self._results.decision(facts.case_id)
+        corrected = self._isCorrected(facts)
+        ui.acceptButton.setText(_("Accept corrected") if corrected else _("Accept"))
+        acceptHint = (
+            _("Use what you corrected as the annotation of this image")
+            if corrected
+            else _("Use the chosen result as the annotation of this image")
+        )
         reasons = {
             ui.correctButton: (Action.CORRECT, _("Edit a copy of the result before you accept it")),
-            ui.acceptButton: (Action.ACCEPT, self._acceptHint(facts)),
+            ui.acceptButton: (Action.ACCEPT, acceptHint),
             ui.rejectButton: (Action.REJECT, _("Do not use this result; the case stays as it is")),
         }
         for button, (action, hint) in reasons.items():
@@ -70,11 +77,11 @@ class Deciding:
         ui.trainWithBox.setToolTip(_("Accepted images become labeled ones; otherwise they keep their role"))
 
     def mayLeave(self) -> bool:
-        """Whether nothing is being corrected that was not accepted yet, or the user agrees to leave it."""
-        if self.correcting is None or not self._scene.hasUnsavedAnnotation():
+        """Whether nothing is being edited that was not accepted or saved yet, or the user agrees to leave it."""
+        if not self._session.facts().editing or not self._scene.hasUnsavedAnnotation():
             return True
-        question = _("Your correction of {case} is not accepted yet. Leave it? It waits in the scene until you return.")
-        return self._dialogs.confirm(question.format(case=self.correcting))
+        question = _("Your changes of {case} are not accepted yet. Leave it? They wait in the scene until you return.")
+        return self._dialogs.confirm(question.format(case=self._session.case_id))
 
     def correct(self) -> None:
         """Edit a copy of the chosen result, or go on with changes that were left before."""
@@ -99,7 +106,7 @@ class Deciding:
     def accept(self) -> None:
         """Store the chosen result, or what the user made of it, as the annotation of the case, and go to the next."""
         caseId, folder = self._session.case_id, self._session.round
-        corrected = self.correcting == caseId or self._scene.hasUnsavedAnnotation()
+        corrected = self._isCorrected(self._session.facts())
         kind = self.ui.kindBox.currentData
         if not corrected and self._results.summary(caseId).is_empty(kind):
             raise UserError(
@@ -134,10 +141,8 @@ class Deciding:
         if self._mayDiscard():
             self._giveUp()
 
-    def _acceptHint(self, facts: Any) -> str:
-        if facts.case_id is not None and self._scene.hasUnsavedAnnotation():
-            return _("Use your corrected version as the annotation of this image")
-        return _("Use the chosen result as the annotation of this image")
+    def _isCorrected(self, facts: Any) -> bool:
+        return self.correcting is not None or (facts.predicted and self._scene.hasUnsavedAnnotation())
 
     def _whyNot(self, facts: Any, decision: Decision | None) -> str:
         if facts.editing and self.correcting is None:
