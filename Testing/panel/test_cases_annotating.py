@@ -160,3 +160,16 @@ def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opene
     opened.ui.saveAnnotationButton.click()
     assert "vessel" in dialogs.asked[0]
     assert load_study(opened._session.folder).case("case00").structures == expected
+
+
+def test_a_correction_under_review_comes_first(opened):  # noqa: F811
+    opened.table.select(["case02"])
+    opened._session.note(editing=True)
+    assert not opened.ui.annotateButton.enabled
+    assert "Review" in opened.ui.annotateButton.toolTip
+
+
+def test_annotate_again_while_annotating_goes_on(painted):
+    painted.ui.annotateButton.click()
+    painted.ui.saveAnnotationButton.click()
+    assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24

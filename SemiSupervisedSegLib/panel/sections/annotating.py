@@ -40,7 +40,7 @@ class Annotating:
 
     def start(self, caseId: str) -> None:
         """Show a case and edit its annotation; the user is told when that is not possible."""
-        if not self.mayLeave():
+        if caseId == self.caseId or not self.mayLeave():
             return
         self._end()
         try:

@@ -95,6 +95,8 @@ class CasesSection:
         applyAvailability(ui.removeButton, Action.REMOVE_CASES, facts, _("Take the selected rows out of the study"))
         self._refreshOne(ui.showButton, Action.SHOW_CASE, facts, _("Show the selected image in the views"))
         self._refreshOne(ui.annotateButton, Action.ANNOTATE, facts, _("Draw or correct its structures"))
+        if facts.editing and self.annotating.caseId is None:
+            setEnabledWithReason(ui.annotateButton, _("Save or discard the correction under Review first."))
         hint = _("Use a segmentation or label map file as annotation; the file stays where it is")
         self._refreshOne(ui.annotationFileButton, Action.ANNOTATE, facts, hint)
         self.annotating.refresh(facts)
