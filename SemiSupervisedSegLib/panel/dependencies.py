@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,14 @@ class Installer:
             return _("Everything that training needs is installed.")
         requirements = [requirement for requirement in self._requirements() if str(requirement) in missing]
         # PyTorch first: another package would bring one that does not fit the graphics card.
-        for torch in (requirement for requirement in requirements if requirement.name == "torch"):
-            _guarded(lambda torch=torch: _installTorch(torch))
-        others = [requirement for requirement in requirements if requirement.name != "torch"]
+        others = []
+        for requirement in requirements:
+            if requirement.name == "torch":
+                _guarded(_installTorch, requirement)
+            else:
+                others.append(requirement)
         if others:
-            _guarded(lambda: _installOthers(others))
+            _guarded(_installOthers, others)
         importlib.invalidate_caches()
         return self._outcome()
 
@@ -112,9 +116,9 @@ def _installOthers(requirements: list[Any]) -> None:
         raise _declined() from error
 
 
-def _guarded(step: Any) -> None:
+def _guarded(step: Callable[[Any], None], what: Any) -> None:
     try:
-        step()
+        step(what)
     except (subprocess.CalledProcessError, ImportError, OSError) as error:
         raise UserError(
             _("The installation failed: {reason}.").format(reason=str(error).rstrip(".")),
