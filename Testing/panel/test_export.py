@@ -160,7 +160,10 @@ def test_a_case_that_came_from_dicom_is_exported_as_dicom_seg(export, desk, out,
     sitk.WriteImage(image, str(desk.study.image_path(case)))
     database = types.SimpleNamespace(fileForInstance=lambda uid: str(uids.get(uid, "")))
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    desk.session.reload()
+    # Whether an image came from DICOM does not change while it is in a study.
+    desk.session.close_study()
+    export._fromDicom.clear()
+    desk.session.open_study(desk.folder)
     row = export.ui.formatBox.findData("dcm")
     spin(lambda: export.ui.formatBox.model().item(row).isEnabled())
     choose(export.ui.formatBox, "dcm")

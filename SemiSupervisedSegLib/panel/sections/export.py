@@ -14,7 +14,6 @@ from ...jobs.folder import JobFolder
 from ...jobs.rounds import find_round
 from ...study.errors import UserError
 from ...study.exporting import FORMATS, Source, chosen_sources
-from ...study.model import Study
 from ..dicom_files import comesFromDicom, findSlices
 from ..logic import dicom_seg
 from ..logic.exporting import (
@@ -57,6 +56,7 @@ class ExportSection:
         self.openUrl = qt.QDesktopServices.openUrl
         self._export: Portions | None = None
         self._lookForDicom: Portions | None = None
+        self._fromDicom: dict[Path, bool] = {}
         self._noDicom = dicom_seg.missing_package()
         self.applying = Applying(self.ui, session, self._dialogs, runner, self.say)
         self.reviewWanted = self.applying.done
@@ -119,15 +119,25 @@ class ExportSection:
             box.connect("currentIndexChanged(int)", lambda index: self.refresh())
 
     def _showStudy(self) -> None:
-        """Find out in the background whether an image of the study came from DICOM."""
+        """Find out in the background whether an image of the study came from DICOM, unless that is known."""
         if self._lookForDicom is not None:
             self._lookForDicom.cancel()
             self._lookForDicom = None
-        missing = dicom_seg.missing_package()
-        self._setNoDicom(missing or _("None of the images came from DICOM."))
-        study = self._session.study
-        if study is not None and not missing:
-            self._lookForDicom = Portions(_anyFromDicom(study), self._sawDicom, self._dialogs.showError)
+        missing, study = dicom_seg.missing_package(), self._session.study
+        images = [] if study is None else [study.image_path(case) for case in study.cases]
+        found = any(self._fromDicom.get(image) for image in images)
+        self._setNoDicom(missing or ("" if found else _("None of the images came from DICOM.")))
+        unknown = [image for image in images if image not in self._fromDicom]
+        if unknown and not found and not missing:
+            self._lookForDicom = Portions(self._look(unknown), self._sawDicom, self._dialogs.showError)
+
+    def _look(self, images: list[Path]) -> Generator[int, None, bool]:
+        for number, image in enumerate(images):
+            self._fromDicom[image] = comesFromDicom(image)
+            if self._fromDicom[image]:
+                return True
+            yield number
+        return False
 
     def _sawDicom(self, found: bool) -> None:
         self._lookForDicom = None
@@ -262,14 +272,6 @@ class ExportSection:
             action()
         except UserError as error:
             self._dialogs.showError(error)
-
-
-def _anyFromDicom(study: Study) -> Generator[int, None, bool]:
-    for number, case in enumerate(study.cases):
-        if comesFromDicom(study.image_path(case)):
-            return True
-        yield number
-    return False
 
 
 def _fill(box: Any, items: list[tuple[str, str]]) -> None:
