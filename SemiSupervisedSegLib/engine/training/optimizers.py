@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.amp import GradScaler
 from torch.optim import SGD, Adam, Optimizer
@@ -53,4 +54,10 @@ def _build(objective: Objective, settings: Mapping[str, Any]) -> Optimizer:
     if settings["optimizer"] == "adam":
         betas = settings.get("adam_betas", (0.9, 0.999))
         return Adam(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
-    return SGD(parameters, lr=rate, momentum=settings["momentum"], weight_decay=decay, fused=True)
+    optimizer = SGD(parameters, lr=rate, momentum=settings["momentum"], weight_decay=decay, fused=True)
+    if settings["momentum"]:
+        # The fused kernel wants the momentum of all parameters or of none, and some get their first gradient late (the
+        # heads of a class that the first batches lack). Beginning at zero is what SGD does.
+        for parameter in parameters:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer

@@ -1,0 +1,150 @@
+"""Time and memory of a training step of every method, relative to Mean Teacher on the same network.
+
+    python Testing/benchmarks/method_costs.py [--network v_net --patch 112x112x80 --batch 2] [--methods cu2l ss_net]
+
+Images are random numbers with blocks of classes; networks, losses, optimizers and the environment are those of a
+worker. Each method runs in a process of its own. Memory is the peak of the process (of the graphics card, with
+--device cuda), so it holds PyTorch itself as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+
+import torch
+
+from SemiSupervisedSegLib.engine.device import Device, choose_device
+from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Method, MethodContext, Moment
+from SemiSupervisedSegLib.engine.methods.registry import build_method
+from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.engine.training.optimizers import ObjectiveOptimizer
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.jobs.settings import size_of
+
+REFERENCE = "mean_teacher"
+WARM_UP = 1
+STAGE_STEPS = 1000
+FEWER = {"prototype_batches": 2}
+"""What would only take long here: batches that AUA looks at between its stages."""
+
+
+def random_batch(patch: tuple[int, ...], batch: int, classes: int, device: torch.device) -> Batch:
+    """Images of noise (batch, 1, *patch) of all streams, and labels in blocks that hold every class."""
+    generator = torch.Generator().manual_seed(0)
+    memory_format = torch.channels_last if len(patch) == 2 else torch.channels_last_3d
+    labels = (torch.arange(patch[-1]) * classes // patch[-1]).expand(batch, *patch)
+
+    def images() -> torch.Tensor:
+        noise = torch.randn(batch, 1, *patch, generator=generator) + labels.unsqueeze(1)
+        return noise.to(device).contiguous(memory_format=memory_format)
+
+    return Batch(Labeled(images(), labels.contiguous().to(device)), images(), images())
+
+
+def build(method_id: str, options: argparse.Namespace, patch: tuple[int, ...], device: Device) -> tuple[Method, dict]:
+    """The method as a round with the preset "paper" has it, on the network asked for."""
+    sizes = dict.fromkeys(("labeled_batch", "unlabeled_batch", "external_batch"), options.batch)
+    known = {setting.name for setting in load_catalogue().method(method_id).settings}
+    wanted = {name: value for name, value in {**sizes, **FEWER}.items() if name in known}
+    settings = load_catalogue().resolve(method_id, "paper", wanted, len(patch))
+    networks = partial(build_network, options.network, 1, options.classes)
+    method = build_method(method_id, MethodContext(networks, options.classes, len(patch), settings))
+    memory_format = torch.channels_last if len(patch) == 2 else torch.channels_last_3d
+    return method.to(device.torch, memory_format=memory_format), settings
+
+
+def measure(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
+    """Return the median seconds of a step of the last stage, and the peak memory in MB of all stages."""
+    patch = size_of(options.patch)
+    device = choose_device(options.device, threads=options.threads)
+    method, settings = build(method_id, options, patch, device)
+    batch = random_batch(patch, options.batch, options.classes, device.torch)
+    method.train()
+    for stage in method.stages():
+        method.start_stage(stage, lambda step: batch)
+        optimizers = [ObjectiveOptimizer(objective, settings, device) for objective in method.objectives()]
+        seconds = [
+            train_step(method, optimizers, batch, Moment(step, STAGE_STEPS, stage.name), device)
+            for step in range(WARM_UP + options.steps)
+        ]
+    return statistics.median(seconds[WARM_UP:]), peak_megabytes(device)
+
+
+def train_step(
+    method: Method, optimizers: list[ObjectiveOptimizer], batch: Batch, moment: Moment, device: Device
+) -> float:
+    """Do a step as the loop does it, without its reports, and return its seconds."""
+    start = time.perf_counter()
+    for optimizer in optimizers:
+        with device.autocast():
+            losses = optimizer.objective.losses(batch, moment)
+        optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
+    method.after_step(moment)
+    if device.torch.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_megabytes(device: Device) -> float:
+    """Most memory so far: of the graphics card, else of this process."""
+    if device.torch.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def measure_in_a_process(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
+    """Do the same in a process of its own, with the environment of a worker."""
+    chosen = {name: value for name, value in vars(options).items() if name not in ("methods", "tiny", "one")}
+    arguments = itertools.chain.from_iterable((f"--{name}", str(value)) for name, value in chosen.items())
+    command = [sys.executable, __file__, "--one", method_id, *arguments]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=worker_environment()).stdout
+    seconds, megabytes = output.split()
+    return float(seconds), float(megabytes)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="v_net")
+    parser.add_argument("--patch", default="64x64x64")
+    parser.add_argument("--batch", type=int, default=2, help="images of each stream (2)")
+    parser.add_argument("--classes", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=2, help="that are timed, after one that is not (2)")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--methods", nargs="+", default=list(load_catalogue().methods))
+    parser.add_argument("--tiny", action="store_true", help="a form for tests")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.tiny:
+        options.network, options.patch, options.steps, options.threads = "unet_2d", "32x32", 1, 1
+    return options
+
+
+def main() -> None:
+    """Measure all methods and print the table."""
+    options = parse()
+    if options.one:
+        print(*measure(options.one, options))
+        return
+    methods = [REFERENCE, *(method for method in options.methods if method != REFERENCE)]
+    print(f"{options.network}, patch {options.patch}, {options.batch} images of each stream, {options.device}")
+    print(f"{'method':<14}{'s a step':>10}{'ratio':>8}{'peak MB':>10}{'ratio':>8}")
+    reference = None
+    for method_id in methods:
+        seconds, megabytes = measure_in_a_process(method_id, options)
+        reference = reference or (seconds, megabytes)
+        ratios = seconds / reference[0], megabytes / reference[1]
+        print(f"{method_id:<14}{seconds:>10.2f}{ratios[0]:>8.2f}{megabytes:>10.0f}{ratios[1]:>8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Every method of the catalogue through the worker: it learns, goes on after a stop as if there was none, predicts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from SemiSupervisedSegLib.engine.inference.write import read_classes
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.events import StepDone
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+
+from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, tiny_study
+
+STEPS = 30
+SETTINGS = {
+    "steps": STEPS,
+    "labeled_batch": 2,
+    "unlabeled_batch": 2,
+    "external_batch": 1,
+    "checkpoint_interval": 1000,
+    "learning_rate": 0.02,
+}
+PATCHES = {2: "32x32", 3: "16x16x32"}
+STUDIES = {2: {"size": (32, 32, 4)}, 3: {"size": (32, 20, 16), "spacing": (1.0, 1.0, 1.0)}}
+
+
+@pytest.fixture(scope="module", params=[(2, 3), (3, 1)], ids=["2D, 4 classes", "3D, 2 classes"])
+def study(request, tmp_path_factory):
+    dimensions, structures = request.param
+    made = tiny_study(
+        tmp_path_factory.mktemp("study") / "study",
+        external=1,
+        sites=2,
+        labeled=2,
+        structures=structures,
+        difficulty=0.0,
+        oblique=False,
+        **STUDIES[dimensions],
+    )
+    return made, dimensions
+
+
+@pytest.mark.parametrize("method", load_catalogue().methods)
+def test_method(study, method):
+    made, dimensions = study
+    settings = {**SETTINGS, "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
+    whole, interrupted = (new_round(made, method, settings) for _ in range(2))
+    assert main(whole.path) == EXIT_FINISHED
+    assert_loss_falls(whole)
+    assert_predicts(whole)
+
+    stopped_at = stop_after(interrupted, 10)
+    assert 10 <= stopped_at < STEPS
+    assert main(interrupted.path) == EXIT_FINISHED
+    assert_same_weights(whole, interrupted)
+
+
+def assert_loss_falls(folder: JobFolder) -> None:
+    """The mean over ten steps of what supervises, at the end and at the start of the last stage."""
+    steps = [event for event in folder.events()[0] if isinstance(event, StepDone)]
+    course = [event.losses for event in steps if event.stage == steps[-1].stage]
+    name = next(iter(course[0]))
+    assert course[-1][name] < course[0][name], course
+
+
+def assert_predicts(folder: JobFolder) -> None:
+    spec = folder.spec()
+    for case in spec.cases:
+        for kind in ("final", "prototype"):
+            classes = read_classes(folder.predictions / case.id / f"{kind}.seg.nrrd", spec.structures)
+            assert classes.max() <= len(spec.structures)
+    found = [
+        np.unique(read_classes(folder.predictions / case.id / "prototype.seg.nrrd", spec.structures)).size
+        for case in spec.cases
+    ]
+    assert max(found) > 1, "no structure was found by its prototype"
+
+
+def stop_after(folder: JobFolder, step: int) -> int:
+    """Ask the worker to stop once it reports a step, and return where it stopped."""
+
+    def watch() -> None:
+        while not any(isinstance(event, StepDone) and event.step >= step for event in folder.events()[0]):
+            time.sleep(0.01)
+        folder.request_cancel()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    assert main(folder.path) == EXIT_CANCELLED
+    watcher.join()
+    folder.clear_cancel()
+    return folder.events()[0][-1].step
+
+
+def assert_same_weights(first: JobFolder, second: JobFolder) -> None:
+    weights = [torch.load(weights_of(folder), weights_only=True) for folder in (first, second)]
+    assert weights[0].keys() == weights[1].keys()
+    different = [name for name, value in weights[0].items() if not torch.equal(value, weights[1][name])]
+    assert not different
+
+
+def weights_of(folder: JobFolder) -> Path:
+    return folder.model / "models" / "model.pt"
