@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import slicer
 
 from SemiSupervisedSegLib.study.annotations import read_annotation
+from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role, Structure
 from SemiSupervisedSegLib.study.store import load_study, study_lock
@@ -101,6 +102,33 @@ def test_a_failed_save_leaves_no_file_and_can_be_repeated(painted, dialogs):
     assert not (folder / "annotations" / "case02.seg.nrrd").exists()
     painted.ui.saveAnnotationButton.click()
     assert load_study(folder).case("case02").role is Role.LABELED
+
+
+def test_when_the_study_cannot_be_written_the_drawing_is_not_taken_for_saved(painted, dialogs, monkeypatch):
+    def refuse(study):
+        raise UserError("There is no space left.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
+        painted.ui.saveAnnotationButton.click()
+    assert "no space" in dialogs.said[0]
+    assert not list((painted._session.folder / "annotations").glob("case02*"))
+    dialogs.answer("confirm", True)
+    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    assert "not saved" in dialogs.asked[0]
+    annotate(painted, "case02")
+    painted.ui.saveAnnotationButton.click()
+    assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
+
+
+def test_a_failed_save_leaves_the_annotations_of_other_cases(painted, dialogs):
+    painted.ui.saveAnnotationButton.click()
+    annotate(painted, "case03")
+    paint(painted, "liver", (slice(1, 3), slice(2, 5), slice(2, 6)))
+    with study_lock(painted._session.folder):
+        painted.ui.saveAnnotationButton.click()
+    assert "in use" in dialogs.said[0]
+    assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
 
 
 def test_going_to_another_case_asks_and_what_was_drawn_waits(painted, dialogs):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from ...study.errors import UserError
-from ...study.model import Case
+from ...study.model import Case, Study
 from ..logic.annotating import new_annotation_file, with_annotation
 from ..logic.state import Action
+from ..scene.tags import setSource
 from ..session import Session
 from .buttons import applyAvailability
 from .editor import EditorBox
@@ -58,12 +60,12 @@ class Annotating:
 
     def save(self) -> bool:
         """Save the annotation as a new file and make it the annotation of the case; returns whether that worked."""
-        study = self._session.study
+        structures = self._annotatedFor(self._session.study.case(self.caseId))
+        written: list[Path] = []
         try:
-            target = new_annotation_file(study, self.caseId)
-            self._scene.saveAnnotation(study, study.case(self.caseId), target)
-            self._keep(target, self._annotatedFor(study.case(self.caseId)))
+            self._session.change(lambda study: self._written(study, structures, written))
         except UserError as error:
+            self._takeBack(written)
             self._dialogs.showError(error)
             return False
         self._end()
@@ -112,14 +114,21 @@ class Annotating:
         question = _("Did you look for {names} in {case} as well? What is not drawn counts as not there.")
         return None if self._dialogs.confirm(question.format(names=", ".join(new), case=case.id)) else case.structures
 
-    def _keep(self, target: Path, structures: tuple[str, ...] | None) -> None:
-        caseId = self.caseId
-        try:
-            self._session.change(lambda study: with_annotation(study, caseId, target, structures))
-        except UserError:
-            # The segmentation is still in the scene, and saving it again makes the file again.
-            target.unlink(missing_ok=True)
-            raise
+    def _written(self, study: Study, structures: tuple[str, ...] | None, written: list[Path]) -> Study:
+        """The study with the annotation in a new file, which is added to `written`."""
+        target = new_annotation_file(study, self.caseId)
+        self._scene.saveAnnotation(study, study.case(self.caseId), target)
+        written.append(target)
+        return with_annotation(study, self.caseId, target, structures)
+
+    def _takeBack(self, written: list[Path]) -> None:
+        """After a failure the annotation in the scene is the only one: it counts as not saved, and no file is left."""
+        study = self._session.study
+        for target in written:
+            if study.annotation_path(study.case(self.caseId)) != target:
+                setSource(self._scene.nodes.annotation, None, "")
+                with contextlib.suppress(OSError):
+                    target.unlink(missing_ok=True)
 
     def _leaveOtherCase(self) -> None:
         if self.caseId is not None and self._session.case_id != self.caseId:

@@ -39,7 +39,13 @@ class ImageImport:
 
     def undo(self) -> None:
         """Remove the files that were copied into the study, after a failure or when the user cancels."""
+        study = self._session.study
+        used = set() if study is None else {study.image_path(case) for case in study.cases}
+        used |= set() if study is None else {study.annotation_path(case) for case in study.cases}
         for path in self._written:
+            # Whatever went wrong, what the study refers to stays.
+            if path in used:
+                continue
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         self._written = []
