@@ -122,9 +122,7 @@ def _guarded(step: Callable[[Any], None], what: Any) -> None:
     except (subprocess.CalledProcessError, ImportError, OSError) as error:
         raise UserError(
             _("The installation failed: {reason}.").format(reason=str(error).rstrip(".")),
-            _(
-                "Look at the Python console, check the connection to the internet and the free disk space, and try again."
-            ),
+            _("Check the connection to the internet and the free disk space, and try again."),
         ) from error
 
 

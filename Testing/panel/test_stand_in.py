@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 
 import ctk
 import pytest
@@ -143,6 +144,68 @@ def test_a_process_ends_with_its_code_and_output(spin):
     spin(lambda: ends)
     assert ends == [(3, qt.QProcess.NormalExit)]
     assert process.readAllStandardOutput().data() == b"out\n"
+
+
+def test_the_environment_of_the_start_is_an_object_and_a_dict(slicer_app):
+    environment = slicer_app.startupEnvironment()
+    environment.insert("NEW", "1")
+    assert (environment.value("NEW"), "NEW" in slicer.util.startupEnvironment()) == ("1", False)
+    process = qt.QProcess()
+    process.setProcessEnvironment(environment)
+    assert process.processEnvironment().value("NEW") == "1"
+
+
+def test_python_objects_survive_in_combo_boxes():
+    box = qt.QComboBox()
+    box.addItem("a", {"k": 1})
+    box.addItem("b", "text")
+    assert (box.itemData(0), box.findData("text"), box.currentData, box.count) == ({"k": 1}, 1, {"k": 1}, 2)
+
+
+def test_models_of_python_can_be_sorted_and_filtered():
+    class Names(qt.QAbstractTableModel):
+        def rowCount(self, parent=None):
+            return 3
+
+        def columnCount(self, parent=None):
+            return 1
+
+        def data(self, index, role):
+            return "bca"[index.row()] if role == qt.Qt.DisplayRole else None
+
+    model, proxy = Names(), qt.QSortFilterProxyModel()
+    proxy.setSourceModel(model)
+    proxy.sort(0)
+    assert [proxy.index(row, 0).data() for row in range(proxy.rowCount())] == ["a", "b", "c"]
+    assert model.rowCount() == 3
+
+
+def test_items_of_a_table_can_have_an_order_of_their_own():
+    class Number(qt.QTableWidgetItem):
+        def __lt__(self, other):
+            return int(self.text()) < int(other.text())
+
+    table = qt.QTableWidget(2, 1)
+    for row, text in enumerate(["10", "9"]):
+        table.setItem(row, 0, Number(text))
+    table.sortItems(0)
+    assert (table.rowCount, [table.item(row, 0).text() for row in range(2)]) == (2, ["9", "10"])
+
+
+def test_preferences_keep_truth_values_and_stay_in_a_temporary_folder(slicer_app):
+    settings = qt.QSettings()
+    settings.setValue("a/b", True)
+    assert settings.value("a/b") is True
+    assert settings.fileName().startswith(slicer_app.temporaryPath)
+
+
+def test_widgets_are_of_their_classes_and_can_be_deleted(button):
+    reference = weakref.ref(button)
+    assert isinstance(reference(), qt.QPushButton)
+    assert hasattr(qt.QDialog(), "exec_")
+    button.delete()
+    with pytest.raises(RuntimeError, match="deleted"):
+        button.setText("gone")
 
 
 def test_timers_and_python_callables(spin):

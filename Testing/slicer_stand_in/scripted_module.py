@@ -160,23 +160,7 @@ class ScriptedLoadableModuleLogic:
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    """Base of self-tests: `runTest` runs every method whose name contains "test"."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.messageDelay = 0
-
-    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
-        """Slicer shows the message for a moment."""
-        print(message)
-
-    def runTest(self) -> None:
-        """Run all tests."""
-        for name in sorted(dir(self)):
-            if "test" in name.lower() and name != "runTest" and name in dir(type(self)) and name.startswith("test"):
-                self.setUp()
-                getattr(self, name)()
-                self.tearDown()
+    """Base of self-tests."""
 
 
 def makeScriptedLoadableModule() -> types.ModuleType:
