@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,13 @@ def test_an_image_that_changed_since_is_noticed(loop):
     sitk.WriteImage(image, str(loop.study.image_path(case)))
     with pytest.raises(UserError, match="has changed"):
         loop.accept(case.id)
+
+
+def test_an_image_that_was_only_written_again_is_no_reason_to_refuse(loop):
+    case = loop.case(Role.UNLABELED)
+    os.utime(loop.study.image_path(case))
+    loop.accept(case.id)
+    assert loop.study.case(case.id).annotation is not None
 
 
 def test_decisions_survive_on_disk(loop):

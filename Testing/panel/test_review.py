@@ -311,6 +311,14 @@ def test_a_correction_is_a_copy_and_what_is_accepted(review, desk):
     assert not desk.session.facts().editing
 
 
+def test_what_is_corrected_is_seen(review, desk):
+    review.ui.showAnnotationBox.setChecked(False)
+    desk.session.show(FIRST)
+    review.ui.correctButton.click()
+    assert review.ui.showAnnotationBox.checked
+    assert desk.scene.nodes.annotation.GetDisplayVisibility()
+
+
 def test_an_untouched_correction_is_accepted_as_it_was_predicted(review, desk):
     desk.session.show(FIRST)
     choose_kind(review, "prototype")
@@ -410,10 +418,13 @@ def test_the_next_round_is_the_business_of_the_section_train(review):
 
 
 def test_a_scene_remembers_the_view(review, desk):
-    ui = review.ui
+    ui, told = review.ui, []
+    desk.session.view_changed.connect(lambda: told.append(review.viewSettings()))
     ui.showFinalBox.setChecked(False)
     ui.heatmapBox.setCurrentIndex(2)
     ui.opacitySlider.setValue(20)
+    assert told[-1] == review.viewSettings()
+    assert len(told) == 3
     kept = json.loads(json.dumps(review.viewSettings()))
     ui.showFinalBox.setChecked(True)
     ui.heatmapBox.setCurrentIndex(0)

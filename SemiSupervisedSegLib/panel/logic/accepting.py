@@ -79,7 +79,7 @@ def prediction_writer(folder: JobFolder, kind: str) -> WriteAnnotation:
                 f"The result of {case.id} has the structure {unknown[0]!r}, which the study does not have any more.",
                 "Add the structure under Study, or train a new round.",
             )
-        if not same_grid(image_geometry(source), image_geometry(study.image_path(case))):
+        if _is_newer(study.image_path(case), source) and not _same_grid(study.image_path(case), source):
             raise UserError(
                 f"The image of {case.id} has changed since it was segmented.", "Apply the model to this case again."
             )
@@ -91,6 +91,18 @@ def prediction_writer(folder: JobFolder, kind: str) -> WriteAnnotation:
         return case_structures(study.structures, names)
 
     return write
+
+
+def _is_newer(image: Path, prediction: Path) -> bool:
+    try:
+        return image.stat().st_mtime_ns > prediction.stat().st_mtime_ns
+    except OSError:
+        return True
+
+
+def _same_grid(image: Path, prediction: Path) -> bool:
+    # Only where it has to be: the grid of a DICOM series is known when all of its files are read.
+    return same_grid(image_geometry(prediction), image_geometry(image))
 
 
 def _with_case(study: Study, changed: Case) -> Study:

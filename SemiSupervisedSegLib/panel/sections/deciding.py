@@ -93,6 +93,8 @@ class Deciding:
         else:
             node = self._scene.prepareCorrection(study, case, self.ui.kindBox.currentData)
         self.editor.edit(node, self._scene.nodes.volume)
+        # What is edited is always seen.
+        self.ui.showAnnotationBox.setChecked(True)
         self.correcting = caseId
         words = (
             _("Going on with your changes of {case}.")

@@ -49,7 +49,7 @@ class ReviewSection:
         self._loading: Portions | None = None
         self._filling = False
         self.model = ReviewModel()
-        self.view = ReviewView(self.ui, scene)
+        self.view = ReviewView(self.ui, scene, session.view_changed.emit)
         self.deciding = Deciding(self.ui, session, scene, self._dialogs, self, self.moveOn)
         self._setUpTable()
         self._connect()

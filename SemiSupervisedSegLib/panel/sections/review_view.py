@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
@@ -26,10 +26,11 @@ class ReviewView:
     Args:
         ui: the widgets of Review.ui.
         scene: shows cases.
+        onChange: is called when the user changed something that a saved scene remembers.
     """
 
-    def __init__(self, ui: Any, scene: Any) -> None:
-        self.ui, self._scene = ui, scene
+    def __init__(self, ui: Any, scene: Any, onChange: Callable[[], None]) -> None:
+        self.ui, self._scene, self._onChange = ui, scene, onChange
         self._switches = {
             "annotation": ui.showAnnotationBox,
             "prototype": ui.showPrototypeBox,
@@ -118,17 +119,24 @@ class ReviewView:
 
     def _connect(self) -> None:
         for kind, box in self._switches.items():
-            box.connect("toggled(bool)", lambda visible, kind=kind: self._scene.setVisible(kind, visible))
+            box.connect("toggled(bool)", lambda visible, kind=kind: self._setVisible(kind, visible))
         self.ui.heatmapBox.connect("currentIndexChanged(int)", lambda index: self._showHeatmap())
         self.ui.opacitySlider.connect("valueChanged(int)", lambda value: self._showHeatmap())
-        self.ui.layoutBox.connect(
-            "currentIndexChanged(int)", lambda index: self._scene.setLayout(self.ui.layoutBox.currentData)
-        )
+        self.ui.layoutBox.connect("currentIndexChanged(int)", lambda index: self._setLayout())
+
+    def _setVisible(self, kind: str, visible: bool) -> None:
+        self._scene.setVisible(kind, visible)
+        self._onChange()
 
     def _showHeatmap(self) -> None:
         kind = self.ui.heatmapBox.currentData or None
         self.ui.opacitySlider.setEnabled(kind is not None)
         self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100)
+        self._onChange()
+
+    def _setLayout(self) -> None:
+        self._scene.setLayout(self.ui.layoutBox.currentData)
+        self._onChange()
 
 
 def _numbers(summary: CaseSummary, name: str) -> tuple[str, str, str]:
