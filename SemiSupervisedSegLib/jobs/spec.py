@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -114,10 +115,10 @@ def _check_version(data: Any) -> None:
 
 
 def _check_cases(spec: JobSpec) -> None:
-    ids = [case.id.casefold() for case in spec.cases]
+    ids = Counter(case.id.casefold() for case in spec.cases)
     for case in spec.cases:
         # Ids become names of folders.
-        if not CASE_ID.fullmatch(case.id) or ids.count(case.id.casefold()) > 1:
+        if not CASE_ID.fullmatch(case.id) or ids[case.id.casefold()] > 1:
             raise UserError(f"The case id {case.id!r} cannot be used or occurs twice.", "Correct it in the study.")
     unknown = sorted(set(spec.preview_cases) - {case.id for case in spec.cases})
     if unknown:

@@ -18,6 +18,7 @@ from ...jobs.spec import SettingValue
 from ...study.errors import UserError
 from ...study.images import Geometry
 from .devices import DeviceInfo
+from .job_head import head_of
 
 _GIGA = 1e9
 _STREAMS = ("labeled", "unlabeled", "external")
@@ -32,7 +33,7 @@ _DECISIVE = (
     "threads",
 )
 # Of the events of a long round: enough for many steps, and read at once.
-_LAST_BYTES = 512 * 1024
+_LAST_BYTES = 16 * 1024
 # Of one forward pass, in FLOP a voxel, and of what it keeps for the way back in float32, in bytes a voxel: the U-Net
 # for slices and the V-Net for volumes, counted with torch's FlopCounterMode and from peak memory at 64x64 and 48x48x48.
 _WORK = {2: 9.0e4, 3: 8.0e4}
@@ -126,13 +127,13 @@ def pace_of(folder: JobFolder) -> float | None:
 
 def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
     """Whether a step of a round took as long as one with these settings on this device would."""
+    head = head_of(folder)
     try:
-        spec = folder.spec()
         trained = json.loads((folder.path / "plan.json").read_text(encoding="utf-8"))["settings"]
         same = all(trained.get(name) == settings.get(name) for name in _DECISIVE)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return same and (spec.method, spec.device) == (method, device)
+    return same and (head.method, head.device) == (method, device)
 
 
 def in_words(expected: Estimate, device: DeviceInfo | None) -> str:

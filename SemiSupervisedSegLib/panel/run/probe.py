@@ -16,6 +16,7 @@ from .processes import exitCode, failedToStart, isRunning, makeProcess, startPyt
 _ARGUMENTS = ("-m", "SemiSupervisedSegLib.engine.device_probe")
 _PATIENCE_MILLISECONDS = 90_000
 _TICK_MILLISECONDS = 100
+_END_MILLISECONDS = 1000
 
 
 class DeviceProbe:
@@ -58,6 +59,7 @@ class DeviceProbe:
             process, self._process = self._process, None
             kill_tree(process.processId())
             process.kill()
+            process.waitForFinished(_END_MILLISECONDS)
             process.deleteLater()
 
     def _tick(self) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ...jobs.events import Event, from_line
 
-_PIECE = 64 * 1024
+_PIECE = 16 * 1024
 
 
 class EventTail:
     """Reads a growing file of events from its beginning, each byte once.
 
     A line that is not complete yet is kept until the rest of it is there; a damaged line is left out, and the ones
-    around it are not lost. Hundreds of lines a call at most, so that the history of a long round does not hold up
+    around it are not lost. A hundred lines or so a call, so that the history of a long round does not hold up
     whoever asks.
 
     Args:

@@ -9,13 +9,14 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ...jobs.continuation import check_resumable, model_of
+from ...jobs.continuation import model_of
 from ...jobs.events import Event
 from ...jobs.folder import JobFolder
 from ...jobs.outcome import Outcome
 from ...jobs.rounds import next_round
 from ...jobs.training_spec import make_training_spec
 from ...study.errors import UserError
+from ..logic.job_head import head_of
 from ..logic.state import Action, Run, availability
 from ..run.probe import DeviceProbe
 from ..run.runner import Runner
@@ -196,8 +197,9 @@ class TrainSection:
     def _resumeRound(self) -> None:
         name = self._session.facts().resumable
         folder = next(folder for folder in self._session.rounds() if folder.name == name)
-        check_resumable(folder)
-        self._launch(folder)
+        # Another program may have been quicker.
+        if not self._runner.attach(folder):
+            self._launch(folder)
 
     def _launch(self, folder: JobFolder) -> None:
         try:
@@ -266,7 +268,8 @@ class TrainSection:
         if facts.run is None or facts.run.name != runner.folder.name:
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
-        run = Run(runner.folder.name, _kind(runner.folder), runner.stopping, runner.detached, runner.elsewhere)
+        kind = head_of(runner.folder).kind or "train"
+        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.elsewhere)
         self._session.note(run=run, resumable="")
 
     def _noteForm(self) -> None:
@@ -290,15 +293,8 @@ def _interruption(folder: JobFolder) -> str:
     return _("{name} broke off. Resume goes on from where it last saved.").format(name=folder.name)
 
 
-def _kind(folder: JobFolder) -> str:
-    try:
-        return folder.spec().kind
-    except UserError:
-        return "train"
-
-
 def _canGoOn(folder: JobFolder) -> bool:
     try:
-        return folder.spec().kind == "train" and folder.result() is None
+        return head_of(folder).kind == "train" and folder.result() is None
     except UserError:
         return False

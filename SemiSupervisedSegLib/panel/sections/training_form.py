@@ -141,7 +141,7 @@ class TrainingForm:
         ui.methodLabel.setText(_(entry.sentence))
         ui.needsLabel.setText(self._needs())
         try:
-            self.settings.show(entry, self._resolved(self._decisive()))
+            self.settings.show(entry, self._base())
             problem = ""
         except UserError as error:
             problem = str(error)
@@ -161,6 +161,12 @@ class TrainingForm:
     def _resolved(self, overrides: dict[str, SettingValue]) -> dict[str, SettingValue]:
         shape = self._shape(load_catalogue().resolve(self.method, self.preset, overrides))
         return load_catalogue().resolve(self.method, self.preset, overrides, shape.dimensions)
+
+    def _base(self) -> dict[str, SettingValue]:
+        """What every setting is as long as the user does not change it."""
+        decisive = self._decisive()
+        plain = self._resolved({})
+        return self._resolved(decisive) | {name: plain[name] for name in decisive}
 
     def _decisive(self) -> dict[str, SettingValue]:
         # These decide what the other settings are where the user does not say it.

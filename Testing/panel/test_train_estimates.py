@@ -1,0 +1,119 @@
+"""About how much memory and time a training takes, and its progress in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.jobs.catalogue import resolve
+from SemiSupervisedSegLib.jobs.events import Started, StepDone, WarningRaised
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.spec import JobSpec
+from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo, read_devices
+from SemiSupervisedSegLib.panel.logic.estimates import (
+    Shape,
+    about,
+    estimate,
+    expected_shape,
+    in_words,
+    pace_of,
+    trained_like,
+)
+from SemiSupervisedSegLib.panel.logic.progress import RunProgress
+from SemiSupervisedSegLib.study.images import Geometry
+
+# Measured on two cores without bfloat16 instructions: Testing/benchmarks/README.md.
+PROCESSOR = DeviceInfo("cpu", "Processor", 4 * 10**9, 8 * 10**9, 98.0, False)
+ACDC = Geometry((216, 256, 10), (1.5, 1.5, 10.0), (0.0,) * 3, (0.0,) * 9)
+ATRIUM = Geometry((240, 200, 88), (0.6, 0.6, 0.6), (0.0,) * 3, (0.0,) * 9)
+
+
+def test_the_estimate_is_near_what_was_measured() -> None:
+    settings = resolve("mean_teacher", "paper", {"steps": 100}, 2)
+    expected = estimate(Shape(2, (256, 256)), settings, PROCESSOR)
+    assert 0.5 < expected.seconds / 540 < 2.0
+
+
+def test_half_precision_and_smaller_batches_need_less() -> None:
+    shape, settings = Shape(2, (256, 256)), resolve("cu2l", "standard", {}, 2)
+    full = estimate(shape, settings, PROCESSOR)
+    assert estimate(shape, settings | {"precision": "bfloat16"}, PROCESSOR).memory < full.memory
+    assert estimate(shape, settings | {"labeled_batch": 1}, PROCESSOR).memory < full.memory
+    assert estimate(shape, settings, None).seconds is None
+    assert "first steps" in in_words(estimate(shape, settings, None), None)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "settings", "expected"),
+    [
+        (ACDC, {}, Shape(2, (224, 256))),
+        (ACDC, {"in_plane_scale": 0.5}, Shape(2, (128, 128))),
+        (ACDC, {"patch_size": "64x64"}, Shape(2, (64, 64))),
+        (ACDC, {"dimension": "3d", "patch_size": "64x64"}, Shape(3, (16, 224, 240))),
+        (ATRIUM, {"dimension": "2d"}, Shape(2, (224, 256))),
+    ],
+)
+def test_the_shape_follows_the_images_and_the_user(geometry: Geometry, settings: dict, expected: Shape) -> None:
+    assert expected_shape([geometry], settings) == expected
+
+
+def test_volumes_stay_within_what_the_engine_takes() -> None:
+    shape = expected_shape([ATRIUM], {})
+    assert shape.dimensions == 3
+    assert all(side % 16 == 0 for side in shape.patch)
+    assert shape.patch[0] * shape.patch[1] * shape.patch[2] <= 96**3
+
+
+def test_the_pace_of_an_earlier_round_counts_when_it_was_alike(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "001-cpcl")
+    settings = resolve("cpcl", "quick", {}, 2)
+    values = {"kind": "train", "method": "cpcl", "preset": "quick", "settings": {}, "device": "cpu", "seed": 0}
+    folder.write_spec(JobSpec(**values, study_name="x", modality=None, structures=(), cases=()))
+    assert not trained_like(folder, "cpcl", settings, "cpu")
+    (folder.path / "plan.json").write_text(json.dumps({"settings": settings}), encoding="utf-8")
+    assert trained_like(folder, "cpcl", settings, "cpu")
+    assert not trained_like(folder, "cpcl", settings, "cuda:0")
+    assert not trained_like(folder, "cpcl", settings | {"labeled_batch": 9}, "cpu")
+    assert pace_of(folder) is None
+    for step in (10, 20):
+        folder.append_event(StepDone("train", step, 100, {}, 0.01, seconds_left=(100 - step) * 0.5))
+    assert pace_of(folder) == pytest.approx(0.5)
+    expected = estimate(Shape(2, (64, 64)), settings, PROCESSOR, pace_of(folder))
+    assert expected.seconds == pytest.approx(300)
+    assert "about 5 minutes, as the last round did" in in_words(expected, PROCESSOR)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3, "less than a minute"),
+        (60, "about a minute"),
+        (400, "about 7 minutes"),
+        (3000, "about 50 minutes"),
+        (7200, "about 2 hours"),
+        (4 * 86400, "about 4 days"),
+    ],
+)
+def test_durations_promise_no_more_than_is_known(seconds: float, words: str) -> None:
+    assert about(seconds) == words
+
+
+def test_a_damaged_answer_of_the_probe_is_refused() -> None:
+    for text in ("", "hello", "[]", '{"devices": [{"name": "cpu"}]}', '{"devices": 4}'):
+        with pytest.raises(ValueError, match=r".+"):
+            read_devices(text)
+
+
+def test_warnings_are_kept_once_and_steps_logged_now_and_then() -> None:
+    progress = RunProgress()
+    progress.take(Started("the processor", 1, time=1.0))
+    for step in range(1, 101):
+        progress.take(StepDone("train", step, 100, {"loss": 0.5}, 0.01, 10.0, time=100.0 + step))
+        progress.take(WarningRaised("Careful.", time=100.0 + step))
+    lines = progress.new_lines()
+    assert progress.warnings == ["Careful."]
+    assert progress.fraction == 1.0
+    assert len([line for line in lines if line.startswith("Step")]) == 21
+    assert progress.new_lines() == []

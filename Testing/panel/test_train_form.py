@@ -1,0 +1,139 @@
+"""The form of a round: what it offers, what it says, and the settings that the user changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, resolve
+from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
+
+from .train_panel import TrainPanel, tiny_study
+
+CARD = DeviceInfo("cuda:0", "NVIDIA A100", 30 * 10**9, 40 * 10**9, 50_000.0, True)
+BROKEN = DeviceInfo("cuda:1", "NVIDIA A100", 0, 0, 0.0, True, "out of memory")
+PROCESSOR = DeviceInfo("cpu", "Processor (2 cores)", 4 * 10**9, 8 * 10**9, 100.0, False)
+
+
+@pytest.fixture
+def panel(services: Any, scene: Any, tmp_path: Path) -> Iterator[TrainPanel]:
+    panel = TrainPanel(services)
+    panel.section.probe.devices = (PROCESSOR,)
+    panel.session.open_study(tiny_study(tmp_path / "study").folder)
+    yield panel
+    panel.close()
+
+
+@pytest.mark.parametrize("method", load_catalogue().methods)
+def test_every_method_has_a_form_with_its_values(panel: TrainPanel, method: str) -> None:
+    panel.section.form.chooseMethod(method)
+    panel.section.form.choosePreset("quick")
+    entry, rows = load_catalogue().method(method), panel.section.form.settings.rows
+    assert panel.ui.methodLabel.text == entry.sentence
+    assert list(rows) == [setting.name for setting in entry.settings]
+    assert panel.section.form.settings.overrides() == {}
+    values = resolve(method, "quick", {}, 2)
+    for name, row in rows.items():
+        assert row.value == values[name], name
+        assert row.setting.help in row.editor.toolTip
+        if row.setting.unit:
+            assert row.setting.unit in row.label.text
+
+
+def test_a_changed_value_is_marked_kept_and_reset(panel: TrainPanel) -> None:
+    form = panel.section.form
+    form.chooseMethod("cu2l")
+    form.choosePreset("quick")
+    row = form.settings.rows["steps"]
+    row.editor.setValue(1234)
+    assert row.label.font.bold()
+    assert panel.ui.advancedButton.text == "Advanced settings (1 changed)"
+    assert panel.ui.resetButton.enabled
+    form.choosePreset("standard")
+    form.chooseMethod("cpcl")
+    assert form.settings.overrides() == {"steps": 1234}
+    form.settings.rows["steps"].resetButton.click()
+    assert form.settings.overrides() == {}
+    assert form.settings.rows["steps"].editor.value == 6000
+    assert not form.settings.rows["steps"].label.font.bold()
+    form.settings.rows["use_forward"].editor.setChecked(False)
+    form.settings.rows["optimizer"].editor.setCurrentIndex(1)
+    assert form.settings.overrides() == {"use_forward": False, "optimizer": "adam"}
+    panel.ui.resetButton.click()
+    assert form.settings.overrides() == {}
+    assert not panel.ui.resetButton.enabled
+    assert panel.ui.resetButton.toolTip == "You have changed no setting."
+
+
+def test_what_is_not_allowed_is_taken_back_with_the_reason(panel: TrainPanel) -> None:
+    row = panel.section.form.settings.rows["learning_rate"]
+    before = row.editor.text
+    row.editor.setText("11")
+    row.editor.editingFinished.emit()
+    assert row.editor.text == before
+    assert "cannot be '11'" in row.editor.toolTip
+    row.editor.setText("1e-3")
+    row.editor.editingFinished.emit()
+    assert row.value == 0.001
+    size = panel.section.form.settings.rows["patch_size"]
+    size.editor.setText("96×128")
+    size.editor.editingFinished.emit()
+    assert size.value == "96x128"
+
+
+def test_the_released_code_brings_its_own_values(panel: TrainPanel) -> None:
+    form = panel.section.form
+    form.chooseMethod("cpcl")
+    form.settings.rows["fidelity"].tryValue("released_code")
+    form.refresh()
+    assert form.settings.rows["steps"].value == 10000
+    assert form.settings.overrides() == {"fidelity": "released_code"}
+    form.chooseMethod("cu2l")
+    assert form.settings.overrides() == {}
+
+
+def test_devices_are_named_with_their_memory_and_the_processor_never_comes_unsaid(panel: TrainPanel) -> None:
+    form = panel.section.form
+    form.showDevices((CARD, BROKEN, PROCESSOR))
+    assert (form.device, form.preset) == ("cuda:0", "standard")
+    assert panel.ui.deviceBox.count == 2
+    assert "NVIDIA A100: 30.0 GB of memory free." in panel.ui.estimateLabel.text
+    panel.ui.deviceBox.setCurrentIndex(1)
+    assert form.device == "cpu"
+    assert "No graphics card is used" in panel.ui.estimateLabel.text
+    form.showDevices((CARD, PROCESSOR))
+    assert form.device == "cpu"
+    form.showDevices((PROCESSOR,))
+    assert form.preset == "quick"
+
+
+def test_a_training_that_does_not_fit_is_said_beforehand(panel: TrainPanel) -> None:
+    panel.section.form.showDevices((CARD,))
+    assert "more than is free" not in panel.ui.estimateLabel.text
+    panel.set(labeled_batch=256, patch_size="1024x1024")
+    assert "more than is free" in panel.ui.estimateLabel.text
+
+
+def test_what_a_method_needs_and_lacks_is_said(panel: TrainPanel) -> None:
+    panel.section.form.chooseMethod("cu2l")
+    text = panel.ui.needsLabel.text
+    assert "annotated images: 1;" in text
+    assert "other sites: 0." in text
+    assert "There are no images without annotation from other sites yet." in text
+    panel.section.form.chooseMethod("mean_teacher")
+    assert "There are no" not in panel.ui.needsLabel.text
+
+
+def test_a_scene_remembers_method_and_preset(panel: TrainPanel) -> None:
+    panel.section.form.chooseMethod("cpcl")
+    panel.section.form.choosePreset("paper")
+    remembered = panel.section.viewSettings()
+    panel.section.form.chooseMethod("cu2l")
+    panel.section.form.choosePreset("quick")
+    panel.section.restoreView(remembered)
+    assert (panel.section.form.method, panel.section.form.preset) == ("cpcl", "paper")
+    panel.section.restoreView({"method": "unheard of"})
+    assert panel.section.form.method == "cpcl"
