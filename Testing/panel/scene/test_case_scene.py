@@ -300,3 +300,17 @@ def test_closing_the_scene_leaves_an_adapter_that_works(case_scene, study, predi
     case_scene.clear()
     assert case_scene.nodes is None
     assert case_scene.showCase(study, case, predict(case)).probability is not None
+
+
+def test_unsaved_changes_stay_when_another_program_replaces_the_file(case_scene, study):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case)
+    mask = paint(nodes.annotation, "wall", nodes.volume)
+    path = study.annotation_path(case)
+    path.write_bytes(study.annotation_path(study.cases[1]).read_bytes())
+    later = time.time_ns() + 10**9
+    os.utime(path, ns=(later, later))
+    case_scene.showCase(study, case)
+    assert case_scene.nodes.annotation is nodes.annotation
+    assert np.array_equal(mask_of(nodes.annotation, "wall", nodes.volume), mask)
+    assert case_scene.hasUnsavedAnnotation()
