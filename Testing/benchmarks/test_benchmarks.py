@@ -24,6 +24,12 @@ def test_training_speed_compares_both_loops() -> None:
     assert 0.5 < float(gigaflop.group(1)) < 0.8
 
 
+def test_multi_task_compares_unisemi_with_one_model_per_structure() -> None:
+    output = run("multi_task.py")
+    for row in ("chamber", "wall", "chamber 2", "all"):
+        assert re.search(rf"^{row} +[\d.]+ \([\d.]+\) +[\d.]+ \([\d.]+\) +[+-][\d.]+ \[", output, re.MULTILINE), output
+
+
 def test_training_memory_compares_few_and_many_cases() -> None:
     peaks = re.findall(r"peak +(\d+) MB", run("training_memory.py"))
     assert len(peaks) == 2

@@ -80,6 +80,21 @@ class DynamicHead(nn.Module):
             bottleneck_channels + prompts, sum((before + 1) * after for before, after in self._layers)
         )
 
+        self._start_with_own_layers()
+
+    def _start_with_own_layers(self) -> None:
+        """Give each prompt three layers of its own, initialised as layers are (He), which the image changes little.
+
+        As initialised by default, the made layers would be so weak that training begins after hundreds of steps, and
+        the same for all prompts. The sources say nothing of it.
+        """
+        columns = []
+        for before, after in self._layers:
+            kernels = torch.randn(before * after, self.prompts) * (2 / before) ** 0.5
+            columns += [kernels, torch.zeros(after, self.prompts)]
+        with torch.no_grad():
+            self.controller.weight[:, -self.prompts :] = torch.cat(columns)
+
     def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptInputs:
         """Compute what the prompts share."""
         embedding = self.embedding(bottleneck).flatten(2).mean(dim=2)
