@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 
+from ..jobs.folder import JobFolder
 from ..study.errors import UserError
 from .header import Header
 from .memory import Memory
@@ -61,7 +62,9 @@ class Panel:
         self.ui.sectionsContainer.layout().addStretch(1)
         self.widget.setMRMLScene(mrmlScene)
         self._shown: tuple[Any, ...] | None = None
-        for signal in (self.session.case_changed, self.session.rounds_changed, self.session.study_changed):
+        session = self.session
+        # The last is for the end of editing; before the others the sections would look at nodes of the case before.
+        for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
             signal.connect(self._showCase)
         self.memory = Memory(self, mrmlScene)
 
@@ -103,9 +106,13 @@ class Panel:
     def _showCase(self) -> None:
         study, caseId = self.session.study, self.session.case_id
         case = None if study is None or caseId is None else study.case(caseId)
-        wanted = None if case is None else (study.folder, case, self.session.round and self.session.round.name)
+        wanted = None if case is None else (study.folder, case.id, case.annotation, _nameOf(self.session.round))
         if wanted == self._shown or slicer.mrmlScene.IsClosing():
             return
+        # What is being edited stays as it is until that is done.
+        if wanted is not None and self._shown is not None and self.session.facts().editing:
+            if wanted[:2] == self._shown[:2]:
+                return
         self._shown = wanted
         if case is None:
             self.scene.clear()
@@ -114,3 +121,7 @@ class Panel:
             self.scene.showCase(study, case, self.session.round)
         except UserError as error:
             self.services.dialogs.showError(error)
+
+
+def _nameOf(folder: JobFolder | None) -> str:
+    return "" if folder is None else folder.name

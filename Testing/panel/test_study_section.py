@@ -133,7 +133,7 @@ def test_names_stay_once_a_case_is_annotated_and_the_buttons_say_so(section, dia
     dialogs.answer("askText", "vessel", "vessel")
     dialogs.answer("confirm", False, True)
     ui.addStructureButton.click()
-    assert "2 annotated cases" in dialogs.asked[-1]
+    assert "without the new structure: 2." in dialogs.asked[-1]
     assert names(section) == ["liver", "tumor"]
     ui.addStructureButton.click()
     study = load_study(tmp_path / "study")

@@ -115,6 +115,21 @@ def test_results_of_another_round_come_with_the_round(panel):
     assert panel.scene.nodes.prototype is not None
 
 
+def test_changes_of_the_case_do_not_disturb_its_annotation(panel):
+    cases = panel.sections["Cases"]
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    node = cases.annotating.editor.node
+    cases.ui.siteBox.setEditText("Third")
+    cases.ui.setSiteButton.click()
+    make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
+    panel.session.refresh_rounds()
+    assert panel.scene.nodes.annotation is node
+    assert panel.scene.nodes.final is None
+    cases.ui.discardButton.click()
+    assert panel.scene.nodes.final is not None
+
+
 def test_a_saved_scene_opens_with_the_panel_as_it_was(panel, makePanel, scene, tmp_path):
     make_round(panel.session.study, "001-cu2l")
     make_round(panel.session.study, "002-cpcl")

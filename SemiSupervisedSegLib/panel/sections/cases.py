@@ -202,7 +202,8 @@ class CasesSection:
     def _remove(self) -> None:
         chosen = self.table.selected()
         question = _(
-            "Take {count} cases out of the study? Their images and annotations stay as files; rounds stay as they are."
+            "Take the selected cases ({count}) out of the study? Their images and annotations stay as files; rounds "
+            "stay as they are."
         )
         if self._dialogs.confirm(question.format(count=len(chosen))):
             self._try(lambda: self._session.change(lambda study: remove_cases(study, chosen)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 
 from ...study.errors import UserError
 from ...study.model import Modality, Structure, Study
+from ...study.store import STUDY_FILE
 from ...study.structures import add_structures, with_structures
 from ..logic.state import Action
 from ..scene.segments import structuresFromSegmentation
@@ -100,7 +102,7 @@ class StudySection:
         partly = sum(1 for case in self._session.study.cases if case.annotation and case.structures is None)
         if len(changed) > len(self._session.study.structures) and partly:
             question = _(
-                "{count} annotated cases do not have the new structure. They stay as they are and count as annotated "
+                "Cases annotated without the new structure: {count}. They stay as they are and count as annotated "
                 "for the other structures only, which few methods can use, until you annotate them again."
             ).format(count=partly)
             if not self._dialogs.confirm(question):
@@ -124,7 +126,10 @@ class StudySection:
 
     def _open(self) -> None:
         folder = self._dialogs.chooseFolder(_("Folder of the study"))
-        if folder:
+        if folder and not (Path(folder) / STUDY_FILE).exists():
+            advice = _("Choose the folder that has the file {name}, or create a study.").format(name=STUDY_FILE)
+            self._dialogs.showError(UserError(_("There is no study in {folder}.").format(folder=folder), advice))
+        elif folder:
             self._try(lambda: self._session.open_study(folder))
 
     def _create(self) -> None:
