@@ -1,11 +1,11 @@
 """AUA + BCL + PCL: aleatoric uncertainty and two contrastive losses, in two stages.
 
 H. Wu, X. Li and K.-T. Cheng, "Exploring Feature Representation Learning for Semi-supervised Medical Image
-Segmentation", 2022. Ablations of its Tables V and VI by settings: "AUA" without ``use_boundary`` and
-``use_retraining``, "AUA + BCL" without ``use_retraining``, "+ Pseudo labeling" without ``use_prototypes``, and all on;
-the supervised baseline is the method Supervised. ``fidelity="released_code"`` takes one-sided boundaries, a projection
-without batch normalisation, both classes in the energy distance, diagonal covariances and features on the unit
-sphere, and anchors of structures only.
+Segmentation", IEEE Trans. Neural Networks and Learning Systems, 2023. Ablations of its Tables V and VI by settings:
+"AUA" without ``use_boundary`` and ``use_retraining``, "AUA + BCL" without ``use_retraining``, "+ Pseudo labeling"
+without ``use_prototypes``, and all on; the supervised baseline is the method Supervised. ``fidelity="released_code"``
+takes one-sided boundaries, a projection without batch normalisation, the background into the energy distance,
+diagonal covariances, features on the unit sphere, and anchors of structures only.
 """
 
 from __future__ import annotations

@@ -1,0 +1,64 @@
+"""Rounds of a method with two stages and a changed network, done by the worker from images to the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
+from SemiSupervisedSegLib.jobs.events import CheckpointSaved, StageStarted, StepDone
+
+from .rounds import EXIT_FINISHED, main, new_round, tiny_study
+
+SETTINGS = {"steps": 4, "prototype_batches": 2, "boundary_voxels": 50, "preview_interval": 3}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory):
+    return tiny_study(tmp_path_factory.mktemp("stages") / "study", structures=3)
+
+
+@pytest.fixture(scope="module")
+def trained(study):
+    folder = new_round(study, "aua", SETTINGS)
+    assert main(folder.path) == EXIT_FINISHED
+    return folder
+
+
+def test_both_stages_are_told_and_logged(trained):
+    events, _ = trained.events()
+    stages = [event for event in events if isinstance(event, StageStarted)]
+    assert [(e.name, e.steps) for e in stages if e.name in ("uncertainty", "retraining")] == [
+        ("uncertainty", 2),
+        ("retraining", 2),
+    ]
+    steps = {event.stage: event.losses for event in events if isinstance(event, StepDone)}
+    assert {"supervised", "consistency", "boundary"} <= set(steps["uncertainty"])
+    assert {"supervised", "pseudo_label", "prototype_labeled"} <= set(steps["retraining"])
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [1, 2, 3, 4]
+
+
+def test_the_model_has_the_changed_network_and_prototypes_of_its_embedding(trained):
+    model = load_bundle(trained.model)
+    assert model.plan.network == "unet_2d_embedded"
+    assert model.level == "decoder_full"
+    assert model.prototypes.vectors.shape == (4, 16)
+    assert model.prototypes.valid.all()
+    images = torch.randn(1, 1, *model.plan.patch)
+    with torch.no_grad():
+        output = model.network(images)
+        assert torch.equal(output.logits, model.network.head(output.decoder_full))
+    assert output.decoder_full.min() < 0
+
+
+def test_every_case_has_both_predictions(trained, study):
+    for case in study.cases:
+        names = {path.name for path in (trained.predictions / case.id).iterdir()}
+        assert {"final.seg.nrrd", "prototype.seg.nrrd"} <= names
+
+
+def test_a_later_round_goes_on_from_the_model(trained, study):
+    folder = new_round(study, "aua", {**SETTINGS, "steps": 2}, warm_start=Path(trained.model))
+    assert main(folder.path) == EXIT_FINISHED
