@@ -158,6 +158,7 @@ def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry]:
 
 def _pad(path: Path, classes: np.ndarray, part: Geometry, whole: Geometry) -> np.ndarray:
     """Put a part (Z, Y, X) of the reference's grid at its place in the whole; raises UserError when it is not one."""
+    classes, part = _turned(classes, part, whole)
     start = np.rint(whole.index(np.array(part.origin))).astype(int)
     end = start + np.array(part.size)
     if np.any(start < 0) or np.any(end > np.array(whole.size)):
@@ -168,6 +169,19 @@ def _pad(path: Path, classes: np.ndarray, part: Geometry, whole: Geometry) -> np
     padded = np.zeros(whole.size[::-1], dtype=np.uint8)
     padded[tuple(slice(a, b) for a, b in zip(start[::-1], end[::-1], strict=True))] = classes
     return padded
+
+
+def _turned(classes: np.ndarray, part: Geometry, whole: Geometry) -> tuple[np.ndarray, Geometry]:
+    """A class map (Z, Y, X) with those axes reversed that run against the same axis of the whole.
+
+    3D Slicer reverses an axis of images whose axes are left-handed, and saves their segmentations like this.
+    """
+    axes, target = (np.array(grid.direction).reshape(3, 3) for grid in (part, whole))
+    against = np.sum(axes * target, axis=0) < 0
+    last = np.where(against, np.array(part.size) - 1, 0)
+    origin = part.position(tuple(last))
+    turned = Geometry(part.size, part.spacing, tuple(origin), tuple((axes * np.where(against, -1, 1)).ravel()))
+    return np.flip(classes, [2 - axis for axis in np.flatnonzero(against)]), turned
 
 
 def _different_grids(path: Path) -> UserError:

@@ -61,7 +61,7 @@ def test_slicer_reads_what_the_study_writes(case_scene, study, tmp_path, number)
 
 
 @pytest.mark.parametrize("crop", [False, True])
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(4))
 def test_the_study_reads_what_slicer_writes(case_scene, study, tmp_path, number, crop):
     study = with_terminology(study)
     case = dataclasses.replace(study.cases[number], annotation=None)
