@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ...study.model import Case, Role, Study
 from ..logic.accepting import WriteAnnotation, accept, prediction_writer, take_back
 from ..logic.decisions import Decision
 from ..logic.state import Action, availability
+from ..scene.tags import isCurrent, setSource
 from ..session import Session
 from .buttons import setEnabledWithReason
 from .editor import EditorBox
@@ -173,8 +175,23 @@ class Deciding:
             decisions.append(decision)
             return changed
 
-        self._session.change(change)
+        try:
+            self._session.change(change)
+        except UserError:
+            self._takeBackFile(caseId, decisions)
+            raise
         return decisions[-1]
+
+    def _takeBackFile(self, caseId: str, decisions: list[Decision]) -> None:
+        """After the study could not be saved, a correction in the scene counts as not saved, and no file is left."""
+        study = self._session.study
+        for decision in decisions:
+            if study.case(caseId).annotation != decision.annotation:
+                node = self._scene.nodes.annotation
+                if node is not None and isCurrent(node, study.folder / decision.annotation):
+                    setSource(node, None, "")
+                with contextlib.suppress(OSError):
+                    (study.folder / decision.annotation).unlink()
 
     def _writeFromScene(self, study: Study, case: Case, target: Any) -> None:
         self._scene.saveAnnotation(study, case, target)

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
 import slicer.util
 
@@ -19,7 +21,7 @@ from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+UI = Path(__file__).resolve().parents[3] / "SemiSupervisedSeg" / "Resources" / "UI"
 _SETTINGS = {
     "steps": 8,
     "labeled_batch": 2,
@@ -30,6 +32,8 @@ _SETTINGS = {
 }
 
 
+# The cases of the study.
+LABELED, VALIDATION, FIRST, SECOND = "case-001", "case-002", "case-003", "case-004"
 _made: list[Path] = []
 
 
@@ -98,3 +102,11 @@ class Desk:
             self.scene.clear()
         else:
             self.scene.showCase(study, study.case(case_id), self.session.round)
+
+
+def voxels(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def prediction(desk: Desk, case_id: str, kind: str) -> Path:
+    return desk.round.predictions / case_id / f"{kind}.seg.nrrd"
