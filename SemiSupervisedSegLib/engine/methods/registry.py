@@ -16,6 +16,7 @@ from .ss_net import SSNet
 from .supervised import Supervised
 from .ua_mt import UncertaintyAwareMeanTeacher
 from .unisemi import UniSeMi
+from .unisemi_released import ReleasedUniSeMi
 
 METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
@@ -32,7 +33,7 @@ METHODS: dict[str, type[Method]] = {
     "unisemi": UniSeMi,
 }
 
-RELEASED_CODE: dict[str, type[Method]] = {"cpcl": ReleasedCPCL}
+RELEASED_CODE: dict[str, type[Method]] = {"unisemi": ReleasedUniSeMi, "cpcl": ReleasedCPCL}
 """Methods whose released code trains by other rules than settings can express."""
 
 
