@@ -110,9 +110,9 @@ class Panel:
         if wanted == self._shown or slicer.mrmlScene.IsClosing():
             return
         # What is being edited stays as it is until that is done.
-        if wanted is not None and self._shown is not None and self.session.facts().editing:
-            if wanted[:2] == self._shown[:2]:
-                return
+        isSame = wanted is not None and self._shown is not None and wanted[:2] == self._shown[:2]
+        if isSame and self.session.facts().editing:
+            return
         self._shown = wanted
         if case is None:
             self.scene.clear()
