@@ -58,7 +58,7 @@ class ReleasedUniSeMi(UniSeMi):
         return {"synthetic": Loss(synthetic), "parts": Loss(torch.stack(terms).mean())}
 
     def selftraining(self, batch: Batch) -> Losses:
-        """Return the agreement of all tasks on labeled images with unlabeled boxes in them, and Dice outside of these."""
+        """Return the agreement of all tasks where unlabeled boxes are in labeled images, and Dice around these."""
         labeled = _first(batch.labeled, len(batch.unlabeled))
         keep = cutmix_mask(labeled.images, "zero_centered", *SELFTRAIN_SIDES)
         inputs = self.student.look(paste(labeled.images, batch.unlabeled[: len(labeled.images)], keep))
