@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...jobs.folder import JobFolder
+from ...study.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,14 @@ def head_of(folder: JobFolder) -> JobHead:
         return _read(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return JobHead()
+
+
+def can_go_on(folder: JobFolder) -> bool:
+    """Whether a round is a training without a result, given that nobody works on it."""
+    try:
+        return head_of(folder).kind == "train" and folder.result() is None
+    except UserError:
+        return False
 
 
 @lru_cache(maxsize=256)

@@ -23,6 +23,7 @@ from .process_tree import kill_tree
 from .processes import environment, exitCode, failedToStart, isRunning, makeProcess, startPython
 
 _QUIT_MILLISECONDS = 10_000
+_KILL_MILLISECONDS = 1000
 
 
 class ChildWorker:
@@ -66,6 +67,7 @@ class ChildWorker:
         """End it and everything it started."""
         kill_tree(self._process.processId())
         self._process.kill()
+        self._process.waitForFinished(_KILL_MILLISECONDS)
 
     def letGo(self) -> None:
         """Follow it no longer."""
@@ -169,6 +171,8 @@ def _stopAtQuit(folder: JobFolder, process: Any) -> None:
                 folder.request_cancel()
             process.closeWriteChannel()
             process.waitForFinished(_QUIT_MILLISECONDS)
+        # The application goes away, and a process that is still there dies with it.
+        running.clear()
 
     def forget(state: Any) -> None:
         # The state that comes when it has ended or could not be started.

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ...jobs.events import Event
 from ...jobs.folder import JobFolder
 from ...jobs.outcome import Outcome
+from ...study.errors import UserError
 from ..logic.estimates import about
 from ..logic.progress import RunProgress
 
@@ -89,6 +90,17 @@ class RunView:
         warnings = progress.warnings[-_SHOWN_WARNINGS:]
         self.ui.warningsLabel.setText("\n".join(_("Note: {text}").format(text=_(text)) for text in warnings))
         self.ui.warningsLabel.setVisible(bool(warnings))
+
+
+def describeInterruption(folder: JobFolder) -> str:
+    """How a round ended while this panel did not look."""
+    try:
+        status = folder.status()
+    except UserError as error:
+        return str(error)
+    if status.state in ("failed", "cancelled") and status.message:
+        return _("{name}: {message}").format(name=folder.name, message=_(status.message))
+    return _("{name} broke off. Resume goes on from where it last saved.").format(name=folder.name)
 
 
 def _lastWords(folder: JobFolder) -> str:

@@ -16,7 +16,7 @@ from ...jobs.outcome import Outcome
 from ...jobs.rounds import next_round
 from ...jobs.training_spec import make_training_spec
 from ...study.errors import UserError
-from ..logic.job_head import head_of
+from ..logic.job_head import can_go_on, head_of
 from ..logic.state import Action, Run, availability
 from ..run.probe import DeviceProbe
 from ..run.runner import Runner
@@ -25,7 +25,7 @@ from ..services import Services
 from ..session import Session
 from .buttons import applyAvailability, setEnabledWithReason
 from .live_preview import LivePreview
-from .run_view import RunView
+from .run_view import RunView, describeInterruption
 from .training_form import TrainingForm
 
 # Another program works on one of the newest rounds, if on any.
@@ -117,6 +117,10 @@ class TrainSection:
         """Train a new round as the form says, on the model of an earlier one if given; False when it did not start."""
         self.form.chooseStart(warmStart)
         return self._start()
+
+    def offerNextRound(self) -> None:
+        """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
+        self.form.chooseStart(self._session.round)
 
     def lookForPackages(self) -> None:
         """Find out what is missing, and what there is to train on once nothing is and a study is open."""
@@ -247,7 +251,7 @@ class TrainSection:
     def _sayHowItEnded(self) -> None:
         name = self._session.facts().resumable
         folder = next((folder for folder in self._session.rounds() if folder.name == name), None)
-        self.view.say("" if folder is None else _interruption(folder))
+        self.view.say("" if folder is None else describeInterruption(folder))
 
     def _lookForRun(self) -> None:
         """Follow a worker that is at work on this study, else find the round that could go on."""
@@ -257,7 +261,7 @@ class TrainSection:
         if any(self._runner.attach(folder) for folder in reversed(rounds[-_LOOKED_AT:])):
             return
         last = rounds[-1] if rounds else None
-        self._session.note(resumable=last.name if last is not None and _canGoOn(last) else "")
+        self._session.note(resumable=last.name if last is not None and can_go_on(last) else "")
 
     def _noteRun(self) -> None:
         runner = self._runner
@@ -280,21 +284,3 @@ class TrainSection:
         self.form.showDevices(self.probe.devices)
         self._session.note(device_problem="" if self.form.device else self.probe.problem)
         self.refresh()
-
-
-def _interruption(folder: JobFolder) -> str:
-    """How a round ended while this panel did not look."""
-    try:
-        status = folder.status()
-    except UserError as error:
-        return str(error)
-    if status.state in ("failed", "cancelled") and status.message:
-        return _("{name}: {message}").format(name=folder.name, message=_(status.message))
-    return _("{name} broke off. Resume goes on from where it last saved.").format(name=folder.name)
-
-
-def _canGoOn(folder: JobFolder) -> bool:
-    try:
-        return head_of(folder).kind == "train" and folder.result() is None
-    except UserError:
-        return False

@@ -199,7 +199,9 @@ def test_the_worker_of_another_program_is_followed(
     script += UNTIL_STOPPED.replace("\n", "\n    ") if not finishes else f"; time.sleep(1)\n    {FINISHES}"
     command = [fake_python(tmp_path, script), "--job", str(folder.path)]
     worker = WorkerProcess(folder, command)
-    spin(folder.is_running, 20)
+    # To ask for the lock again and again could take it from the worker.
+    spin(lambda: len(folder.events()[0]) >= 2, 20)
+    assert folder.is_running()
     other = Watched(services, folder)
     assert other.runner.attach(folder)
     assert other.runner.elsewhere

@@ -37,7 +37,7 @@ def test_a_line_longer_than_a_piece(tmp_path: Path) -> None:
     assert len(to_line(event)) > module._PIECE
     path.write_text(to_line(event))
     tail, events = EventTail(path), []
-    for _ in range(10):
+    for _ in range(20):
         events += tail.read()
     assert events == [event]
 
