@@ -86,8 +86,7 @@ class ReviewSection:
         facts, ui = self._session.facts(), self.ui
         applyAvailability(ui.roundBox, Action.STEP_THROUGH_CASES, facts, _("The round whose results are shown"))
         self._refreshSteps(facts)
-        for widget in (ui.heatmapBox, ui.layoutBox):
-            widget.setEnabled(facts.case_id is not None)
+        self.view.refresh("" if facts.case_id is not None else _("Show a case first: choose one of the list."))
         applyAvailability(
             ui.nextRoundButton, Action.NEXT_ROUND, facts, _("Go to Train, to learn from what you accepted")
         )

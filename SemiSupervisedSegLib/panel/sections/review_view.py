@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ...study.model import Structure
 from ..logic.ranking import CaseSummary
 from ..scene.styles import STYLES
+from .buttons import setEnabledWithReason
 
 _ICON = 20
 # Like the dark part of an image behind it.
@@ -39,6 +40,14 @@ class ReviewView:
         self._setUpChoices()
         self._setUpNumbers()
         self._connect()
+
+    def refresh(self, reason: str) -> None:
+        """Enable what needs a shown case, or say why it cannot be used."""
+        ui = self.ui
+        heatmapHint = _("Warm colours over the image: how probable any structure is, or how unsure the model is")
+        setEnabledWithReason(ui.heatmapBox, reason, heatmapHint)
+        setEnabledWithReason(ui.layoutBox, reason, _("Where the two results are shown"))
+        self._refreshOpacity(reason)
 
     def showLegend(self, structures: Sequence[Structure]) -> None:
         """Draw beside every switch how it looks in the views, in the colour of the first structure."""
@@ -94,9 +103,6 @@ class ReviewView:
         ui.heatmapBox.addItem(_("None"), "")
         ui.heatmapBox.addItem(_("Probability"), "probability")
         ui.heatmapBox.addItem(_("Uncertainty"), "uncertainty")
-        ui.heatmapBox.setToolTip(_("Warm colours over the image: how probable any structure is, or how unsure it is"))
-        ui.opacitySlider.setToolTip(_("Opacity of the heatmap"))
-        ui.opacitySlider.setEnabled(False)
         ui.layoutBox.addItem(_("Both results in the same views"), "overlaid")
         ui.layoutBox.addItem(_("Side by side: prototype-based, final"), "side_by_side")
         ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted"))
@@ -130,9 +136,13 @@ class ReviewView:
 
     def _showHeatmap(self) -> None:
         kind = self.ui.heatmapBox.currentData or None
-        self.ui.opacitySlider.setEnabled(kind is not None)
         self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100)
+        self._refreshOpacity("")
         self._onChange()
+
+    def _refreshOpacity(self, reason: str) -> None:
+        noHeatmap = "" if self.ui.heatmapBox.currentData else _("Choose a heatmap first.")
+        setEnabledWithReason(self.ui.opacitySlider, reason or noHeatmap, _("Opacity of the heatmap"))
 
     def _setLayout(self) -> None:
         self._scene.setLayout(self.ui.layoutBox.currentData)
