@@ -28,6 +28,16 @@ def test_overlap_of_a_known_pair():
     assert not score.empty_annotation
 
 
+def test_only_what_a_case_is_annotated_for_is_scored():
+    prediction, annotation = np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.uint8)
+    prediction[:, :2], prediction[:, 3], annotation[:, :2] = 2, 1, 2
+    names = ["wall", "liver"]
+    (score,) = score_case("a", "final", prediction, annotation, (1.0, 1.0, 1.0), names, ("liver",))
+    assert (score.structure, score.dice) == ("liver", 1.0)
+    both = score_case("a", "final", prediction, annotation, (1.0, 1.0, 1.0), names)
+    assert [score.dice for score in both] == [0.0, 1.0]
+
+
 def test_two_parallel_planes_are_as_far_apart_as_they_are():
     prediction, annotation = np.zeros((3, 20, 5), np.uint8), np.zeros((3, 20, 5), np.uint8)
     prediction[:, 4], annotation[:, 10] = 1, 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from SemiSupervisedSegLib.engine.inference.class_prototypes import pool_class_prototypes
+from SemiSupervisedSegLib.engine.inference.class_prototypes import LabeledGrid, pool_class_prototypes
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 
 
@@ -46,6 +46,22 @@ def test_a_case_without_the_class_does_not_dilute_it(intensity_network, plan_of)
     torch.testing.assert_close(both.vectors[1], alone.vectors[1])
     assert both.valid.tolist() == [True, True, False]
     assert not both.vectors[2].any()
+
+
+def test_background_of_a_partial_case_leaves_out_what_the_network_takes_for_other_structures(
+    intensity_network, plan_of
+):
+    """The network sees class 1 where the image is bright, and the case is annotated for class 2 only."""
+    image = np.random.default_rng(4).random((4, 16, 16), np.float32)
+    label = np.zeros((4, 16, 16), np.uint8)
+    label[1:3, 4:9, 4:9] = 2
+    partial = LabeledGrid(image, label, (2,))
+    prototypes = pool_class_prototypes(intensity_network, [partial], plan_of((16, 16), 3), "decoder_full")
+    dark, marked = image[(label == 0) & (image <= 0.5)], image[label == 2]
+    for index, voxels in ((0, dark), (2, marked)):
+        expected = np.array([voxels.mean(), (1 - voxels).mean(), np.square(voxels).mean()])
+        np.testing.assert_allclose(prototypes.vectors[index].numpy(), expected, rtol=1e-5)
+    assert prototypes.valid.tolist() == [True, False, True]
 
 
 def test_prototypes_find_what_they_were_pooled_from(intensity_network, plan_of):
