@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ..study.errors import UserError
 from ..study.files import write_error, write_text_atomically
-from ..study.locking import hold_lock
+from ..study.locking import hold_lock, is_locked
 from .events import Event, from_line, stamped, to_line
 from .records import from_plain, to_plain
 from .spec import JobSpec
@@ -168,13 +168,7 @@ class JobFolder:
 
     def is_running(self) -> bool:
         """Whether a worker holds the lock."""
-        if not self.lock_file.exists():
-            return False
-        try:
-            with self.lock():
-                return False
-        except UserError:
-            return True
+        return is_locked(self.lock_file)
 
     def _make(self) -> None:
         try:

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,7 @@ else:
 
 # Windows locks are mandatory, so the locked byte lies far behind the text that says who holds the lock.
 _LOCKED_BYTE = 1 << 30
+_ATTEMPTS, _SECONDS_BETWEEN = 10, 0.02
 
 
 @contextlib.contextmanager
@@ -32,13 +34,35 @@ def hold_lock(path: Path | str, what: str) -> Iterator[None]:
     except OSError as error:
         raise write_error(path, error) from error
     with file:
-        if not _try_lock(file):
+        if not _try_for_a_moment(file):
             raise UserError(f"{what} is in use by {_holder(file)}.", "Close it there, or wait until it is done.")
         try:
             _sign(file)
             yield
         finally:
             _unlock(file)
+
+
+def is_locked(path: Path | str) -> bool:
+    """Whether some process holds the lock file at `path`; looking takes it for an instant and does not sign it."""
+    try:
+        file = open(path, "r+b")  # noqa: SIM115 (closed below)
+    except OSError:
+        return False
+    with file:
+        if not _try_lock(file):
+            return True
+        _unlock(file)
+        return False
+
+
+def _try_for_a_moment(file: BinaryIO) -> bool:
+    # Somebody may only be looking whether it is free.
+    for _ in range(_ATTEMPTS):
+        if _try_lock(file):
+            return True
+        time.sleep(_SECONDS_BETWEEN)
+    return False
 
 
 def _try_lock(file: BinaryIO) -> bool:
