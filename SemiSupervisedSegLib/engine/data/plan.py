@@ -19,6 +19,7 @@ from .normalization import Normalization
 
 # From this ratio of through-plane to in-plane spacing on, neighbouring slices share too little for 3D convolutions.
 THICK_SLICES = 3.0
+_USUAL_NETWORKS = {2: "unet_2d", 3: "v_net"}
 # Fewer slices than this cannot be halved four times by a network.
 FEW_SLICES = 16
 # Spacings closer than this are the same: no axis is then called the slice axis for its spacing.
@@ -135,7 +136,6 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
     # slices would have nothing left to do.
     # Headers of oblique images carry rounding noise, which must not change the key of the cache.
     spacing = (None if dimensions == 2 else round(through, 5), *(round(value / scale, 5) for value in in_plane))
-    network = str(settings.get("network", "auto"))
     return Plan(
         dimensions=dimensions,
         slice_axis=usual,
@@ -143,8 +143,22 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         patch=_patch(str(settings.get("patch_size", "auto")), _median_size(fingerprint, usual, dimensions, spacing)),
         normalization=_normalization(fingerprint, modality),
         num_classes=num_classes,
-        network=network if network != "auto" else ("unet_2d" if dimensions == 2 else "v_net"),
+        network=_network(str(settings.get("network", "auto")), dimensions),
     )
+
+
+def _network(wanted: str, dimensions: int) -> str:
+    """The name in `engine.networks.factory`; raises UserError for a network of the other dimensions."""
+    if wanted == "auto":
+        return _USUAL_NETWORKS[dimensions]
+    if wanted == "monai_basic_unet":
+        return f"{wanted}_{dimensions}d"
+    if (wanted == "unet_2d") != (dimensions == 2):
+        raise UserError(
+            f'The network "{wanted}" does not work in {dimensions}D, in which this study is trained.',
+            f'Set "network" to auto or {_USUAL_NETWORKS[dimensions]}, or change "dimension".',
+        )
+    return wanted
 
 
 def _slice_axis(fingerprint: Fingerprint) -> int:
