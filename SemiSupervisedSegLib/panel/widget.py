@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 
 from ..jobs.folder import JobFolder
@@ -56,10 +57,11 @@ class Panel:
         self._uiFolder = Path(uiFolder)
         self.widget = self._load("SemiSupervisedSeg")
         self.ui = slicer.util.childWidgetVariables(self.widget)
-        self.header = Header(self.ui, self.session)
+        self.header = Header(self.ui, self.session, self.scene)
         self.folds: dict[str, Any] = {}
         self.sections = {name: self._makeSection(name) for name in _SECTIONS}
         self.ui.sectionsContainer.layout().addStretch(1)
+        self._connectSections()
         self.widget.setMRMLScene(mrmlScene)
         self._shown: tuple[Any, ...] | None = None
         session = self.session
@@ -82,8 +84,33 @@ class Panel:
 
     def cleanup(self) -> None:
         """The module goes away: nothing of it may be called any more."""
+        self._scrolling.stop()
         self.memory.cleanup()
         self._tell("cleanup")
+
+    def goTo(self, name: str) -> None:
+        """Unfold a section and bring it into view."""
+        self._goal = name
+        self.folds[name].setProperty("collapsed", False)
+        # Where it lies is known when Qt has made room for what was unfolded.
+        self._scrolling.start(0)
+
+    def _connectSections(self) -> None:
+        """Let one section lead to another."""
+        self._goal = ""
+        self._scrolling = qt.QTimer()
+        self._scrolling.setSingleShot(True)
+        self._scrolling.connect("timeout()", self._scroll)
+        self.sections["Review"].trainWanted.connect(self._setUpNextRound)
+        self.sections["Export"].reviewWanted.connect(lambda: self.goTo("Review"))
+
+    def _setUpNextRound(self) -> None:
+        self.sections["Train"].offerNextRound()
+        self.goTo("Train")
+
+    def _scroll(self) -> None:
+        # Not ensureWidgetVisible, which shows the middle of a section that is higher than the panel.
+        self.ui.scrollArea.verticalScrollBar().setValue(self.folds[self._goal].y)
 
     def _load(self, name: str) -> Any:
         return slicer.util.loadUI(str(self._uiFolder / f"{name}.ui"))

@@ -13,6 +13,7 @@ import pytest
 from SemiSupervisedSegLib.jobs.events import Failed, Started
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
+from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
 
@@ -236,6 +237,26 @@ def test_a_device_that_cannot_be_found_is_a_reason(
     assert "Looking for" in panel.ui.startButton.toolTip
     spin(lambda: not panel.section.probe.running, 10)
     assert "could not be started" in panel.ui.startButton.toolTip
+
+
+def test_nothing_starts_before_there_is_something_to_train_on(
+    make_panel: Callable[[str], TrainPanel], spin: Any, services: Any
+) -> None:
+    panel = make_panel(FINISHES)
+    answer = '{"devices": [{"name": "cpu", "title": "Old processor", "free": 1, "total": 2, "speed": 1, "dtype": '
+    services.pythonExecutable = shutil.which("sleep")
+    panel.section.form.showDevices(())
+    panel.section.lookForDevices()
+    # As when the user leaves the module and comes back while the question is not answered yet.
+    panel.section.enter()
+    assert "Looking for" in panel.ui.startButton.toolTip
+    assert not panel.ui.startButton.enabled
+    panel.section.probe.cancel()
+    panel.section.probe.devices = read_devices(answer + '"float32", "problem": "It is too old."}]}')
+    panel.section.probe.done.emit()
+    assert panel.ui.startButton.toolTip == "Old processor: It is too old."
+    panel.ui.startButton.click()
+    assert panel.session.rounds() == []
 
 
 def test_the_runner_refuses_a_second_round(make_panel: Callable[[str], TrainPanel], spin: Any, study: Study) -> None:

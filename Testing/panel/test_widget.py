@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import qt
 import slicer
@@ -50,6 +51,15 @@ def load(scene: Any, path: Path) -> None:
     scene.Clear(0)
     scene.SetURL(str(path))
     assert scene.Connect()
+
+
+def paint(panel: Panel) -> None:
+    """Draw a block of the first structure, as a user does in the Segment Editor."""
+    node, volume = panel.scene.nodes.annotation, panel.scene.nodes.volume
+    block = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
+    block[2:4, 3:6, 3:5] = 1
+    segment = node.GetSegmentation().GetNthSegmentID(0)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(block, node, segment, volume)
 
 
 def volumes() -> list[str]:
@@ -104,6 +114,75 @@ def test_a_case_that_cannot_be_shown_is_said(panel, dialogs):
     assert "case03.nrrd" in dialogs.said[0]
     panel.session.show("case01")
     assert volumes() == ["case01"]
+
+
+def test_review_leads_to_the_next_round(panel, spin):
+    folder = make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
+    folder.model.mkdir()
+    panel.session.refresh_rounds()
+    panel.folds["Train"].setProperty("collapsed", True)
+    assert panel.sections["Train"].form.warmStart is None
+    panel.sections["Review"].trainWanted.emit()
+    assert not panel.folds["Train"].collapsed
+    assert panel.sections["Train"].form.warmStart.name == "001-cu2l"
+
+
+@pytest.mark.parametrize("name", ["Train", "Review"])
+def test_a_section_that_another_leads_to_comes_into_view(panel, spin, name):
+    panel.widget.resize(360, 500)
+    panel.widget.show()
+    for fold in panel.folds.values():
+        fold.setProperty("collapsed", fold is panel.folds[name])
+    panel.ui.scrollArea.verticalScrollBar().setValue(0)
+    lead = panel.sections["Review"].trainWanted if name == "Train" else panel.sections["Export"].reviewWanted
+    lead.emit()
+    top = qt.QPoint(0, 0)
+    spin(lambda: panel.folds[name].mapTo(panel.ui.scrollArea.viewport(), top).y() == 0)
+    assert not panel.folds[name].collapsed
+
+
+def test_a_way_that_was_not_finished_ends_with_the_panel(scene, services, spin):
+    panel, passed = Panel(UI, scene, services), []
+    panel.sections["Export"].reviewWanted.emit()
+    panel.cleanup()
+    panel.widget.delete()
+    qt.QTimer.singleShot(0, lambda: passed.append(True))
+    spin(lambda: passed)
+
+
+def test_the_header_names_drawings_that_wait_unsaved(panel, dialogs):
+    label, cases = panel.ui.waitingLabel, panel.sections["Cases"]
+    folder = panel.session.folder
+    assert label.isHidden()
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    paint(panel)
+    assert label.isHidden()
+    panel.session.show("case01")
+    assert not label.isHidden()
+    assert "case02" in label.text
+    panel.session.close_study()
+    assert str(folder) in label.text
+    panel.session.open_study(folder)
+    cases.table.select(["case02"])
+    dialogs.answer("confirm", True)
+    cases.ui.removeButton.click()
+    assert "case02" in label.text
+    assert "not in the study any more" in label.text
+
+
+def test_what_waits_unsaved_is_saved_after_it_was_annotated_again(panel):
+    cases = panel.sections["Cases"]
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    paint(panel)
+    panel.session.show(None)
+    assert "case02" in panel.ui.waitingLabel.text
+    cases.ui.annotateButton.click()
+    cases.ui.saveAnnotationButton.click()
+    assert panel.ui.waitingLabel.isHidden()
+    panel.session.show("case01")
+    assert panel.ui.waitingLabel.isHidden()
 
 
 def test_results_of_another_round_come_with_the_round(panel):

@@ -42,7 +42,7 @@ class RecordingScene:
         assert all(path.is_file() for path in files.values())
         self.refreshed.append((files, step))
 
-    def unsavedCases(self) -> list[str]:
+    def unsavedCases(self, study: Study) -> list[str]:
         return self.unsaved
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +150,16 @@ class CaseScene:
         node = None if self._shown is None else self.nodes.annotation
         return node is not None and self._changes.isChanged(node)
 
-    def unsavedCases(self) -> list[str]:
-        """The ids of all cases of the shown study whose annotation in the scene is not on disk."""
-        if self._shown is None:
-            return []
-        nodes = [
-            node for node in taggedNodes() if kindOf(node) == ANNOTATION and studyOf(node) == str(self._shown[0].folder)
-        ]
-        return sorted(caseOf(node) for node in nodes if self._changes.isChanged(node))
+    def unsavedCases(self, study: Study) -> list[str]:
+        """The ids of all cases of a study whose annotation in the scene is not on disk."""
+        return sorted(case for folder, case in self._unsaved() if folder == str(study.folder))
+
+    def waitingCases(self) -> list[tuple[str, str]]:
+        """The study folders and ids of all cases that are not shown, and whose annotation in the scene is not on disk.
+
+        They wait hidden; cases of other studies are among them.
+        """
+        return sorted(self._unsaved(butOf=self._own()))
 
     def saveAnnotation(self, study: Study, case: Case, target: Path) -> None:
         """Write the case's annotation as .seg.nrrd on the image's own grid; see `exportSegmentation` for UserError."""
@@ -185,6 +187,16 @@ class CaseScene:
         """Show no case: remove the nodes that are as they were read and hide those the user changed."""
         self._leaveOthers(None, None)
         self._shown = self._editing = None
+
+    def _own(self) -> tuple[str, str] | None:
+        return None if self._shown is None else (str(self._shown[0].folder), self._shown[1].id)
+
+    def _unsaved(self, butOf: tuple[str, str] | None = None) -> Iterator[tuple[str, str]]:
+        for node in taggedNodes():
+            place = (studyOf(node), caseOf(node))
+            # What is being drawn changes with every stroke, and to compare it takes time.
+            if kindOf(node) == ANNOTATION and place != butOf and self._changes.isChanged(node):
+                yield place
 
     def _leaveOthers(self, study: Study | None, case: Case | None) -> None:
         own = None if study is None else (str(study.folder), case.id)

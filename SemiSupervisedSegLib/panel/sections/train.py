@@ -133,14 +133,14 @@ class TrainSection:
         text = _("Training needs packages that are not installed yet: {packages}.")
         self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
         self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
-        self._session.note(missing_packages=missing, device_problem=problem)
+        self._session.note(missing_packages=missing, device_problem=problem or self._whyNoDevice())
         if not missing and not problem:
             self._lookForDevicesOnce()
 
     def lookForDevices(self) -> None:
         """Ask the worker's Python what there is to train on."""
-        self._session.note(device_problem=_("Looking for what this computer can train on; that takes some seconds."))
         self.probe.start()
+        self._session.note(device_problem=self._whyNoDevice())
 
     def _connectButtons(self) -> None:
         ui = self.ui
@@ -154,9 +154,7 @@ class TrainSection:
     def _lookForDevicesOnce(self) -> None:
         # It takes seconds of a processor, which nobody needs who only looks at the module.
         facts = self._session.facts()
-        if facts.study is None or facts.missing_packages or facts.device_problem:
-            return
-        if not self.probe.devices and not self.probe.running:
+        if facts.study is not None and not facts.missing_packages and not facts.device_problem and not self.form.device:
             self.lookForDevices()
 
     def _install(self) -> None:
@@ -171,7 +169,8 @@ class TrainSection:
         self.lookForPackages()
 
     def _start(self) -> bool:
-        unsaved = self._scene.unsavedCases()
+        study = self._session.study
+        unsaved = [] if study is None else self._scene.unsavedCases(study)
         question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
         if unsaved and not self._services.dialogs.confirm(question.format(cases=", ".join(unsaved))):
             return False
@@ -282,5 +281,16 @@ class TrainSection:
 
     def _showDevices(self) -> None:
         self.form.showDevices(self.probe.devices)
-        self._session.note(device_problem="" if self.form.device else self.probe.problem)
+        self._session.note(device_problem=self._whyNoDevice(answered=True))
         self.refresh()
+
+    def _whyNoDevice(self, answered: bool = False) -> str:
+        """Why nothing can be trained on; empty when something can, or nobody has looked yet."""
+        if self.form.device:
+            return ""
+        if self.probe.running:
+            return _("Looking for what this computer can train on; that takes some seconds.")
+        if not answered:
+            return ""
+        problems = [f"{info.title}: {info.problem}" for info in self.probe.devices if info.problem]
+        return self.probe.problem or " ".join(problems) or _("Nothing was found to train on.")

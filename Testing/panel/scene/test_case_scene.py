@@ -94,10 +94,16 @@ def test_changed_annotations_wait_hidden_and_come_back(case_scene, study):
     assert case_scene.hasUnsavedAnnotation()
     case_scene.showCase(study, second)
     assert not case_scene.hasUnsavedAnnotation()
-    assert case_scene.unsavedCases() == ["case-001"]
+    assert case_scene.unsavedCases(study) == ["case-001"]
+    assert case_scene.waitingCases() == [(str(study.folder), "case-001")]
     assert not node.GetDisplayVisibility()
+    case_scene.clear()
+    assert case_scene.unsavedCases(study) == ["case-001"]
+    assert case_scene.waitingCases() == [(str(study.folder), "case-001")]
     back = case_scene.showCase(study, first)
     assert back.annotation is node
+    assert case_scene.unsavedCases(study) == ["case-001"]
+    assert case_scene.waitingCases() == []
     assert node.GetDisplayVisibility()
     assert np.array_equal(mask_of(node, "wall", back.volume), mask)
 
@@ -256,7 +262,7 @@ def test_an_annotation_whose_file_is_gone_is_the_only_copy_and_stays(case_scene,
     study.annotation_path(first).unlink()
     case_scene.showCase(study, second)
     assert node.GetScene() is not None
-    assert case_scene.unsavedCases() == ["case-001"]
+    assert case_scene.unsavedCases(study) == ["case-001"]
 
 
 def test_a_bad_part_is_reported_and_the_others_are_shown(case_scene, study, predict):

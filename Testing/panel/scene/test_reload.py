@@ -54,7 +54,7 @@ def test_a_saved_annotation_in_a_saved_scene_is_saved(case_scene, study, tmp_pat
     saveAndReload(str(tmp_path / "scene.mrb"))
     fresh = CaseScene()
     fresh.showCase(study, study.cases[1])
-    assert fresh.unsavedCases() == []
+    assert fresh.unsavedCases(study) == []
     fresh.showCase(study, case)
     assert not fresh.hasUnsavedAnnotation()
 
