@@ -56,14 +56,15 @@ def make_training_spec(
         study_name=study.name,
         modality=study.modality,
         structures=study.structures,
-        cases=tuple(_job_case(study, case) for case in cases),
+        cases=tuple(job_case(study, case) for case in cases),
         warm_start=None if warm_start is None else str(warm_start.absolute()),
         preview_cases=_preview_cases(cases, watched_case),
         versions=installed_versions(),
     )
 
 
-def _job_case(study: Study, case: Case) -> JobCase:
+def job_case(study: Study, case: Case) -> JobCase:
+    """A case of a study as a job keeps it, with absolute paths, so that later changes of the study do not reach it."""
     annotation = study.annotation_path(case)
     return JobCase(
         id=case.id,

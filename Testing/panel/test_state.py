@@ -59,9 +59,23 @@ _RESULTS = {
 }
 ALLOWED = {
     PanelState.NO_STUDY: {Action.CREATE_STUDY, Action.OPEN_STUDY},
-    PanelState.NO_CASES: {*_STUDY_WORK, *_IDLE_WORK, Action.ADD_CASES},
-    PanelState.ANNOTATING: {*_STUDY_WORK, *_IDLE_WORK, Action.ADD_CASES, Action.SHOW_CASE, Action.ANNOTATE},
-    PanelState.READY: {*_STUDY_WORK, *_IDLE_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.START},
+    PanelState.NO_CASES: {*_STUDY_WORK, *_IDLE_WORK, Action.ADD_CASES, Action.APPLY_MODEL},
+    PanelState.ANNOTATING: {
+        *_STUDY_WORK,
+        *_IDLE_WORK,
+        Action.ADD_CASES,
+        Action.SHOW_CASE,
+        Action.ANNOTATE,
+        Action.APPLY_MODEL,
+    },
+    PanelState.READY: {
+        *_STUDY_WORK,
+        *_IDLE_WORK,
+        *_CASE_WORK,
+        Action.EXPORT_CASES,
+        Action.START,
+        Action.APPLY_MODEL,
+    },
     PanelState.INSTALLING: {*_STUDY_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.FREE_CACHE},
     PanelState.RUNNING: {*_CASE_WORK, *_RESULTS, Action.STOP},
     PanelState.STOPPING: {*_CASE_WORK, *_RESULTS, Action.END_NOW},
@@ -72,6 +86,7 @@ ALLOWED = {
         Action.EXPORT_CASES,
         Action.START,
         Action.RESUME,
+        Action.APPLY_MODEL,
         Action.DELETE_ROUND,
     },
     PanelState.REVIEWING: {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...jobs.folder import JobFolder
 from ...jobs.rounds import next_round
-from ...jobs.spec import JobCase, JobSpec
+from ...jobs.spec import JobSpec
+from ...jobs.training_spec import job_case
 from ...jobs.versions import installed_versions
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
@@ -31,7 +32,7 @@ def new_prediction_round(study: Study, case_ids: Sequence[str], model: Path, *, 
         UserError: the folder holds no model, no case is chosen, or the round cannot be made.
     """
     check_model(model)
-    cases = tuple(_job_case(study, study.case(case_id)) for case_id in dict.fromkeys(case_ids))
+    cases = tuple(job_case(study, study.case(case_id)) for case_id in dict.fromkeys(case_ids))
     if not cases:
         raise UserError("No image is chosen.", "Choose at least one image.")
     spec = JobSpec(
@@ -65,16 +66,3 @@ def check_model(model: Path) -> None:
 def cases_to_apply_to(study: Study, images: Iterable[Path], site: str) -> tuple[Case, ...]:
     """New cases for images that the study does not have yet; no training takes them until their role is changed."""
     return tuple(dataclasses.replace(case, role=Role.IGNORED) for case in make_cases(study, images, site))
-
-
-def _job_case(study: Study, case: Case) -> JobCase:
-    annotation = study.annotation_path(case)
-    return JobCase(
-        id=case.id,
-        image=str(study.image_path(case)),
-        site=case.site,
-        role=case.role,
-        external=study.is_external(case),
-        annotation=None if annotation is None else str(annotation),
-        structures=case.structures,
-    )

@@ -268,7 +268,8 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.EXPORT_CASES: (_study, _cases, _exportable),
     Action.EXPORT_MODEL: (_study, _reviewed),
     Action.OPEN_REPORT: (_study, _reviewed),
-    Action.APPLY_MODEL: (_not_installing, _study, _reviewed, _idle, _packages),
+    # Not of a round of this study only: a model can come from a folder.
+    Action.APPLY_MODEL: (_not_installing, _study, _idle, _packages),
     Action.FREE_CACHE: (_study, _idle),
     Action.DELETE_ROUND: (_study, _any_round, _idle),
 }
