@@ -36,6 +36,14 @@ class SemiSupervisedSeg(ScriptedLoadableModule):
             "also from other hospitals; look at what it finds, correct it, and train the next round."
         )
         parent.acknowledgementText = _("The methods are described, with their publications, in the README.")
+        # The module Sample Data may be loaded after this one.
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self) -> None:
+        """Offer the sample study."""
+        from SemiSupervisedSegLib.panel.sample_data import registerSampleData
+
+        registerSampleData(self.resourcePath("Icons/SamplePhantom.png"))
 
 
 class SemiSupervisedSegWidget(ScriptedLoadableModuleWidget):

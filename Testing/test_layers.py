@@ -18,8 +18,8 @@ ROOMS = {
     "jobs": ({"study"}, {"numpy", "SimpleITK"}),
     "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
     "panel": (
-        {"study", "jobs"},
-        {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils", "highdicom", "pydicom"},
+        {"study", "jobs", "phantom"},
+        {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils", "SampleData", "highdicom", "pydicom"},
     ),
     "engine": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy", "torch", "monai"}),
     "commands": ({"study", "jobs", "phantom", "engine"}, {"numpy", "SimpleITK"}),

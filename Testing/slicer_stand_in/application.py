@@ -74,6 +74,12 @@ class LayoutManager:
         return [logics.GetItemAsObject(index) for index in range(logics.GetNumberOfItems())]
 
 
+class Startup(QtCore.QObject):
+    """The signals of qSlicerApplication that QApplication lacks."""
+
+    startupCompleted = QtCore.Signal()
+
+
 class Application:
     """Stands for qSlicerApplication; what it does not have is asked of the QApplication.
 
@@ -88,6 +94,7 @@ class Application:
 
     def __init__(self, application: Any, folder: str) -> None:
         self._application = application
+        self._startup = Startup()
         self._modules = ModuleManager()
         self._layout = LayoutManager()
         self.temporaryPath = folder
@@ -96,6 +103,15 @@ class Application:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._application, name)
+
+    def connect(self, signature: str, receiver: Any) -> bool:
+        """Connect one of Slicer's own signals, or one of Qt."""
+        own = signature == "startupCompleted()"
+        return (self._startup if own else self._application).connect(signature, receiver)
+
+    def completeStartup(self) -> None:
+        """What Slicer says when it and all its modules are ready; test code calls it."""
+        self._startup.startupCompleted.emit()
 
     def layoutManager(self) -> LayoutManager:
         """The layout manager."""

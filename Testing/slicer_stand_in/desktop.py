@@ -9,7 +9,17 @@ import types
 import slicer
 import slicer.util
 
-from . import application, ctk_widgets, installing, mrml_widgets, scene, scripted_module, segment_editor, ui_loader
+from . import (
+    application,
+    ctk_widgets,
+    installing,
+    mrml_widgets,
+    sample_data,
+    scene,
+    scripted_module,
+    segment_editor,
+    ui_loader,
+)
 from .pyside import QtCore, QtWidgets
 from .qt_module import makeQt
 
@@ -33,6 +43,7 @@ def start() -> None:
     slicer.app = application.Application(app, folder)
     scene.startScene()
     packaging = installing.Packaging()
+    sys.modules["SampleData"] = sample_data.makeSampleData()
     parts = {
         "ScriptedLoadableModule": scripted_module.makeScriptedLoadableModule(),
         "i18n": _makeI18n(),
