@@ -208,10 +208,24 @@ def test_widgets_are_of_their_classes_and_can_be_deleted(button):
         button.setText("gone")
 
 
+class Receiver:
+    """Somebody whose method is called."""
+
+    def __init__(self, got):
+        self.got = got
+
+    def take(self):
+        self.got.append("taken")
+
+
 def test_timers_and_python_callables(spin):
     got = []
-    qt.QTimer.singleShot(0, lambda: got.append(1))
-    spin(lambda: got)
+    for delay in (0, 10):
+        qt.QTimer.singleShot(delay, lambda delay=delay: got.append(delay))
+        qt.QTimer.singleShot(delay, Receiver(got).take)
+    spin(lambda: len(got) == 4)
+    assert sorted(map(str, got)) == ["0", "10", "taken", "taken"]
+    assert qt.QTimer().singleShot is False
     timer = qt.QTimer()
     timer.interval = 20
     assert (timer.interval, timer.active, timer.isActive()) == (20, False, False)

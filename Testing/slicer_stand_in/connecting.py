@@ -15,6 +15,11 @@ def _isSignature(arguments: tuple) -> bool:
     return len(arguments) > 1 and isinstance(arguments[0], str) and arguments[0][0].isalpha()
 
 
+def _asPySide(self: Any, arguments: tuple) -> tuple:
+    # QTimer.singleShot with a delay calls the form that names the sender, on the sender itself.
+    return arguments if arguments and isinstance(arguments[0], QtCore.QObject) else (self, *arguments)
+
+
 def _signal(sender: Any, signature: str) -> Any:
     """The signal of a stand-in whose C++ signature PySide cannot know, None for every other signal.
 
@@ -31,7 +36,7 @@ def _signal(sender: Any, signature: str) -> Any:
 
 def _connect(self: Any, *arguments: Any) -> bool:
     if not _isSignature(arguments):
-        return _native["connect"](self, *arguments)
+        return _native["connect"](*_asPySide(self, arguments))
     signature, receiver, *slot = arguments
     if slot:
         receiver = getattr(receiver, slot[0].split("(")[0])
@@ -43,7 +48,7 @@ def _connect(self: Any, *arguments: Any) -> bool:
 
 def _disconnect(self: Any, *arguments: Any) -> bool:
     if not _isSignature(arguments):
-        return _native["disconnect"](self, *arguments)
+        return _native["disconnect"](*_asPySide(self, arguments))
     signature, receiver, *slot = arguments
     if slot:
         receiver = getattr(receiver, slot[0].split("(")[0])

@@ -18,6 +18,10 @@ class QtProperty:
         self._name, self._method, self._read, self._write = name, method, read, write
         self._reading = False
 
+    def replaceMethod(self, method: Any) -> None:
+        """Let the class have another method of this name."""
+        self._method = method
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self._method

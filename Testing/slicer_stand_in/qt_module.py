@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -35,6 +36,7 @@ def makeQt() -> types.ModuleType:
             refuseNewAttributes(cls)
         if "exec" in vars(cls):
             cls.exec_ = cls.exec
+    vars(QtCore.QTimer)["singleShot"].replaceMethod(_holding(QtCore.QTimer.singleShot))
     QtCore.QObject.name = property(lambda self: self.objectName, lambda self, value: self.setObjectName(value))
     QtCore.QObject.className = lambda self: self.metaObject().className()
     QtCore.QObject.delete = _delete
@@ -48,6 +50,11 @@ def makeQt() -> types.ModuleType:
 def _qtClasses(qt: types.ModuleType) -> list[type]:
     classes = {value for value in vars(qt).values() if isinstance(value, type) and issubclass(value, QtCore.QObject)}
     return sorted((cls for cls in classes if hasattr(cls, "staticMetaObject")), key=lambda cls: len(cls.__mro__))
+
+
+def _holding(singleShot: Any) -> Any:
+    """PySide forgets a bound method whose object nobody else holds; PythonQt keeps it until the time has come."""
+    return lambda delay, receiver: singleShot(delay, functools.partial(receiver))
 
 
 def _delete(self: Any) -> None:
