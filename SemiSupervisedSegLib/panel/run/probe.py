@@ -16,7 +16,7 @@ from .processes import exitCode, failedToStart, isRunning, makeProcess, startPyt
 _ARGUMENTS = ("-m", "SemiSupervisedSegLib.engine.device_probe")
 _PATIENCE_MILLISECONDS = 90_000
 _TICK_MILLISECONDS = 100
-_END_MILLISECONDS = 1000
+_END_MILLISECONDS = 5000
 
 
 class DeviceProbe:
@@ -59,8 +59,11 @@ class DeviceProbe:
             process, self._process = self._process, None
             kill_tree(process.processId())
             process.kill()
-            process.waitForFinished(_END_MILLISECONDS)
-            process.deleteLater()
+            # A process that is deleted before the system has ended it makes Qt complain and wait.
+            if isRunning(process) and not process.waitForFinished(_END_MILLISECONDS):
+                process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: process.deleteLater())
+            else:
+                process.deleteLater()
 
     def _tick(self) -> None:
         self._ticks += 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from SemiSupervisedSegLib.panel.run.probe import DeviceProbe
@@ -37,10 +39,7 @@ def test_the_real_answer(services: Any, spin: Any) -> None:
     ],
 )
 def test_a_python_that_does_not_answer(services: Any, spin: Any, tmp_path: Path, script: str, words: str) -> None:
-    program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    services.pythonExecutable = str(program)
+    services.pythonExecutable = _program(tmp_path / "python", script)
     probe = DeviceProbe(services)
     ends = []
     probe.done.connect(lambda: ends.append(1))
@@ -56,3 +55,25 @@ def test_a_python_that_is_not_there(services: Any, spin: Any) -> None:
     probe.start()
     spin(lambda: not probe.running, 10)
     assert "could not be started" in probe.problem
+
+
+@pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_a_question_that_nobody_waits_for_ends_with_all_that_it_started(
+    services: Any, spin: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], seconds: float
+) -> None:
+    services.pythonExecutable = _program(tmp_path / "python", "sleep 100 &\nsleep 100")
+    probe, before = DeviceProbe(services), set(psutil.Process().children(recursive=True))
+    probe.start()
+    end = time.monotonic() + seconds
+    spin(lambda: time.monotonic() >= end)
+    probe.cancel()
+    spin(lambda: set(psutil.Process().children(recursive=True)) <= before)
+    assert not probe.running
+    assert capfd.readouterr().err == ""
+
+
+def _program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
