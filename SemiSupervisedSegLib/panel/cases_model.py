@@ -60,6 +60,10 @@ class CasesModel(qt.QAbstractTableModel):
         """The number of cases, shown or not."""
         return len(self._all)
 
+    def hasUncertainty(self) -> bool:
+        """Whether the uncertainty of any case is known, shown or not."""
+        return any(row.files is not None and row.files.uncertainty is not None for row in self._all)
+
     def rowCount(self, parent: Any = None) -> int:
         """The number of rows shown (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)

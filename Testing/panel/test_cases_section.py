@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.sections.cases import CasesSection
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.study.model import Role
-from SemiSupervisedSegLib.study.store import load_study
+from SemiSupervisedSegLib.study.store import load_study, save_study
 
 from .studies import make_long_study, make_round, make_study
 
@@ -53,6 +54,32 @@ def test_status_and_uncertainty_appear_after_a_look_at_the_files(opened, spin, t
     opened._session.refresh_rounds()
     spin(lambda: opened.model.data(opened.model.index(3, 5)) == "missing")
     assert opened.model.data(opened.model.index(1, 4)) == "37 %"
+
+
+def test_uncertainty_takes_room_only_when_a_round_has_said_something(opened, spin):
+    table = opened.ui.casesTable
+    assert table.isColumnHidden(4)
+    make_round(opened._session.study, uncertainties={"case01": 0.37})
+    opened._session.refresh_rounds()
+    spin(lambda: not table.isColumnHidden(4))
+    opened._session.close_study()
+    assert table.isColumnHidden(4)
+
+
+@pytest.mark.parametrize("width", [324, 360, 700])
+def test_names_of_images_can_be_read_at_every_width(opened, spin, width):
+    table = opened.ui.casesTable
+    make_round(opened._session.study, uncertainties={"case01": 0.37})
+    opened._session.refresh_rounds()
+    spin(lambda: not table.isColumnHidden(4))
+    opened.keep.resize(width, 900)
+    opened.keep.show()
+    spin(lambda: table.viewport().width > width - 60)
+    assert table.columnWidth(0) >= 110
+    last = table.columnViewportPosition(5) + table.columnWidth(5)
+    # What does not fit can be scrolled to; where all fits nothing is left empty.
+    assert last == table.viewport().width + table.horizontalScrollBar().maximum
+    assert (table.horizontalScrollBar().maximum > 0) == (width < 500)
 
 
 def test_role_and_site_are_set_for_many_and_the_selection_stays(opened):
@@ -98,6 +125,22 @@ def test_clicking_a_header_sorts_and_keeps_the_selection(opened):
     assert opened.table.selected() == ["case01"]
     rows = [index.row() for index in opened.ui.casesTable.selectionModel().selectedRows()]
     assert rows == [3]
+
+
+def test_the_site_that_was_typed_stays_with_its_study(opened, tmp_path):
+    ui, other = opened.ui, make_study(tmp_path / "other", cases=1)
+    save_study(dataclasses.replace(other, local_site="Elsewhere"))
+    boxes = (ui.addSiteBox, ui.siteBox)
+    for box in boxes:
+        assert box.currentText == "Home"
+        box.setEditText("Third")
+    opened.table.select(["case00"])
+    ui.setRoleButton.click()
+    assert [box.currentText for box in boxes] == ["Third", "Third"]
+    opened._session.open_study(tmp_path / "other")
+    assert [box.currentText for box in boxes] == ["Elsewhere", "Elsewhere"]
+    opened._session.close_study()
+    assert [box.currentText for box in boxes] == ["", ""]
 
 
 def test_a_double_click_shows_a_case(opened):

@@ -10,8 +10,10 @@ import qt
 from ...study.model import Role
 from ..cases_model import CasesModel
 
-# All columns fit into the narrowest panel; the first takes the rest.
+# The first column takes what the others leave, but no less than a name needs to be told from others.
+_NAME_WIDTH = 110
 _WIDTHS = (46, 74, 44, 46, 56)
+_UNCERTAINTY = 4
 
 
 class CaseTable:
@@ -32,7 +34,9 @@ class CaseTable:
         self._chosen: tuple[str, ...] = ()
         self._restoring = False
         self._setUpView()
-        model.rearranged.connect(self._restore)
+        self._resizing = _OnResize(self._fit)
+        self._view.viewport().installEventFilter(self._resizing)
+        model.rearranged.connect(self._rearranged)
         self._view.selectionModel().connect("selectionChanged(QItemSelection,QItemSelection)", self._selectionChanged)
         self._view.connect("doubleClicked(QModelIndex)", lambda index: onOpen(model.caseId(index.row())))
         ui.filterEdit.connect("textChanged(QString)", lambda text: self._filter())
@@ -61,13 +65,26 @@ class CaseTable:
         header = view.horizontalHeader()
         header.setMinimumSectionSize(32)
         header.setHighlightSections(False)
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        view.setHorizontalScrollMode(qt.QAbstractItemView.ScrollPerPixel)
         for column, width in enumerate(_WIDTHS, 1):
             view.setColumnWidth(column, width)
         header.setSortIndicator(-1, qt.Qt.AscendingOrder)
         view.setSortingEnabled(True)
         view.verticalHeader().setVisible(False)
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
+
+    def _fit(self) -> None:
+        view = self._view
+        others = sum(view.columnWidth(column) for column in range(1, self._model.columnCount()))
+        view.setColumnWidth(0, max(view.viewport().width - others, _NAME_WIDTH))
+
+    def _rearranged(self) -> None:
+        # There is little room, and before the first round there is nothing to be seen in this column.
+        hidden = not self._model.hasUncertainty()
+        if hidden != self._view.isColumnHidden(_UNCERTAINTY):
+            self._view.setColumnHidden(_UNCERTAINTY, hidden)
+            self._fit()
+        self._restore()
 
     def _filter(self) -> None:
         value = self.ui.roleFilterBox.currentData
@@ -89,6 +106,20 @@ class CaseTable:
             rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
             self._chosen = tuple(self._model.caseId(row) for row in rows)
             self._onSelect(len(self._chosen))
+
+
+class _OnResize(qt.QObject):
+    """Tells when what it filters the events of has another size."""
+
+    def __init__(self, receiver: Callable[[], None]) -> None:
+        super().__init__()
+        self._receiver = receiver
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Look at an event and let it pass (Qt)."""
+        if event.type() == qt.QEvent.Resize:
+            self._receiver()
+        return False
 
 
 def _ranges(rows: list[int]) -> list[tuple[int, int]]:

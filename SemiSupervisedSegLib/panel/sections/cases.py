@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -38,6 +39,7 @@ class CasesSection:
     def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
         self._session, self._dialogs = session, services.dialogs
         self.ui = slicer.util.childWidgetVariables(widget)
+        self._folder: Path | None = None
         self._files: dict[str, CaseFiles] = {}
         self._looking: Portions | None = None
         self.model = CasesModel()
@@ -143,8 +145,11 @@ class CasesSection:
 
     def _fillSites(self, study: Study | None) -> None:
         sites = [] if study is None else sorted({study.local_site, *(case.site for case in study.cases)})
+        isOther = self._folder != self._session.folder
+        self._folder = self._session.folder
         for box in (self.ui.addSiteBox, self.ui.siteBox):
-            text = box.currentText
+            # What was typed is for the study it was typed for.
+            text = "" if isOther else box.currentText
             box.clear()
             box.addItems(sites)
             box.setEditText(text or ("" if study is None else study.local_site))
