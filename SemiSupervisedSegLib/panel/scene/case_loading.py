@@ -11,7 +11,8 @@ from ...jobs.folder import JobFolder
 from ...study.images import image_geometry, read_image
 from ...study.model import Case, Study
 from .annotations import readAnnotation
-from .changes import Changes, removeNode
+from .changes import Changes
+from .hierarchy import removeNode
 from .segments import readClasses, setClasses
 from .styles import STYLES, applyStyle
 from .tags import ANNOTATION, FINAL, HEATMAPS, PROTOTYPE, VOLUME, isCurrent, nodesOf, setSource, tag

@@ -12,8 +12,8 @@ from ...study.model import Case, Study
 from . import views
 from .annotations import exportSegmentation
 from .case_loading import CaseLoader, predictionFiles
-from .changes import Changes, removeNode
-from .hierarchy import putIntoFolder, removeEmptyFolder
+from .changes import Changes
+from .hierarchy import putIntoFolder, removeEmptyFolder, removeNode
 from .segments import addStructures
 from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
 from .tags import (

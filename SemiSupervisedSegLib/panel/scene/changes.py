@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import slicer
-
 from . import views
-from .hierarchy import removeItem
+from .hierarchy import removeNode
 from .segments import segmentationFingerprint, segmentsOf
 from .tags import ANNOTATION, SEGMENTATIONS, isSourceGone, kindOf, release, savedFingerprint
 from .volumes import volumeFingerprint
@@ -54,18 +52,6 @@ def hide(node: Any) -> None:
         node.SetDisplayVisibility(False)
     else:
         views.hideVolume(node)
-
-
-def removeNode(node: Any) -> None:
-    """Remove a node from the scene with its display and storage nodes."""
-    scene = slicer.mrmlScene
-    parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
-    removeItem(node)
-    scene.RemoveNode(node)
-    for part in parts:
-        if part is not None:
-            scene.RemoveNode(part)
 
 
 def _modified(node: Any) -> tuple[Any, ...]:

@@ -31,6 +31,8 @@ def putIntoFolder(caseId: str, nodes: list[Any]) -> None:
 
 def removeItem(node: Any) -> None:
     """Take a node out of the hierarchy before it is removed; in the application Slicer's plugins would do it."""
+    if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode") is None:
+        return
     tree = _tree()
     item = tree.GetItemByDataNode(node)
     if item:
@@ -58,3 +60,16 @@ def _children(tree: Any, parent: int) -> list[int]:
     items = vtk.vtkIdList()
     tree.GetItemChildren(parent, items)
     return [items.GetId(number) for number in range(items.GetNumberOfIds())]
+
+
+def removeNode(node: Any) -> None:
+    """Remove a node from the scene with its display and storage nodes."""
+    scene = slicer.mrmlScene
+    parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    removeItem(node)
+    scene.RemoveNode(node)
+    for part in parts:
+        # Desktop Slicer removes them with their node.
+        if part is not None and part.GetScene() is not None:
+            scene.RemoveNode(part)

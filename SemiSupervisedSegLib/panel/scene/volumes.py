@@ -17,6 +17,7 @@ from ...study.errors import UserError
 from ...study.images import Geometry, read_image, write_image
 from .dicom_source import ATTRIBUTE, instanceUids, metadataOf
 from .geometry import ijkToRas, imageData, imageOfVolume, rightHanded
+from .hierarchy import removeNode
 from .tags import kindOf
 
 _ORTHOGONAL = 1e-3
@@ -107,10 +108,7 @@ def _hardened(node: Any) -> Iterator[Any]:
             )
         yield copy
     finally:
-        display = copy.GetDisplayNode()
-        slicer.mrmlScene.RemoveNode(copy)
-        if display is not None:
-            slicer.mrmlScene.RemoveNode(display)
+        removeNode(copy)
 
 
 def _checkAxes(name: str, image: sitk.Image) -> None:

@@ -39,6 +39,8 @@ class EditorBox:
         """Stop editing; the segmentation stays as it is."""
         if self.node is not None:
             self.deactivate()
+            # In this order: without a segmentation the editor complains when its volume leaves the scene.
+            self._editor.setSourceVolumeNode(None)
             self._editor.setSegmentationNode(None)
         self.node = None
 
