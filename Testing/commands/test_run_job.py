@@ -26,8 +26,10 @@ folder.append_event(Started("the processor", os.getpid()))
 UNTIL_CANCELLED = (
     "while not folder.cancel_requested(): time.sleep(0.01)\nfolder.append_event(Cancelled(7)); sys.exit(3)"
 )
+# Programs in the background of a shell ignore Ctrl-C, and so would this one if the tests run there.
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from SemiSupervisedSegLib.commands import run_job
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess
