@@ -12,7 +12,8 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet $(P
 test: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/python -m pytest
+	# Two processes with one thread each: many tests wait, and PyTorch's threads would fight over the cores.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/semi-supervised-seg demo
