@@ -72,9 +72,12 @@ class Memory:
             folder = self._panel.session.folder
             if folder is None or self._parameters.studyFolder() != folder:
                 self._openStudy()
+            else:
+                self._showCase()
             self._restoreViews()
         finally:
             self._reading = False
+        self._panel.session.state_changed.emit()
         self.write()
 
     def _openStudy(self) -> None:
@@ -95,6 +98,16 @@ class Memory:
         except UserError as error:
             dialogs.showError(error)
 
+    def _showCase(self) -> None:
+        """Show in the open study what the scene has shown, if nothing is shown now."""
+        session, case = self._panel.session, self._parameters.get(_CASE)
+        if session.case_id is None and case:
+            try:
+                session.choose_round(self._parameters.get(_ROUND) or None)
+                session.show(case)
+            except UserError as error:
+                self._panel.services.dialogs.showError(error)
+
     def _restoreViews(self) -> None:
         folded = _loads(self._parameters.get(_FOLDED), list)
         if folded is not None:
@@ -114,6 +127,7 @@ class Memory:
 
     def _afterClosing(self) -> None:
         self._panel.scene.clear()
+        self._panel.session.state_changed.emit()
         # The study is not part of the scene: it stays open, and the empty scene may be saved with it.
         self.write()
 

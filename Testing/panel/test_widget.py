@@ -232,6 +232,31 @@ def test_a_saved_scene_opens_with_the_panel_as_it_was(panel, makePanel, scene, t
     assert volumes() == ["case01"]
 
 
+def test_a_scene_of_the_open_study_opens_as_it_was_with_what_was_drawn(panel, scene, tmp_path):
+    cases = panel.sections["Cases"]
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    paint(panel)
+    panel.session.show("case01")
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert panel.session.case_id is None
+    assert panel.ui.waitingLabel.isHidden()
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    assert panel.session.case_id == "case01"
+    assert volumes() == ["case01"]
+    assert "case02" in panel.ui.waitingLabel.text
+
+
+def test_the_study_may_be_closed_while_something_is_edited(panel, dialogs):
+    cases = panel.sections["Cases"]
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    panel.sections["Study"].ui.closeButton.click()
+    assert cases.annotating.editor.node is None
+    assert not panel.session.facts().editing
+
+
 def test_an_mrb_opens_with_its_study(panel, makePanel, scene, tmp_path):
     panel.session.show("case00")
     assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))

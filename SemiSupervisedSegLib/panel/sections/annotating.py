@@ -38,7 +38,9 @@ class Annotating:
         ui.editorBox.setVisible(False)
         ui.saveAnnotationButton.connect("clicked()", self.save)
         ui.discardButton.connect("clicked()", self.close)
-        session.case_changed.connect(self._leaveOtherCase)
+        # Of both, because with another study the nodes go before another case is shown.
+        for signal in (session.study_changed, session.case_changed):
+            signal.connect(self._leaveOtherCase)
 
     def start(self, caseId: str) -> None:
         """Show a case and edit its annotation; the user is told when that is not possible."""

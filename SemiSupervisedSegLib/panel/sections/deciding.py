@@ -52,7 +52,9 @@ class Deciding:
             (ui.discardCorrectionButton, self.discard),
         ):
             button.connect("clicked()", lambda action=action: self._try(action))
-        session.case_changed.connect(self._leaveOtherCase)
+        # Of both, because with another study the nodes go before another case is shown.
+        for signal in (session.study_changed, session.case_changed):
+            signal.connect(self._leaveOtherCase)
 
     def refresh(self, facts: Any) -> None:
         """Enable what can be done now and say why the rest cannot."""

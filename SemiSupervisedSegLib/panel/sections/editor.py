@@ -40,7 +40,8 @@ class EditorBox:
         if self.node is not None:
             self.deactivate()
             # In this order: without a segmentation the editor complains when its volume leaves the scene.
-            self._editor.setSourceVolumeNode(None)
+            if self._editor.segmentationNode() is not None:
+                self._editor.setSourceVolumeNode(None)
             self._editor.setSegmentationNode(None)
         self.node = None
 
