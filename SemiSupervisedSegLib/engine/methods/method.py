@@ -214,7 +214,9 @@ class Method(nn.Module):
         """Return the named losses of the segmentation objective."""
         raise TypeError(f"{type(self).__name__} names no losses.")
 
-    def joint_pass(self, batch: Batch, network: nn.Module | None = None) -> tuple[NetworkOutput, NetworkOutput]:
+    def joint_pass(
+        self, batch: Batch, network: Callable[[Tensor], NetworkOutput] | None = None
+    ) -> tuple[NetworkOutput, NetworkOutput]:
         """Return what the student, or another network, answers to the labeled and the unlabeled images, in one pass."""
         images = torch.cat([batch.labeled.images, batch.unlabeled])
         return (network or self.student)(images).split(len(batch.labeled.images))

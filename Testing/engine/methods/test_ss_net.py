@@ -26,7 +26,7 @@ from .. import reference
 from ..reference import array
 from .test_benchmark_values import dice_of_dimension
 from .test_values import MIDDLE, SHAPES
-from .toys import Recorder, toy_batch, toy_method, values
+from .toys import Recorder, toy_batch, toy_method, values, weighted_sum
 
 
 def discrepancy_of(variant, clean, perturbed, dimensions):
@@ -212,3 +212,19 @@ def test_weights_of_the_paper():
     assert {name: loss.weight for name, loss in losses.items()} == pytest.approx(
         {"supervised": 1.0, "smoothness": 1.0, "class_separation": 0.1}
     )
+
+
+def test_maps_computed_again_give_the_same_gradients_and_statistics():
+    def trained(kept):
+        torch.manual_seed(0)
+        method, batch = toy_method("ss_net", 3, 4), toy_batch(3, 4)
+        if kept:
+            object.__setattr__(method, "_frugal", method.student)
+        torch.manual_seed(5)
+        weighted_sum(method.losses(batch, MIDDLE)).backward()
+        return {name: p.grad for name, p in method.named_parameters()}, dict(method.named_buffers())
+
+    (gradients, statistics), (expected, untouched) = trained(False), trained(True)
+    for name, gradient in expected.items():
+        assert (gradient is None and gradients[name] is None) or torch.equal(gradients[name], gradient), name
+    assert all(torch.equal(statistics[name], value) for name, value in untouched.items())

@@ -31,3 +31,26 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.track_running_stats = True
+
+
+class Repeating:
+    """A block that repeats a pass of a network: batch normalisation remembers the batch of the first pass only.
+
+    Unlike in :func:`frozen_statistics` the layers do the same operations as before, which checkpointing relies on. It
+    can be entered again and again, once for every backward pass.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+    def __enter__(self) -> None:
+        """Stop remembering."""
+        self._before = [(layer.momentum, layer.num_batches_tracked.clone()) for layer in self._layers]
+        for layer in self._layers:
+            layer.momentum = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        """Remember again."""
+        for layer, (momentum, count) in zip(self._layers, self._before, strict=True):
+            layer.momentum = momentum
+            layer.num_batches_tracked.copy_(count)
