@@ -202,6 +202,9 @@ class RandomUser:
         train.form.choosePreset("quick")
         for name, value in self._settings.items():
             train.form.settings.rows[name].tryValue(value)
+        # What a model of a few steps finds, it finds by its prototypes.
+        kinds = panel.sections["Review"].ui.kindBox
+        kinds.setCurrentIndex(kinds.findData("prototype"))
         return panel
 
     def _state(self) -> tuple[Any, ...]:
