@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,18 @@ BROKEN = DeviceInfo("cuda:1", "NVIDIA A100", 0, 0, 0.0, True, "out of memory")
 PROCESSOR = DeviceInfo("cpu", "Processor (2 cores)", 4 * 10**9, 8 * 10**9, 100.0, False)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study to be copied."""
+    return tiny_study(tmp_path_factory.mktemp("made") / "study").folder
+
+
 @pytest.fixture
-def panel(services: Any, scene: Any, tmp_path: Path) -> Iterator[TrainPanel]:
+def panel(services: Any, scene: Any, tmp_path: Path, made: Path) -> Iterator[TrainPanel]:
     panel = TrainPanel(services)
     panel.section.probe.devices = (PROCESSOR,)
-    panel.session.open_study(tiny_study(tmp_path / "study").folder)
+    shutil.copytree(made, tmp_path / "study")
+    panel.session.open_study(tmp_path / "study")
     yield panel
     panel.close()
 
