@@ -9,10 +9,15 @@ from typing import Any
 import slicer
 import vtk
 
+from ...study.palette import default_color
+
 _ATTRIBUTE = "SemiSupervisedSeg.Curves"
 _LOSSES, _DICE, _CHART = "losses", "dice", "chart"
 _NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
 _STEP = "step"
+Color = tuple[int, int, int]
+# Okabe and Ito's colours, told apart by everybody; paler than the structures' curves because they are thin and dashed.
+_LOSS_COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (0, 114, 178), (213, 94, 0))
 
 
 class TrainingCurves:
@@ -26,18 +31,23 @@ class TrainingCurves:
 
     def addStep(self, step: int, losses: Mapping[str, float]) -> None:
         """Add the losses of a step, by name."""
-        _addRow(_LOSSES, step, losses)
+        count = len(_LOSS_COLORS)
+        colors = {name: _LOSS_COLORS[number % count] for number, name in enumerate(losses)}
+        _addRow(_LOSSES, step, losses, colors)
 
-    def addValidation(self, step: int, dice: Mapping[str, float]) -> None:
-        """Add the Dice of a step, 0 to 1 by structure."""
-        _addRow(_DICE, step, {f"Dice {name}": value for name, value in dice.items()})
+    def addValidation(self, step: int, dice: Mapping[str, float], colors: Mapping[str, Color]) -> None:
+        """Add the Dice of a step, 0 to 1 by structure; curves have the colours (0 to 255) of their structures."""
+        named = {f"Dice {name}": value for name, value in dice.items()}
+        # A structure that the study has lost since gets a colour of its own.
+        shown = {f"Dice {name}": colors.get(name, default_color(number)) for number, name in enumerate(dice)}
+        _addRow(_DICE, step, named, shown)
 
     def show(self) -> None:
         """Show the chart in a layout that has a plot view."""
         slicer.modules.plots.logic().ShowChartInLayout(_chart())
 
 
-def _addRow(role: str, step: int, values: Mapping[str, float]) -> None:
+def _addRow(role: str, step: int, values: Mapping[str, float], colors: Mapping[str, Color]) -> None:
     node = _find("vtkMRMLTableNode", role)
     before = node.StartModify()
     table = node.GetTable()
@@ -54,7 +64,7 @@ def _addRow(role: str, step: int, values: Mapping[str, float]) -> None:
     node.EndModify(before)
     for name in added:
         if name != _STEP:
-            _addSeries(node, role, name)
+            _addSeries(node, role, name, colors[name])
 
 
 def _addColumn(table: Any, name: str) -> None:
@@ -65,8 +75,8 @@ def _addColumn(table: Any, name: str) -> None:
     table.AddColumn(column)
 
 
-def _addSeries(table: Any, role: str, name: str) -> None:
-    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+def _addSeries(table: Any, role: str, name: str, color: Color) -> None:
+    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", _label(role, name))
     series.SetAttribute(_ATTRIBUTE, role)
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetXColumnName(_STEP)
@@ -76,8 +86,15 @@ def _addSeries(table: Any, role: str, name: str) -> None:
     series.SetLineStyle(getattr(series, "LineStyleSolid" if isDice else "LineStyleDash"))
     series.SetMarkerStyle(getattr(series, "MarkerStyleCircle" if isDice else "MarkerStyleNone"))
     series.SetLineWidth(3 if isDice else 1)
-    series.SetUniqueColor()
+    series.SetColor(*(value / 255 for value in color))
     _chart().AddAndObservePlotSeriesNodeID(series.GetID())
+
+
+def _label(role: str, name: str) -> str:
+    """What the legend says: names of losses are those of the papers, written apart."""
+    if role == _DICE or name.endswith("_share"):
+        return name.replace("_", " ")
+    return "Loss: {name}".format(name=name.replace("_", " "))
 
 
 def _chart() -> Any:

@@ -31,6 +31,7 @@ class LivePreview:
     def __init__(self, session: Session, scene: Any, curves: Any) -> None:
         self._session, self._scene, self._curves = session, scene, curves
         self._folder: JobFolder | None = None
+        self._colors: dict[str, tuple[int, int, int]] = {}
         self._points: deque[StepDone | Validated] = deque()
         self._previews: dict[str, PreviewReady] = {}
         self._shown: tuple[str, int] | None = None
@@ -42,6 +43,7 @@ class LivePreview:
     def begin(self, folder: JobFolder) -> None:
         """Follow another run from its beginning."""
         self._folder = folder
+        self._colors = {item.name: item.color for item in self._session.study.structures} if self._session.study else {}
         self._points.clear()
         self._previews.clear()
         self._shown = None
@@ -83,7 +85,7 @@ class LivePreview:
             if isinstance(point, StepDone):
                 self._curves.addStep(point.step, point.losses)
             else:
-                self._curves.addValidation(point.step, point.dice)
+                self._curves.addValidation(point.step, point.dice, self._colors)
         if not self._points:
             self._timer.stop()
             self._refreshOverlays()

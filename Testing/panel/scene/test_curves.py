@@ -27,14 +27,15 @@ def series():
 def test_every_loss_and_structure_has_a_curve_over_the_steps(curves):
     for step in (10, 20, 30):
         curves.addStep(step, {"supervised": 1 / step, "consistency": 0.1})
-    curves.addValidation(20, {"chamber": 0.5, "wall": 0.25})
+    curves.addValidation(20, {"chamber": 0.5, "wall": 0.25}, {"chamber": (255, 0, 0), "wall": (0, 0, 255)})
     assert column("Training losses", "step") == [10, 20, 30]
     assert column("Training losses", "supervised") == pytest.approx([0.1, 0.05, 1 / 30])
     assert column("Validation Dice", "Dice wall") == [0.25]
     names = ["supervised", "consistency", "Dice chamber", "Dice wall"]
-    assert [item.GetName() for item in series()] == names
+    assert [item.GetName() for item in series()] == ["Loss: supervised", "Loss: consistency", *names[2:]]
     assert [(item.GetXColumnName(), item.GetYColumnName()) for item in series()] == [("step", name) for name in names]
     assert len({item.GetColor() for item in series()}) == 4
+    assert series()[2].GetColor() == (1.0, 0.0, 0.0), "that of the structure"
 
 
 def test_a_loss_that_begins_later_has_no_value_before(curves):
