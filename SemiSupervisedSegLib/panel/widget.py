@@ -62,6 +62,8 @@ class Panel:
         self.sections = {name: self._makeSection(name) for name in _SECTIONS}
         self.ui.sectionsContainer.layout().addStretch(1)
         self._connectSections()
+        # It changes whenever something is unfolded, as the wide Segment Editor is.
+        self.ui.scrollArea.verticalScrollBar().connect("rangeChanged(int,int)", self._keepWidth)
         self.widget.setMRMLScene(mrmlScene)
         self._shown: tuple[Any, ...] | None = None
         session = self.session
@@ -111,6 +113,11 @@ class Panel:
     def _scroll(self) -> None:
         # Not ensureWidgetVisible, which shows the middle of a section that is higher than the panel.
         self.ui.scrollArea.verticalScrollBar().setValue(self.folds[self._goal].y)
+
+    def _keepWidth(self, *_range: int) -> None:
+        """Keep the panel as wide as what it shows: a scroll area would rather cut it off."""
+        needed = self.ui.sectionsContainer.layout().minimumSize().width()
+        self.ui.scrollArea.setMinimumWidth(needed + self.ui.scrollArea.verticalScrollBar().width)
 
     def _load(self, name: str) -> Any:
         return slicer.util.loadUI(str(self._uiFolder / f"{name}.ui"))
