@@ -54,17 +54,20 @@ def _addRow(role: str, step: int, values: Mapping[str, float], colors: Mapping[s
     # Continued after a stop, a training repeats the steps since its last checkpoint.
     while table.GetNumberOfRows() and table.GetValue(table.GetNumberOfRows() - 1, 0).ToDouble() >= step:
         table.RemoveRow(table.GetNumberOfRows() - 1)
-    added = [name for name in (_STEP, *values) if table.GetColumnByName(name) is None]
-    for name in added:
-        _addColumn(table, name)
+    for name in (_STEP, *values):
+        if table.GetColumnByName(name) is None:
+            _addColumn(table, name)
     row = table.InsertNextBlankRow(math.nan)
     for name, value in {_STEP: float(step), **values}.items():
         table.SetValueByName(row, name, vtk.vtkVariant(float(value)))
     node.Modified()
     node.EndModify(before)
-    for name in added:
-        if name != _STEP:
-            _addSeries(node, role, name, colors[name])
+    # A line of one point makes the plot view complain at every drawing.
+    if table.GetNumberOfRows() > 1:
+        drawn = {series.GetYColumnName() for series in _own("vtkMRMLPlotSeriesNode")}
+        for name in values:
+            if name not in drawn:
+                _addSeries(node, role, name, colors[name])
 
 
 def _addColumn(table: Any, name: str) -> None:

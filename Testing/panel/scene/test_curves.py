@@ -27,10 +27,11 @@ def series():
 def test_every_loss_and_structure_has_a_curve_over_the_steps(curves):
     for step in (10, 20, 30):
         curves.addStep(step, {"supervised": 1 / step, "consistency": 0.1})
-    curves.addValidation(20, {"chamber": 0.5, "wall": 0.25}, {"chamber": (255, 0, 0), "wall": (0, 0, 255)})
+    for step in (20, 30):
+        curves.addValidation(step, {"chamber": 0.5, "wall": 0.25}, {"chamber": (255, 0, 0), "wall": (0, 0, 255)})
     assert column("Training losses", "step") == [10, 20, 30]
     assert column("Training losses", "supervised") == pytest.approx([0.1, 0.05, 1 / 30])
-    assert column("Validation Dice", "Dice wall") == [0.25]
+    assert column("Validation Dice", "Dice wall") == [0.25, 0.25]
     names = ["supervised", "consistency", "Dice chamber", "Dice wall"]
     assert [item.GetName() for item in series()] == ["Loss: supervised", "Loss: consistency", *names[2:]]
     assert [(item.GetXColumnName(), item.GetYColumnName()) for item in series()] == [("step", name) for name in names]
@@ -73,4 +74,12 @@ def test_clear_removes_the_curves_and_nothing_else(curves, scene):
     assert not slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")
     assert not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
     curves.addStep(1, {"supervised": 0.5})
+    curves.addStep(2, {"supervised": 0.4})
     assert len(series()) == 1
+
+
+def test_a_single_point_is_not_drawn_as_a_line(curves):
+    curves.addStep(1, {"supervised": 0.5})
+    assert not slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")
+    curves.addStep(2, {"supervised": 0.4})
+    assert [item.GetName() for item in series()] == ["Loss: supervised"]

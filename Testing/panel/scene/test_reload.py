@@ -77,7 +77,8 @@ def test_the_styles_are_those_from_before(case_scene, study, predict, tmp_path, 
 def test_curves_go_on_after_a_reload(scene, tmp_path):
     curves = TrainingCurves()
     curves.addStep(10, {"supervised": 0.9})
-    curves.addValidation(10, {"wall": 0.1}, {"wall": (0, 0, 255)})
+    for step in (5, 10):
+        curves.addValidation(step, {"wall": 0.1}, {"wall": (0, 0, 255)})
     saveAndReload(str(tmp_path / "scene.mrb"))
     curves = TrainingCurves()
     curves.addStep(20, {"supervised": 0.7})
