@@ -34,3 +34,13 @@ def test_training_memory_compares_few_and_many_cases() -> None:
     peaks = re.findall(r"peak +(\d+) MB", run("training_memory.py"))
     assert len(peaks) == 2
     assert all(int(peak) > 100 for peak in peaks)
+
+
+def test_method_costs_are_relative_to_mean_teacher() -> None:
+    output = run("method_costs.py", "--methods", "bcp")
+    rows = {
+        name: list(map(float, rest.split())) for name, rest in re.findall(r"^(mean_teacher|bcp) +(.+)$", output, re.M)
+    }
+    assert rows["mean_teacher"][1] == rows["mean_teacher"][3] == 1.0
+    assert all(value > 0 for value in rows["bcp"])
+    assert rows["bcp"][2] > 100, "PyTorch alone takes more MB"
