@@ -1,4 +1,4 @@
-"""Every method of the catalogue through the worker: it learns, goes on after a stop as if there was none, predicts."""
+"""A method of the catalogue through the worker: it learns, goes on after a stop as if there was none, and predicts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.inference.write import read_classes
-from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.study.model import Study
 
 from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, tiny_study
 
@@ -30,11 +29,9 @@ PATCHES = {2: "32x32", 3: "16x16x32"}
 STUDIES = {2: {"size": (32, 32, 4)}, 3: {"size": (32, 20, 16), "spacing": (1.0, 1.0, 1.0)}}
 
 
-@pytest.fixture(scope="module", params=[(2, 3), (3, 1)], ids=["2D, 4 classes", "3D, 2 classes"])
-def study(request, tmp_path_factory):
-    dimensions, structures = request.param
-    made = tiny_study(
-        tmp_path_factory.mktemp("study") / "study",
+def easy_study(folder: Path, dimensions: int, structures: int) -> Study:
+    return tiny_study(
+        folder,
         external=1,
         sites=2,
         labeled=2,
@@ -43,14 +40,11 @@ def study(request, tmp_path_factory):
         oblique=False,
         **STUDIES[dimensions],
     )
-    return made, dimensions
 
 
-@pytest.mark.parametrize("method", load_catalogue().methods)
-def test_method(study, method):
-    made, dimensions = study
+def check_method(study: Study, dimensions: int, method: str) -> None:
     settings = {**SETTINGS, "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
-    whole, interrupted = (new_round(made, method, settings) for _ in range(2))
+    whole, interrupted = (new_round(study, method, settings) for _ in range(2))
     assert main(whole.path) == EXIT_FINISHED
     assert_loss_falls(whole)
     assert_predicts(whole)
