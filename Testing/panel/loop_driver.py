@@ -78,8 +78,8 @@ class LoopDriver:
         self.select([caseId])
         self.click(self.ui("Cases").annotateButton)
 
-    def paint(self, name: str, where: np.ndarray) -> None:
-        """What a brush does to the segment of this name: these voxels (z, y, x) become it, and nothing else."""
+    def paint(self, name: str | None, where: np.ndarray) -> None:
+        """What a brush does: these voxels (z, y, x) become the segment of this name, none when it is None."""
         nodes = self.panel.scene.nodes
         segmentation = nodes.annotation.GetSegmentation()
         for index in range(segmentation.GetNumberOfSegments()):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,7 +72,6 @@ def test_all_sections_are_there_in_the_order_of_the_work(makePanel):
     assert titles == ["Study", "Cases", "Train", "Review", "Export", "Disk"]
     layout = panel.ui.sectionsContainer.layout()
     assert [layout.itemAt(index).widget() for index in range(6)] == list(panel.folds.values())
-    assert "torch" not in sys.modules
 
 
 def test_the_header_says_what_to_do_next(makePanel, tmp_path):

@@ -36,11 +36,14 @@ class Window:
         self._holder.layout().addWidget(widget)
 
     def fit(self) -> None:
-        """Give the views the sizes that the layout gives them, and fit them to their images."""
+        """Give the views the sizes that the layout gives them, and fit them to their images, at the slice they show."""
         for name, place in self._places().items():
             if name in self.views:
+                logic = self.views[name].logic
+                offset = logic.GetSliceOffset()
                 self.views[name].resize(place.width(), place.height())
-                self.views[name].logic.FitSliceToBackground()
+                logic.FitSliceToBackground()
+                logic.SetSliceOffset(offset)
 
     def grab(self) -> Any:
         """The window as a QImage."""
@@ -115,6 +118,8 @@ def _drawChart(width: int, height: int) -> np.ndarray:
     chart = vtk.vtkChartXY()
     view.GetScene().AddItem(chart)
     chart.SetShowLegend(True)
+    # Beside the curves, where it covers none.
+    chart.GetLegend().SetInline(False)
     for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[:1]:
         chart.SetTitle(node.GetTitle())
         chart.GetAxis(vtk.vtkAxis.BOTTOM).SetTitle(node.GetXAxisTitle())
@@ -139,4 +144,5 @@ def _addSeries(chart: Any, series: Any) -> None:
     plot.SetLabel(series.GetName())
     plot.SetColorF(*series.GetColor())
     plot.SetWidth(series.GetLineWidth())
+    plot.GetPen().SetLineType(series.GetLineStyle())
     plot.SetMarkerStyle(series.GetMarkerStyle())

@@ -83,7 +83,9 @@ from SemiSupervisedSegLib.engine.worker import main
 used = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmSize:"))
 resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + int(sys.argv[1]), resource.RLIM_INFINITY))
 codes = [main(Path(folder)) for folder in sys.argv[2:]]
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not that of getrusage, which begins at the peak of the process that started this one.
+peak = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM:"))
+print("peak", peak * 1024)
 sys.exit(max(codes) if min(codes) == max(codes) else 99)
 """
 
