@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ...study.palette import default_color
 
@@ -16,6 +18,7 @@ _LOSSES, _DICE, _CHART = "losses", "dice", "chart"
 _NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
 _STEP = "step"
 Color = tuple[int, int, int]
+_LEGEND_FONT_SIZE = 9
 # Okabe and Ito's colours, told apart by everybody; paler than the structures' curves because they are thin and dashed.
 _LOSS_COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (0, 114, 178), (213, 94, 0))
 
@@ -41,6 +44,21 @@ class TrainingCurves:
         # A structure that the study has lost since gets a colour of its own.
         shown = {f"Dice {name}": colors.get(name, default_color(number)) for number, name in enumerate(dice)}
         _addRow(_DICE, step, named, shown)
+
+    def redraw(self) -> None:
+        """Let the plot view draw what was added: its axes follow new curves, and not new points of a curve."""
+        tables = [node.GetTable() for node in _own("vtkMRMLTableNode") if node.GetTable().GetNumberOfRows() > 1]
+        if not tables:
+            return
+        steps = np.concatenate([_column(table, _STEP) for table in tables])
+        values = np.concatenate([_column(table, name) for table in tables for name in _valueNames(table)])
+        chart = _chart()
+        before = chart.StartModify()
+        chart.SetXAxisRangeAuto(False)
+        chart.SetXAxisRange(float(steps.min()), float(steps.max()))
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values))))
+        chart.EndModify(before)
 
     def show(self) -> None:
         """Show the chart in a layout that has a plot view."""
@@ -93,6 +111,15 @@ def _addSeries(table: Any, role: str, name: str, color: Color) -> None:
     _chart().AddAndObservePlotSeriesNodeID(series.GetID())
 
 
+def _column(table: Any, name: str) -> np.ndarray:
+    return vtk_to_numpy(table.GetColumnByName(name))
+
+
+def _valueNames(table: Any) -> list[str]:
+    names = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
+    return [name for name in names if name != _STEP]
+
+
 def _label(role: str, name: str) -> str:
     """What the legend says: names of losses are those of the papers, written apart."""
     if role == _DICE or name.endswith("_share"):
@@ -107,6 +134,8 @@ def _chart() -> Any:
         chart.SetXAxisTitle("Step")
         chart.SetYAxisTitle("Loss, Dice")
         chart.SetGridVisibility(True)
+        # The legend lies over the curves.
+        chart.SetLegendFontSize(_LEGEND_FONT_SIZE)
     return chart
 
 

@@ -86,6 +86,7 @@ class LivePreview:
                 self._curves.addStep(point.step, point.losses)
             else:
                 self._curves.addValidation(point.step, point.dice, self._colors)
+        self._curves.redraw()
         if not self._points:
             self._timer.stop()
             self._refreshOverlays()

@@ -83,3 +83,14 @@ def test_a_single_point_is_not_drawn_as_a_line(curves):
     assert not slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")
     curves.addStep(2, {"supervised": 0.4})
     assert [item.GetName() for item in series()] == ["Loss: supervised"]
+
+
+def test_the_axes_follow_the_points(curves):
+    for step in (10, 20):
+        curves.addStep(step, {"supervised": 2.5 / step})
+    curves.redraw()
+    chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+    assert (chart.GetXAxisRange(), chart.GetYAxisRange()) == ((10.0, 20.0), (0.0, 1.0))
+    curves.addStep(30, {"supervised": 1.5, "boundary": -0.5})
+    curves.redraw()
+    assert (chart.GetXAxisRange(), chart.GetYAxisRange()) == ((10.0, 30.0), (-0.5, 1.5))
