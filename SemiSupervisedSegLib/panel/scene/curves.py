@@ -18,7 +18,9 @@ _LOSSES, _DICE, _CHART = "losses", "dice", "chart"
 _NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
 _STEP = "step"
 Color = tuple[int, int, int]
+# The legend lies in the plot, and shall lie over no curve.
 _LEGEND_FONT_SIZE = 9
+_HEADROOM = 1.5
 # Okabe and Ito's colours, told apart by everybody; paler than the structures' curves because they are thin and dashed.
 _LOSS_COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (0, 114, 178), (213, 94, 0))
 
@@ -57,7 +59,8 @@ class TrainingCurves:
         chart.SetXAxisRangeAuto(False)
         chart.SetXAxisRange(float(steps.min()), float(steps.max()))
         chart.SetYAxisRangeAuto(False)
-        chart.SetYAxisRange(min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values))))
+        highest = max(1.0, float(np.nanmax(values)))
+        chart.SetYAxisRange(min(0.0, float(np.nanmin(values))), _HEADROOM * highest)
         chart.EndModify(before)
 
     def show(self) -> None:
@@ -134,7 +137,6 @@ def _chart() -> Any:
         chart.SetXAxisTitle("Step")
         chart.SetYAxisTitle("Loss, Dice")
         chart.SetGridVisibility(True)
-        # The legend lies over the curves.
         chart.SetLegendFontSize(_LEGEND_FONT_SIZE)
     return chart
 
