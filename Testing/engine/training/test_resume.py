@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ...benchmarks.kill_and_resume import same_content
+from ...benchmarks.reliability.kill_and_resume import same_content
 from ..methods.toys import METHODS, toy_method
 from .families import Adversarial, ExtraDecoder, TwoStages, TwoStudents, build
 from .toy_loop import Run, interrupted

@@ -25,7 +25,7 @@ from SemiSupervisedSegLib.jobs.events import (
 )
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
-from ...benchmarks.kill_and_resume import Trial
+from ...benchmarks.reliability.kill_and_resume import Trial
 from .rounds import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, contents, half_written, main, new_round, tiny_study
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")

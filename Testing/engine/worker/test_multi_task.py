@@ -24,7 +24,7 @@ from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.model import Role, Study
 from SemiSupervisedSegLib.study.store import save_study
 
-from ...benchmarks.multi_task import only, partial_study
+from ...benchmarks.accuracy.multi_task import only, partial_study
 from .rounds import EXIT_CANCELLED, EXIT_FINISHED, SETTINGS, assert_fails_with, copy_of, main, new_round
 
 PAIRS = {"labeled_batch": 2, "unlabeled_batch": 2}

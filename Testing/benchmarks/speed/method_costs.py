@@ -1,6 +1,6 @@
 """Time and memory of a training step of every method, relative to Mean Teacher on the same network.
 
-    python Testing/benchmarks/method_costs.py [--network v_net --patch 112x112x80 --batch 2] [--methods cu2l ss_net]
+    python Testing/benchmarks/speed/method_costs.py [--network v_net --patch 112x112x80] [--methods cu2l ss_net]
 
 Images are random numbers with blocks of classes; networks, losses, optimizers and the environment are those of a
 worker. Each method runs in a process of its own. Memory is the peak of the process (of the graphics card, with

@@ -1,22 +1,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-
-def run(name: str, *options: str) -> str:
-    """Run the tiny form of a benchmark and return what it prints."""
-    script = Path(__file__).with_name(name)
-    command = [sys.executable, str(script), "--tiny", *options]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+from ..tiny import run
 
 
 def test_training_speed_compares_both_loops() -> None:
-    output = run("training_speed.py", "--only", "unet_2d", "--threads", "1")
+    output = run("speed/training_speed.py", "--only", "unet_2d", "--threads", "1")
     for row in ("published style", "this project", "ratio"):
         assert re.search(rf"{row} +\d+\.\d+", output), output
     gigaflop = re.search(r"([\d.]+) GFLOP a step", output)
@@ -24,20 +14,14 @@ def test_training_speed_compares_both_loops() -> None:
     assert 0.5 < float(gigaflop.group(1)) < 0.8
 
 
-def test_multi_task_compares_unisemi_with_one_model_per_structure() -> None:
-    output = run("multi_task.py")
-    for row in ("chamber", "wall", "chamber 2", "all"):
-        assert re.search(rf"^{row} +[\d.]+ \([\d.]+\) +[\d.]+ \([\d.]+\) +[+-][\d.]+ \[", output, re.MULTILINE), output
-
-
 def test_training_memory_compares_few_and_many_cases() -> None:
-    peaks = re.findall(r"peak +(\d+) MB", run("training_memory.py"))
+    peaks = re.findall(r"peak +(\d+) MB", run("speed/training_memory.py"))
     assert len(peaks) == 2
     assert all(int(peak) > 100 for peak in peaks)
 
 
 def test_method_costs_are_relative_to_mean_teacher() -> None:
-    output = run("method_costs.py", "--methods", "bcp")
+    output = run("speed/method_costs.py", "--methods", "bcp")
     rows = {
         name: list(map(float, rest.split())) for name, rest in re.findall(r"^(mean_teacher|bcp) +(.+)$", output, re.M)
     }

@@ -1,6 +1,6 @@
 """Time Mean Teacher in this project's loop against a loop as public benchmark code has it, on the same network.
 
-    python Testing/benchmarks/training_speed.py [--quick] [--only unet_2d]
+    python Testing/benchmarks/speed/training_speed.py [--quick] [--only unet_2d]
 
 Both loops run in processes of their own and take turns, so that a change of the machine's load meets both. The
 project's process has the environment of a worker. CPU seconds are those of a process with its data loaders; they say
