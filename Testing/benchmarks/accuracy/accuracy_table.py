@@ -1,6 +1,6 @@
 """Print a table of the finished rounds of a study: one row a method, mean (standard deviation) over validation cases.
 
-    python Testing/benchmarks/accuracy/accuracy_table.py STUDY [--against supervised]
+    python -m Testing.benchmarks.accuracy.accuracy_table STUDY [--against supervised]
 
 Rounds of one method and length are averaged case by case first, so a study for this table holds rounds that differ in
 their seeds only. Methods are compared with ``--against`` of the same length by a paired Wilcoxon test over cases.

@@ -1,6 +1,6 @@
 """Make a study of the ACDC cardiac MR set for the accuracy benchmark.
 
-    python Testing/benchmarks/accuracy/acdc_study.py DATA STUDY --labeled 7
+    python -m Testing.benchmarks.accuracy.acdc_study DATA STUDY --labeled 7
 
 DATA holds images/ID.nrrd, labels/ID.nrrd and splits.json (train_patients in the published order, labeled subsets by
 number of patients, and development validation patients). The first ``--labeled`` training patients are labeled, the

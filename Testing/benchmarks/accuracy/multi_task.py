@@ -1,6 +1,6 @@
 """Compare UniSeMi with one Supervised model per structure, where every labeled case is annotated for one structure.
 
-    python Testing/benchmarks/accuracy/multi_task.py --steps 600 --seeds 0 1 [--set NAME=VALUE]
+    python -m Testing.benchmarks.accuracy.multi_task --steps 600 --seeds 0 1 [--set NAME=VALUE]
 
 A made-up study with three structures, all of them in every image, is annotated case by case for one structure in turn.
 UniSeMi trains one network on all of it, the unlabeled cases included; Supervised trains one network for each structure

@@ -6,6 +6,6 @@ from ..tiny import run
 
 
 def test_multi_task_compares_unisemi_with_one_model_per_structure() -> None:
-    output = run("accuracy/multi_task.py")
+    output = run("accuracy.multi_task")
     for row in ("chamber", "wall", "chamber 2", "all"):
         assert re.search(rf"^{row} +[\d.]+ \([\d.]+\) +[\d.]+ \([\d.]+\) +[+-][\d.]+ \[", output, re.MULTILINE), output

@@ -1,6 +1,6 @@
 """Kill the worker at random instants, resume it, and compare the model with that of an uninterrupted run.
 
-    python Testing/benchmarks/reliability/kill_and_resume.py --kills 20 --method cu2l
+    python -m Testing.benchmarks.reliability.kill_and_resume --kills 20 --method cu2l
 
 A small made-up study is trained once without interruption. Then, for every kill, a fresh round of the same job is
 killed (SIGKILL) at an instant drawn at random over the whole length of that run, and resumed to its end; its images

@@ -1,6 +1,6 @@
 """Time and memory of a training step of every method, relative to Mean Teacher on the same network.
 
-    python Testing/benchmarks/speed/method_costs.py [--network v_net --patch 112x112x80] [--methods cu2l ss_net]
+    python -m Testing.benchmarks.speed.method_costs [--network v_net --patch 112x112x80] [--methods cu2l ss_net]
 
 Images are random numbers with blocks of classes; networks, losses, optimizers and the environment are those of a
 worker. Each method runs in a process of its own. Memory is the peak of the process (of the graphics card, with
@@ -104,7 +104,7 @@ def measure_in_a_process(method_id: str, options: argparse.Namespace) -> tuple[f
     """Do the same in a process of its own, with the environment of a worker."""
     chosen = {name: value for name, value in vars(options).items() if name not in ("methods", "tiny", "one")}
     arguments = itertools.chain.from_iterable((f"--{name}", str(value)) for name, value in chosen.items())
-    command = [sys.executable, __file__, "--one", method_id, *arguments]
+    command = [sys.executable, "-m", "Testing.benchmarks.speed.method_costs", "--one", method_id, *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=worker_environment()).stdout
     seconds, megabytes = output.split()
     return float(seconds), float(megabytes)

@@ -1,6 +1,6 @@
 """Compare the peak memory of a worker that trains on few and on many cases.
 
-    python Testing/benchmarks/speed/training_memory.py [--quick]
+    python -m Testing.benchmarks.speed.training_memory [--quick]
 
 The preprocessed images of the many cases exceed the memory set aside for images many times. Both rounds run in workers
 of their own, whose resident memory is sampled twenty times a second until training ends.

@@ -1,6 +1,6 @@
 """Time Mean Teacher in this project's loop against a loop as public benchmark code has it, on the same network.
 
-    python Testing/benchmarks/speed/training_speed.py [--quick] [--only unet_2d]
+    python -m Testing.benchmarks.speed.training_speed [--quick] [--only unet_2d]
 
 Both loops run in processes of their own and take turns, so that a change of the machine's load meets both. The
 project's process has the environment of a worker. CPU seconds are those of a process with its data loaders; they say
@@ -23,7 +23,6 @@ from typing import Any
 
 import psutil
 import torch
-from published_style import train, write_samples
 from torch.utils.flop_counter import FlopCounterMode
 
 from SemiSupervisedSegLib.engine.data.cache import CachedCase, prepare_cache
@@ -39,6 +38,8 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
+
+from .published_style import train, write_samples
 
 
 @dataclass(frozen=True)
