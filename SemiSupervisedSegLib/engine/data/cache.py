@@ -160,10 +160,7 @@ def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[St
         return found
     with _temporary_folder(target) as temporary:
         _write_arrays(temporary, _preprocess(case, plan, structures))
-        # Another job may have made the same case meanwhile, and be reading it by now: its copy stays.
-        if _open(target, case) is None:
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.replace(target)
+        _put_in_place(temporary, target, case)
     made = _open(target, case)
     if made is None:
         raise UserError(f"The preprocessed case {case.id} could not be kept in {home}.", "Check the disk.")
@@ -249,6 +246,20 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
         raise write_error(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(temporary: Path, target: Path, case: JobCase) -> None:
+    """Rename a complete folder to `target`, unless another job has made the same case meanwhile.
+
+    That job may be reading its copy by now, so it stays; and it may come between any two calls here.
+    """
+    if _open(target, case) is None:
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            temporary.replace(target)
+        except OSError:
+            if _open(target, case) is None:
+                raise
 
 
 def _remove_abandoned(home: Path) -> None:

@@ -88,6 +88,23 @@ def test_nothing_is_left_when_writing_fails(tmp_path, make_case, plan_2d, struct
     assert list((tmp_path / "cache" / plan_2d().key()).iterdir()) == []
 
 
+def test_a_case_that_another_job_makes_at_the_same_time_is_taken(tmp_path, make_case, plan_2d, structures, monkeypatch):
+    case = make_case("a")
+    (theirs,) = prepare_cache([case], plan_2d(), tmp_path / "theirs", structures, ignore)
+    target = tmp_path / "cache" / plan_2d().key() / theirs.folder.name
+    original = Path.replace
+
+    def overtaken(path: Path, other: Path) -> Path:
+        shutil.copytree(theirs.folder, target)
+        return original(path, other)
+
+    monkeypatch.setattr(Path, "replace", overtaken)
+    (cached,) = prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)
+    assert cached.folder == target
+    np.testing.assert_array_equal(cached.load().image, theirs.load().image)
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_abandoned_folders_go_and_young_ones_stay(tmp_path, make_case, plan_2d, structures):
     home = tmp_path / "cache" / plan_2d().key()
     old, young = home / ".tmp-1-aa", home / ".tmp-2-bb"
