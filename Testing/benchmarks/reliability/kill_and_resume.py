@@ -1,208 +1,145 @@
-"""Kill the worker at random instants, resume it, and compare the model with that of an uninterrupted run.
+"""Kill the worker at random instants, resume it, and compare the results with those of an uninterrupted run.
 
-    python -m Testing.benchmarks.reliability.kill_and_resume --kills 20 --method cu2l
+    python -m Testing.benchmarks.reliability.kill_and_resume --kills 200 --method cu2l
 
-A small made-up study is trained once without interruption. Then, for every kill, a fresh round of the same job is
-killed (SIGKILL) at an instant drawn at random over the whole length of that run, and resumed to its end; its images
-are prepared again each time. The table says where in the job the kill came, what it left half-written, the step of the
-checkpoint from which the round went on, and whether the final model, its prototypes and the final checkpoint are
-bit-identical to those of the uninterrupted run. The exit code is 1 if they are not.
+A small made-up study is trained once without interruption. Then fresh rounds of the same job are killed (SIGKILL)
+several times each, and resumed to their end; their images are prepared again each time. Half of the kills come at an
+instant drawn at random within a stage drawn at random. The other half wait until the worker has begun to write
+something (the plan, a prepared image, a checkpoint, the model, a prediction, the scores or the report) and come a few
+random milliseconds later. Workers are forked from a process that has loaded PyTorch, so that a kill takes seconds.
+
+The tables say in which stage the kills came and what they left half-written. A round is identical if its last
+checkpoint, model, prototypes, predictions and scores are bit for bit those of the uninterrupted run; the exit code is 1
+if one is not. With `--output`, kills.csv has every kill.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import random
 import shutil
 import sys
 import tempfile
-import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
-from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Event, Progress, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.launcher import launch
-from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
-from SemiSupervisedSegLib.phantom.generate import generate_study
 
-SETTINGS = {
-    "steps": 20,
-    "labeled_batch": 1,
-    "unlabeled_batch": 1,
-    "external_batch": 1,
-    "patch_size": "32x32",
-    "in_plane_scale": 1.0,
-    "checkpoint_interval": 3,
-    "validation_interval": 10,
-    "preview_interval": 0,
-    "threads": 1,
+from .children import ForkedWorker
+from .identical import differences, same_content
+from .trial import SETTINGS, STAGES, Kill, Place, Trial
+
+__all__ = ["Trial", "same_content"]
+KILLS_OF_A_ROUND = 4
+_LONGEST_DELAY = 0.03
+_WRITES = {
+    "plan": ("inspect", "rounds/*/.tmp-*plan.json"),
+    "prepared image": ("preprocess", "cache/*/.tmp-*"),
+    "checkpoint": ("train", "rounds/*/checkpoints/.tmp-*"),
+    "model": ("model", "rounds/*/.tmp-*/new/models"),
+    "prediction": ("predict", "rounds/*/predictions/.tmp-*"),
+    "scores": ("evaluate", "rounds/*/.tmp-*metrics.csv"),
+    "report": ("evaluate", "rounds/*/.tmp-*report.html"),
 }
-"""Of the job; every third step writes a checkpoint, so that kills find many of them half-written."""
-CHECKPOINT = "checkpoints/last.pt"
-_MODEL_FILES = (CHECKPOINT, "model/models/model.pt", "model/models/prototypes.pt")
-_STAGES = ("inspect", "preprocess", "train", "model", "predict", "evaluate")
-_POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """How far a job is: the number of its stage, and steps or cases within it."""
+class Aim:
+    """Where a kill is to come: in a stage, at a share of it, or while something is written from there on."""
 
     stage: int
-    done: int
+    share: float
+    write: str = ""
+    delay: float = 0.0
 
     def __str__(self) -> str:
-        return f"{_STAGES[self.stage]} {self.done}"
+        return f"writing {self.write}" if self.write else STAGES[self.stage]
 
 
-@dataclass(frozen=True)
-class Kill:
-    """What a kill found.
-
-    Attributes:
-        instant: seconds after the start, on the clock of the uninterrupted run.
-        place: the last one that the worker had reported.
-        half_written: the folders in which something was not complete.
-        step: of the checkpoint from which the round goes on; None when there is none yet.
-    """
-
-    instant: float
-    place: Place
-    half_written: tuple[str, ...]
-    step: int | None
+def draw_aim(generator: random.Random) -> Aim:
+    """Draw an instant of a stage, or a write."""
+    share = generator.random()
+    if generator.random() < 0.5:
+        return Aim(generator.randrange(len(STAGES) - 1), share)
+    write = generator.choice(list(_WRITES))
+    return Aim(STAGES.index(_WRITES[write][0]), share, write, generator.uniform(0, _LONGEST_DELAY))
 
 
-class Trial:
-    """One job on a small made-up study: done once without interruption, and then in other rounds with kills."""
-
-    def __init__(self, folder: Path, method: str, seed: int = 0) -> None:
-        counts = {"labeled": 2, "unlabeled": 1, "external": 1, "validation": 1}
-        self.study = generate_study(folder, sites=2, size=(32, 32, 4), **counts)
-        known = {setting.name for setting in load_catalogue().method(method).settings}
-        settings = {name: value for name, value in SETTINGS.items() if name in known}
-        self.spec = make_training_spec(self.study, method, "quick", settings, device="cpu", seed=seed)
-        self.reference = self.new_round()
-        run_to_end(self.reference)
-        self._timeline = _timeline(self.reference)
-
-    @property
-    def seconds(self) -> float:
-        """How long the uninterrupted run took from its first to its last place."""
-        return self._timeline[-1][0]
-
-    def new_round(self) -> JobFolder:
-        """Make a round that nobody has worked at, and forget the prepared images."""
-        shutil.rmtree(self.study.folder / "cache", ignore_errors=True)
-        folder = next_round(self.study.folder, self.spec.method)
-        folder.write_spec(self.spec)
-        return folder
-
-    def kill(self, folder: JobFolder, instant: float) -> Kill:
-        """Start or resume the worker of a round and kill it where the uninterrupted run was at an instant."""
-        since, place = max(entry for entry in self._timeline if entry[0] <= instant)
-        worker = launch(folder)
-        reached: list[Place] = []
-        # A machine that is busier today is slower: the clock is that of the places, and only between two real time.
-        while worker.poll() is None and not (reached and reached[-1] >= place):
-            reached += [now for _, now in _places(worker.new_events())]
-            time.sleep(_POLL_SECONDS)
-        time.sleep(instant - since)
-        worker.kill_tree()
-        last = [now for _, now in _places(worker.all_events())][-1]
-        return Kill(instant, last, _half_written(folder, self.study.folder / "cache"), _saved_step(folder))
-
-    def is_identical(self, folder: JobFolder) -> bool:
-        """Whether a finished round has, bit for bit, the tensors of the uninterrupted run."""
-        return all(same_content(_load(folder, name), _load(self.reference, name)) for name in _MODEL_FILES)
+def kill(trial: Trial, folder: JobFolder, aim: Aim) -> Kill | None:
+    """Start or resume a worker and kill it as aimed; None when it ended before."""
+    if aim.write:
+        steps = round(aim.share * (SETTINGS["steps"] - 3)) if STAGES[aim.stage] == "train" else 0
+        return trial.kill_while_writing(folder, Place(aim.stage, steps), _WRITES[aim.write][1], aim.delay)
+    begin, end = trial.span(STAGES[aim.stage])
+    return trial.kill(folder, begin + aim.share * (end - begin))
 
 
-def run_to_end(folder: JobFolder) -> None:
-    """Start or resume the worker of a round; raises RuntimeError when it does not finish."""
-    code = launch(folder).wait()
-    if code != 0 or folder.status().state != "finished":
-        raise RuntimeError(f"exit code {code}, {folder.status()}, {folder.log.read_text(encoding='utf-8')}")
+def kill_one_round(trial: Trial, aims: Iterable[Aim]) -> tuple[list[tuple[Aim, Kill]], list[str]]:
+    """Kill a fresh round at every aim, finish it, and return the kills and the files that are different."""
+    folder = trial.new_round()
+    # In the order of a round, so that it gets on between the kills.
+    tried = [(aim, kill(trial, folder, aim)) for aim in sorted(aims)]
+    if folder.status().state != "finished" or folder.result() is None:
+        trial.run_to_end(folder)
+    different = differences(folder, trial.reference)
+    shutil.rmtree(folder.path)
+    return [(aim, found) for aim, found in tried if found is not None], different
 
 
-def _places(events: Iterable[Event]) -> list[tuple[float, Place]]:
-    """Return when (seconds since the epoch) a worker was where."""
-    places, stage = [], 0
-    for event in events:
-        match event:
-            case StageStarted():
-                stage = _STAGES.index(event.name)
-                places.append((event.time, Place(stage, 0)))
-            case Progress():
-                places.append((event.time, Place(stage, event.done)))
-            case StepDone() | CheckpointSaved():
-                places.append((event.time, Place(stage, event.step)))
-    return places
+def run(trial: Trial, count: int, seed: int, output: Path | None) -> int:
+    """Kill that often, print the tables and return how many kills led to something different."""
+    generator, kills, failed, missed = random.Random(seed), [], 0, 0
+    rows = [["kill", "aim", "after", "half-written", "resumed at", "different"]]
+    while len(kills) < count:
+        aims = [draw_aim(generator) for _ in range(min(KILLS_OF_A_ROUND, count - len(kills)))]
+        found, different = kill_one_round(trial, aims)
+        missed += len(aims) - len(found)
+        failed += len(found) if different else 0
+        for aim, one in found:
+            kills.append((aim, one))
+            step = "beginning" if one.step is None else f"step {one.step}"
+            half = ", ".join(one.half_written) or "-"
+            rows.append([len(kills), aim, one.place, half, step, ", ".join(different) or "-"])
+            print(f"{len(kills):4}  {aim!s:<22}{one.place!s:<14}{half:<26}{step:<11}{rows[-1][-1]}", flush=True)
+    if output:
+        with open(output / "kills.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+    _print_counts([one for _, one in kills])
+    print(f"{missed} more workers ended before they could be killed where it was meant")
+    return failed
 
 
-def _timeline(folder: JobFolder) -> list[tuple[float, Place]]:
-    places = _places(folder.events()[0])
-    return [(moment - places[0][0], place) for moment, place in places]
-
-
-def _half_written(folder: JobFolder, cache: Path) -> tuple[str, ...]:
-    found = [path for place in (folder.path, cache) for path in place.rglob(".tmp-*")]
-    found = [path for path in found if not path.parent.name.startswith(".tmp-")]
-    return tuple(sorted({"cache" if path.is_relative_to(cache) else path.parent.name for path in found}))
-
-
-def _saved_step(folder: JobFolder) -> int | None:
-    return _load(folder, CHECKPOINT)["step"] if (folder.path / CHECKPOINT).exists() else None
-
-
-def _load(folder: JobFolder, name: str) -> Any:
-    return torch.load(folder.path / name, map_location="cpu", weights_only=True)
-
-
-def same_content(ours: Any, theirs: Any) -> bool:
-    """Whether two trees of tensors and plain values are the same bit by bit."""
-    if isinstance(ours, torch.Tensor):
-        return ours.dtype == theirs.dtype and torch.equal(ours, theirs)
-    if isinstance(ours, dict):
-        return ours.keys() == theirs.keys() and all(same_content(ours[key], theirs[key]) for key in ours)
-    if isinstance(ours, list):
-        return len(ours) == len(theirs) and all(map(same_content, ours, theirs))
-    return ours == theirs
+def _print_counts(kills: list[Kill]) -> None:
+    stages = Counter(STAGES[one.place.stage] for one in kills)
+    print("\nkills by stage:         " + ", ".join(f"{name} {stages[name]}" for name in STAGES if stages[name]))
+    written = Counter(name for one in kills for name in one.half_written)
+    print("half-written by a kill: " + (", ".join(f"{name} {number}" for name, number in written.most_common()) or "-"))
 
 
 def main() -> int:
-    """Run the trial and print the table."""
+    """Run the trial and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--method", default="cu2l", choices=list(load_catalogue().methods))
-    parser.add_argument("--seed", type=int, default=0, help="decides the instants")
+    parser.add_argument("--seed", type=int, default=0, help="decides where the kills come")
+    parser.add_argument("--quick", action="store_true", help="20 kills")
+    parser.add_argument("--tiny", action="store_true", help="2 kills")
+    parser.add_argument("--output", type=Path, help="folder for kills.csv")
     options = parser.parse_args()
+    count = 2 if options.tiny else 20 if options.quick else options.kills
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        trial = Trial(Path(temporary) / "study", options.method)
-        print(f"{options.method}, {SETTINGS['steps']} steps; the uninterrupted run took {trial.seconds:.1f} s")
-        print(f"{'kill':>4}  {'instant':>8}  {'after':<13}  {'half-written':<12}  {'resumed at':>10}  identical")
-        instants = random.Random(options.seed)
-        different = 0
-        for number in range(1, options.kills + 1):
-            folder = trial.new_round()
-            kill = trial.kill(folder, instants.uniform(0, trial.seconds))
-            run_to_end(folder)
-            identical = trial.is_identical(folder)
-            different += not identical
-            step = "beginning" if kill.step is None else f"step {kill.step}"
-            print(
-                f"{number:4}  {kill.instant:6.2f} s  {kill.place!s:<13}  {', '.join(kill.half_written) or '-':<12}  "
-                f"{step:>10}  {'yes' if identical else 'NO'}",
-                flush=True,
-            )
-            shutil.rmtree(folder.path)
-    print(f"{options.kills - different} of {options.kills} identical")
-    return 1 if different else 0
+        trial = Trial(Path(temporary) / "study", options.method, start=ForkedWorker)
+        print(f"{options.method}, {SETTINGS['steps']} steps; the uninterrupted run took {trial.seconds:.1f} s\n")
+        print(f"{'kill':>4}  {'aim':<22}{'after':<14}{'half-written':<26}{'resumed at':<11}different")
+        failed = run(trial, count, options.seed, options.output)
+    print(f"{count - failed} of {count} identical")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
