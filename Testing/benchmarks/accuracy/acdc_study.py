@@ -4,8 +4,8 @@
 
 DATA holds images/ID.nrrd, labels/ID.nrrd and splits.json (train_patients in the published order, labeled subsets by
 number of patients, and development validation patients). The first ``--labeled`` training patients are labeled, the
-official validation patients are validation cases, all other training patients are unlabeled. Every second unlabeled
-patient is turned into an external one by a simulated change of scanner, in turn:
+official validation patients are validation cases, all other training patients are unlabeled. Unless ``--one-site`` is
+given, every second unlabeled patient is turned into an external one by a simulated change of scanner, in turn:
 
 * site "external-bright": contrast v -> v ** 0.6 of intensities scaled to 0..1, in-plane resolution 1.5 times coarser;
 * site "external-dark": contrast v -> v ** 1.6, in-plane resolution 2 times coarser.
@@ -23,8 +23,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.adding import add_cases, new_case
+from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image, write_image
-from SemiSupervisedSegLib.study.model import Modality, Role, Structure
+from SemiSupervisedSegLib.study.model import Modality, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, study_lock
 
 STRUCTURES = (
@@ -53,14 +54,27 @@ def simulate_site(image: sitk.Image, exponent: float, coarsening: float) -> sitk
     return sitk.Cast(resampled * 1000.0, sitk.sitkInt16)
 
 
-def make_study(data: Path, folder: Path, labeled: int) -> None:
+def read_splits(data: Path) -> tuple[list[str], list[str]]:
+    """Return the training patients in the published order and the ids of all cases; raises UserError."""
+    try:
+        splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
+        return list(splits["train_patients"]), [*splits["train"], *splits["development"]["val"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"There is no usable splits.json in {data}.", "Name the folder that has images, labels and splits.json."
+        ) from error
+
+
+def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = True) -> Study:
     """Write the study; raises UserError for files that cannot be used."""
-    splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
+    patients, case_ids = read_splits(data)
+    if not 1 <= labeled <= len(patients):
+        raise UserError(f"{labeled} patients cannot be labeled.", f"There are {len(patients)} training patients.")
     study = create_study(folder, f"ACDC, {labeled} labeled patients", Modality.MR, "local", STRUCTURES)
-    patients = splits["train_patients"]
-    external = {patient: list(SITES)[index % 2] for index, patient in enumerate(patients[labeled + 1 :: 2])}
+    moving = patients[labeled + 1 :: 2] if simulate_sites else []
+    external = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
     cases = []
-    for case_id in (*splits["train"], *splits["development"]["val"]):
+    for case_id in case_ids:
         patient = case_id.split("_")[0]
         image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
         role, site = Role.UNLABELED, external.get(patient, "local")
@@ -76,9 +90,13 @@ def make_study(data: Path, folder: Path, labeled: int) -> None:
         given = None if role is Role.UNLABELED else annotation
         cases.append(new_case(study, image, site=site, role=role, annotation=given, case_id=case_id))
     with study_lock(folder):
-        study = add_cases(study, cases)
+        return add_cases(study, cases)
+
+
+def describe(study: Study) -> str:
+    """How many cases of each role there are, and how many come from other sites."""
     counts = {role.value: len(study.cases_of(role)) for role in Role if study.cases_of(role)}
-    print(f"{folder}: {counts}, {sum(study.is_external(case) for case in study.cases)} of them external")
+    return f"{study.folder}: {counts}, {sum(study.is_external(case) for case in study.cases)} of them external"
 
 
 def main() -> None:
@@ -87,8 +105,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with images/, labels/ and splits.json")
     parser.add_argument("study", type=Path, help="folder of the new study")
     parser.add_argument("--labeled", type=int, default=7, help="labeled patients (7)")
+    parser.add_argument("--one-site", action="store_true", help="simulate no other sites")
     options = parser.parse_args()
-    make_study(options.data, options.study.absolute(), options.labeled)
+    try:
+        print(describe(make_study(options.data, options.study.absolute(), options.labeled, not options.one_site)))
+    except UserError as error:
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,195 @@
+"""The rows of the accuracy tables, from the finished rounds of a sweep or of any study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from SemiSupervisedSegLib.engine.evaluation.metrics import PredictionKind, StructureScore
+from SemiSupervisedSegLib.engine.evaluation.tables import case_means, read_metrics
+from SemiSupervisedSegLib.jobs.events import Validated
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.spec import JobSpec
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.store import load_study
+
+from .metric_names import USUAL
+from .protocol import MethodRow, PublishedRows, short_title
+from .studies import COUNTED, study_name
+from .sweep_cells import RECORD, cells, effective, find_cell, is_finished, read_record, readable_rounds
+
+
+@dataclass(frozen=True)
+class Run:
+    """The scores of one round, and the best mean Dice (0 to 1) while it trained, None without scores before the end."""
+
+    seed: int
+    scores: tuple[StructureScore, ...]
+    best_dice: float | None
+
+
+@dataclass
+class Row:
+    """One cell of a benchmark: a method at one label count.
+
+    Attributes:
+        method: the row of the protocol, or one made for a study without protocol.
+        labeled: number of labeled cases, or of patients where the protocol counts these.
+        group: rows are compared within it; the number of steps where there is no protocol.
+        runs: one for each seed.
+        wanted: how many runs there are to be.
+    """
+
+    method: MethodRow
+    labeled: int
+    group: str = ""
+    runs: list[Run] = field(default_factory=list)
+    wanted: int = 0
+
+    @property
+    def title(self) -> str:
+        """What tables call the row."""
+        return f"{self.method.title} ({self.group})" if self.group else self.method.title
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Ids of the scored cases, sorted."""
+        return tuple(sorted({score.case for score in self.runs[0].scores}))
+
+    def values(self, kind: PredictionKind, metric: str, structures: Sequence[str] = ()) -> list[float]:
+        """A metric of every case, in the order of `cases`: the mean over structures and then over seeds.
+
+        Args:
+            kind: final or prototype.
+            metric: a column of metrics.csv.
+            structures: names of those to average over; all when empty.
+        """
+        runs = []
+        for run in self.runs:
+            chosen = [
+                item for item in run.scores if item.kind == kind and (not structures or item.structure in structures)
+            ]
+            means = case_means(chosen, metric)
+            runs.append([means[case] for case in self.cases])
+        return np.mean(runs, axis=0).tolist()
+
+    def best_on_test(self) -> float | None:
+        """The best mean Dice of any step on the test cases, averaged over seeds; None when it was not followed."""
+        best = [run.best_dice for run in self.runs]
+        return None if None in best else float(np.mean(best))
+
+
+@dataclass
+class Benchmark:
+    """All rows with what is said about them in tables; `counted` is what label counts are numbers of."""
+
+    name: str
+    rows: list[Row]
+    reference: str
+    metrics: tuple[str, ...] = USUAL
+    structures: tuple[str, ...] = ()
+    published: PublishedRows | None = None
+    note: str = ""
+    best_on_test: bool = False
+    counted: str = "cases"
+
+    def reference_of(self, row: Row) -> Row | None:
+        """The row of the reference method that a row is tested against: same label count, cases and group."""
+        for other in self.rows:
+            names = (other.method.method, other.method.title)
+            same = (other.labeled, other.group, other.cases) == (row.labeled, row.group, row.cases)
+            if same and self.reference in names and other is not row:
+                return other if self.reference not in (row.method.method, row.method.title) else None
+        return None
+
+
+def collect(folder: Path, reference: str = "supervised") -> Benchmark:
+    """Collect the finished rounds of a sweep or of a study.
+
+    Args:
+        folder: of the sweep, or of the study.
+        reference: the method that others are tested against; of a study only, a sweep has its own.
+
+    Raises:
+        UserError: it is neither, or nothing is finished yet.
+    """
+    sweep = (folder / RECORD).is_file()
+    benchmark = collect_sweep(folder) if sweep else collect_study(folder, reference)
+    if not benchmark.rows:
+        raise UserError(f"{folder} has no finished round with scores.", "Train one, or wait until one is finished.")
+    return benchmark
+
+
+def collect_sweep(folder: Path) -> Benchmark:
+    """Collect the finished rounds of a sweep, in the order of its protocol; raises UserError when it is damaged."""
+    sweep = read_record(folder)
+    protocol = sweep.protocol
+    rows: dict[tuple[int, str], Row] = {}
+    for cell in cells(protocol):
+        place = folder / study_name(protocol, cell.row, cell.labeled)
+        key = (cell.labeled, cell.row.title)
+        row = rows.setdefault(key, Row(cell.row, cell.labeled, wanted=len(protocol.seeds)))
+        found = find_cell(sweep, cell, load_study(place)) if place.is_dir() else None
+        if found is not None and is_finished(found):
+            row.runs.append(read_run(found, found.spec()))
+    order = {
+        key: number for number, key in enumerate((n, row.title) for n in protocol.labeled for row in protocol.methods)
+    }
+    filled = sorted((key for key in rows if rows[key].runs), key=order.__getitem__)
+    return Benchmark(
+        protocol.name,
+        [rows[key] for key in filled],
+        protocol.reference,
+        protocol.metrics,
+        protocol.structures,
+        protocol.published,
+        protocol.note,
+        best_on_test=bool(sweep.best_on_test),
+        counted=COUNTED[protocol.data.kind],
+    )
+
+
+def collect_study(folder: Path, reference: str) -> Benchmark:
+    """Collect the finished rounds of a study: one row for each method, settings, label count and set of scored cases.
+
+    The newest round of a seed counts. Raises UserError when there is no study.
+    """
+    study = load_study(folder)
+    finished = [(item, spec) for item, spec in readable_rounds(folder) if is_finished(item)]
+    common = _common_settings([spec for _, spec in finished])
+    rows: dict[str, Row] = {}
+    for item, spec in finished:
+        run = read_run(item, spec)
+        if not run.scores:
+            continue
+        labeled = sum(case.role is Role.LABELED for case in spec.cases)
+        differing = {key: value for key, value in effective(spec.settings).items() if key not in common}
+        differing.pop("steps", None)
+        title = ", ".join([short_title(spec.method), *(f"{key}={value}" for key, value in differing.items())])
+        cases = sorted({score.case for score in run.scores})
+        key = json.dumps([spec.method, spec.preset, effective(spec.settings), labeled, cases], sort_keys=True)
+        group = f"{item.result()['steps']} steps"
+        row = rows.setdefault(key, Row(MethodRow(spec.method, title), labeled, group))
+        row.runs = [*(other for other in row.runs if other.seed != run.seed), run]
+    ordered = sorted(rows.values(), key=lambda row: (row.labeled, int(row.group.split()[0]), row.title))
+    return Benchmark(study.name, ordered, reference)
+
+
+def read_run(folder: JobFolder, spec: JobSpec) -> Run:
+    """Read the scores of a finished round; raises UserError when they are damaged."""
+    validated = [event for event in folder.events()[0] if isinstance(event, Validated)]
+    # A single score is that of the last step, from which nothing could be chosen.
+    best = max(event.mean_dice for event in validated) if len(validated) > 1 else None
+    return Run(spec.seed, tuple(read_metrics(folder.metrics)), best)
+
+
+def _common_settings(specs: Iterable[JobSpec]) -> dict[str, object]:
+    """The settings that all rounds share, which need no mention."""
+    tables = [effective(spec.settings) for spec in specs]
+    first = tables[0] if tables else {}
+    return {name: value for name, value in first.items() if all(table.get(name) == value for table in tables)}

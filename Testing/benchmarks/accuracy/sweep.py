@@ -1,0 +1,114 @@
+"""Train every cell of a protocol through the worker and write tables and box plots; can be stopped and gone on with.
+
+    python -m Testing.benchmarks.accuracy.sweep PROTOCOL --data DATA --output FOLDER [--jobs 2] [--quick]
+
+PROTOCOL is a file as `protocol.py` describes it, or the name of one in the folder protocols. Ctrl-C lets the workers
+save their checkpoints; the same command goes on from there: finished rounds are kept, others resumed, failed ones tried
+once more. Results are in FOLDER/results: scores.csv, tables.tex, tables.html and box plots.
+
+A cell is one method at one label count, averaged over its seeds; rounds are in FOLDER/labeled-N/rounds. ``--quick``
+runs the quick form of the protocol, for a first look. ``--best-on-test STEPS`` scores the test cases every STEPS steps,
+too, and adds the best of these scores in rows that are named so: that is how some publications choose their model, and
+it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on made-up images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.spec import check_device
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .protocol import Protocol, quick_form, read_protocol
+from .results import RESULTS, write_results
+from .rows import collect_sweep
+from .studies import make_studies
+from .sweep_cells import Cell, Sweep, cells, is_finished, round_of, study_of, write_record
+from .sweep_run import SweepRun, Task, worker_slots
+
+EXIT_FAILED, EXIT_USER_ERROR, EXIT_STOPPED = 1, 2, 130
+TINY = "phantom_tiny"
+
+
+def run_sweep(sweep: Sweep, data: Path | None, folder: Path, jobs: int = 1, device: str = "auto") -> int:
+    """Do what is left of a sweep, write the results, print the table and return the exit code.
+
+    Raises:
+        UserError: the data cannot be used, or another sweep was begun in the folder.
+    """
+    check_device(device)
+    write_record(folder, sweep)
+    print(f"{sweep.protocol.name}: preparing studies in {folder}", flush=True)
+    studies = make_studies(sweep.protocol, data, folder)
+    tasks = [_task(sweep, cell, studies, device) for cell in cells(sweep.protocol)]
+    run = SweepRun(tasks, worker_slots(jobs, device, torch.cuda.device_count(), os.environ))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: run.stop())
+    print(f"{sum(task.done >= 1 for task in tasks)} of {len(tasks)} rounds are done.", flush=True)
+    complete = run.run()
+    results = collect_sweep(folder)
+    if results.rows:
+        print(write_results(results, folder / RESULTS))
+        print(f"\nTables and box plots: {folder / RESULTS}")
+    failed = [task for task in tasks if task.problem]
+    for task in failed:
+        print(f"Failed: {task.cell}: {task.problem}")
+    if not complete:
+        print("Stopped. The same command goes on.")
+        return EXIT_STOPPED
+    return EXIT_FAILED if failed else 0
+
+
+def _task(sweep: Sweep, cell: Cell, studies: dict, device: str) -> Task:
+    study = study_of(sweep.protocol, cell, studies)
+    folder = round_of(sweep, cell, study, device)
+    settings = load_catalogue().resolve(cell.row.method, sweep.protocol.preset, folder.spec().settings)
+    # A part of the steps may be done; the worker says so as soon as it goes on.
+    return Task(cell, folder, settings["steps"], done=1.0 if is_finished(folder) else 0.0)
+
+
+def _protocol(options: argparse.Namespace) -> Protocol:
+    if options.tiny:
+        return read_protocol(TINY)
+    if options.protocol is None or options.output is None:
+        raise UserError("It is not clear what to run.", "Name a protocol and a folder for --output.")
+    protocol = read_protocol(options.protocol)
+    return quick_form(protocol) if options.quick else protocol
+
+
+def main() -> int:
+    """Read the command line and run the sweep."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("protocol", nargs="?", help="a protocol file, or the name of an included one")
+    parser.add_argument("--data", type=Path, help="folder of the data set; a phantom needs none")
+    parser.add_argument("--output", type=Path, help="folder of the sweep, new or of the same protocol")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="workers at once, each on its share of the cores or GPUs (1)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--quick", action="store_true", help="the quick form of the protocol")
+    parser.add_argument("--best-on-test", type=int, default=0, metavar="STEPS", help="see above; off when left out")
+    parser.add_argument("--tiny", action="store_true", help="a few steps on made-up images, to see whether it works")
+    options = parser.parse_args()
+    if options.jobs < 1 or options.best_on_test < 0:
+        parser.error("--jobs is at least 1 and --best-on-test at least 0")
+    try:
+        sweep = Sweep(_protocol(options), options.best_on_test)
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(os.path.abspath(options.output or place))
+            return run_sweep(sweep, options.data, folder, options.jobs, options.device)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The accuracy table as text and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from .entries import Entry, entries
+from .metric_names import METRICS
+from .rows import Benchmark
+
+COLUMNS = (
+    "labeled",
+    "method",
+    "kind",
+    "metric",
+    "unit",
+    "mean",
+    "std",
+    "cases",
+    "seeds",
+    "reference",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_wilcoxon",
+    "p_t_test",
+    "published",
+    "published_source",
+)
+
+
+def csv_table(benchmark: Benchmark) -> str:
+    """One line for each cell, kind of prediction and metric; empty where there is nothing to say."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries(benchmark):
+        numbers = (entry.difference, entry.low, entry.high, entry.p_wilcoxon, entry.p_t_test)
+        published = entry.published
+        writer.writerow(
+            [
+                *(entry.labeled, entry.title, entry.kind, entry.metric, METRICS[entry.metric].unit),
+                *(_number(entry.mean), _number(entry.std), entry.cases, " ".join(map(str, entry.seeds))),
+                *(entry.reference, *map(_number, numbers)),
+                *((published.value, published.source) if published else ("", "")),
+            ]
+        )
+    return text.getvalue()
+
+
+def text_table(benchmark: Benchmark) -> str:
+    """The table for a terminal, with the Wilcoxon test of the first metric."""
+    lines = [benchmark.name]
+    groups = grouped(entries(benchmark))
+    first = METRICS[benchmark.metrics[0]].title
+    for kind in dict.fromkeys(key[0] for key in groups):
+        header = ["labeled", "method", *(METRICS[name].heading for name in benchmark.metrics), f"p ({first})"]
+        published = any(entry.published for key, row in groups.items() if key[0] == kind for entry in row.values())
+        rows = [[*header, f"published {first}", "seeds"] if published else [*header, "seeds"]]
+        for (own_kind, labeled, title), row in groups.items():
+            if own_kind == kind:
+                cells = [row[name].text() if name in row else "" for name in benchmark.metrics]
+                entry = next(iter(row.values()))
+                p_value = "" if entry.p_wilcoxon is None else f"{entry.p_wilcoxon:.2g}"
+                beside = [f"{entry.published.value} ({entry.published.source})" if entry.published else ""] * published
+                rows.append([str(labeled), title, *cells, p_value, *beside, ", ".join(map(str, entry.seeds))])
+        lines += ["", f"{kind} prediction, mean (standard deviation) over cases", *_columns(rows)]
+    return "\n".join([*lines, *notes(benchmark)])
+
+
+def grouped(found: Iterable[Entry]) -> dict[tuple[str, int, str], dict[str, Entry]]:
+    """Entries by kind, label count and title of their row, and there by metric."""
+    groups: dict[tuple[str, int, str], dict[str, Entry]] = {}
+    for entry in found:
+        groups.setdefault((entry.kind, entry.labeled, entry.title), {})[entry.metric] = entry
+    return groups
+
+
+def notes(benchmark: Benchmark) -> list[str]:
+    """What has to be said below a table, in sentences."""
+    said = []
+    if any(benchmark.reference_of(row) for row in benchmark.rows):
+        said.append(
+            f"p: paired tests over cases against {benchmark.reference} at the same label count, two-sided, not "
+            "corrected for their number; they say nothing of the variance between trainings."
+        )
+    for row in benchmark.rows:
+        if len(row.runs) < row.wanted:
+            said.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} seeds are done.")
+    published = benchmark.published
+    return [*said, *filter(None, [benchmark.note, published.note if published else ""])]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
