@@ -88,12 +88,18 @@ class _Round:
             self._reporter.emit(WarningRaised(warning))
         if self._loop.step < self._loop.total_steps:
             self._batches.prepare(self._loop.step)
-        finished = self._loop.run(Hooks(self._on_stage, self._on_report, self._after_step))
-        self._batches.close()
+        hooks = Hooks(self._on_stage, self._on_report, self._after_step, self._reporter.progress)
+        try:
+            finished = self._loop.run(hooks)
+        finally:
+            self._batches.close()
         if not finished:
             raise JobStopped(self._loop.step)
 
     def _on_stage(self, stage: Stage, steps: int) -> None:
+        # A stage that looks at many batches first can be stopped meanwhile; the steps until then shall not be lost.
+        if stage.batches and self._loop.step > self._reporter.saved_step:
+            self._save(self._loop.step)
         self._reporter.start_stage(stage.name, stage.title, steps)
 
     def _on_report(self, report: StepReport) -> None:
@@ -104,9 +110,7 @@ class _Round:
         stop = self._reporter.stop_requested()
         last = step == self._loop.total_steps
         if stop or last or _is_due(step, self._settings["checkpoint_interval"]):
-            save_checkpoint(self._folder.checkpoints, self._loop.checkpoint(self._key))
-            self._reporter.saved_step = step
-            self._reporter.emit(CheckpointSaved(step))
+            self._save(step)
         if stop:
             return False
         if self._validation and (last or _is_due(step, self._settings["validation_interval"])):
@@ -114,6 +118,11 @@ class _Round:
         if not last and _is_due(step, self._settings["preview_interval"]):
             self._preview(step)
         return True
+
+    def _save(self, step: int) -> None:
+        save_checkpoint(self._folder.checkpoints, self._loop.checkpoint(self._key))
+        self._reporter.saved_step = step
+        self._reporter.emit(CheckpointSaved(step))
 
     def _validate(self, step: int) -> None:
         network = self.method.inference_network()

@@ -55,7 +55,7 @@ class AUA(TeacherStudent):
         """Return the two stages, or the first alone for an ablation."""
         share = self.settings["first_stage_share"] if self.settings["use_retraining"] else 1.0
         first = Stage(FIRST, "Learning with uncertainty", share)
-        second = Stage(SECOND, "Learning from pseudo-labels", 1.0 - share)
+        second = Stage(SECOND, "Learning from pseudo-labels", 1.0 - share, self._prototype_batches())
         return (first, second) if self.settings["use_retraining"] else (first,)
 
     def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
@@ -63,10 +63,12 @@ class AUA(TeacherStudent):
         if stage.name != SECOND:
             return
         self.teacher.network.load_state_dict(self.student.state_dict())
-        if self.settings["use_prototypes"]:
-            for labeled in (draw(step).labeled for step in range(self.settings["prototype_batches"])):
-                self.prototypes.update(self.label(labeled.images).decoder_full, labeled.labels)
+        for labeled in (draw(step).labeled for step in range(stage.batches)):
+            self.prototypes.update(self.label(labeled.images).decoder_full, labeled.labels)
         self.student.load_state_dict(self._fresh_network().state_dict())
+
+    def _prototype_batches(self) -> int:
+        return self.settings["prototype_batches"] if self.settings["use_prototypes"] else 0
 
     def label(self, images: Tensor) -> NetworkOutput:
         """Return what the frozen student of stage 1, which took the teacher's place, answers in evaluation mode."""

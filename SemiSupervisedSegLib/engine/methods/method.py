@@ -126,11 +126,19 @@ Losses = dict[str, Loss]
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of training; ``share`` is its share of all steps."""
+    """A part of training.
+
+    Attributes:
+        name: in events and losses.
+        title: for the user.
+        share: of all steps.
+        batches: that ``start_stage`` draws before the first step.
+    """
 
     name: str
     title: str
     share: float
+    batches: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,12 +43,14 @@ class StepReport:
 class Hooks:
     """What the loop calls: reports, the start of stages, and what follows a number of steps done.
 
-    ``after_step(step)`` may validate, preview or save; it returns False to stop the training.
+    ``after_step(step)`` may validate, preview or save; it returns False to stop the training. ``on_stage_batch(done,
+    total)`` follows a batch that a stage draws before its first step; it may raise to stop.
     """
 
     on_stage: Callable[[Stage, int], None]
     on_report: Callable[[StepReport], None]
     after_step: Callable[[int], bool]
+    on_stage_batch: Callable[[int, int], None] = lambda done, total: None
 
 
 class TrainingLoop:
@@ -105,16 +108,22 @@ class TrainingLoop:
             stage, length = self._stages[index]
             hooks.on_stage(stage, length)
             if not self._restored:
-                self._start_stage(index)
+                self._start_stage(index, hooks)
             self._restored = False
             if not self._run_stage(hooks):
                 return False
         return True
 
-    def _start_stage(self, index: int) -> None:
+    def _start_stage(self, index: int, hooks: Hooks) -> None:
         self._stage = index
+        stage, drawn = self._stages[index][0], itertools.count(1)
+
+        def draw(step: int) -> Batch:
+            hooks.on_stage_batch(next(drawn), stage.batches)
+            return self._draw(step)
+
         self.seed_step(self.step, "stage")
-        self.method.start_stage(self._stages[index][0], self._draw)
+        self.method.start_stage(stage, draw)
         self._optimizers = self._make_optimizers()
 
     def _run_stage(self, hooks: Hooks) -> bool:

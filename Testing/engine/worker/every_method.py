@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.study.model import Study
 
-from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, tiny_study
+from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, run_until, tiny_study
 
 STEPS = 30
 SETTINGS = {
@@ -78,17 +76,8 @@ def assert_predicts(folder: JobFolder) -> None:
 
 def stop_after(folder: JobFolder, step: int) -> int:
     """Ask the worker to stop once it reports a step, and return where it stopped."""
-
-    def watch() -> None:
-        while not any(isinstance(event, StepDone) and event.step >= step for event in folder.events()[0]):
-            time.sleep(0.01)
-        folder.request_cancel()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    assert main(folder.path) == EXIT_CANCELLED
-    watcher.join()
-    folder.clear_cancel()
+    code = run_until(folder, lambda event: isinstance(event, StepDone) and event.step >= step)
+    assert code == EXIT_CANCELLED
     return folder.events()[0][-1].step
 
 

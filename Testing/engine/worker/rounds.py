@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from SemiSupervisedSegLib.engine.worker import main
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
-from SemiSupervisedSegLib.jobs.events import Failed
+from SemiSupervisedSegLib.jobs.events import Event, Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
@@ -51,6 +53,22 @@ def new_round(
     folder = next_round(study.folder, method)
     folder.write_spec(make_training_spec(study, method, "quick", values, device=device, warm_start=warm_start))
     return folder
+
+
+def run_until(folder: JobFolder, happened: Callable[[Event], bool]) -> int:
+    """Work at a round, ask the worker to stop once it has said something, and return its exit code."""
+
+    def watch() -> None:
+        while not any(map(happened, folder.events()[0])):
+            time.sleep(0.01)
+        folder.request_cancel()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    code = main(folder.path)
+    watcher.join()
+    folder.clear_cancel()
+    return code
 
 
 def copy_of(folder: JobFolder) -> JobFolder:

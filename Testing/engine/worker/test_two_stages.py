@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
-from SemiSupervisedSegLib.jobs.events import CheckpointSaved, StageStarted, StepDone
+from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Progress, StageStarted, StepDone
 
-from .rounds import EXIT_FINISHED, main, new_round, tiny_study
+from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, run_until, tiny_study
 
 SETTINGS = {"steps": 4, "prototype_batches": 2, "boundary_voxels": 50, "preview_interval": 3}
 
@@ -38,6 +38,21 @@ def test_both_stages_are_told_and_logged(trained):
     assert {"supervised", "consistency", "boundary"} <= set(steps["uncertainty"])
     assert {"supervised", "pseudo_label", "prototype_labeled"} <= set(steps["retraining"])
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [1, 2, 3, 4]
+
+
+def is_gathering(event):
+    return isinstance(event, Progress) and event.stage == "retraining"
+
+
+def test_gathering_prototypes_shows_progress_and_can_be_stopped(trained, study):
+    events, _ = trained.events()
+    gathered = [(event.done, event.total) for event in events if is_gathering(event)]
+    assert gathered == [(1, 2), (2, 2)]
+
+    settings = {**SETTINGS, "prototype_batches": 10**6, "checkpoint_interval": 1000}
+    folder = new_round(study, "aua", settings)
+    assert run_until(folder, is_gathering) == EXIT_CANCELLED
+    assert [event.step for event in folder.events()[0] if isinstance(event, CheckpointSaved)] == [2]
 
 
 def test_the_model_has_the_changed_network_and_prototypes_of_its_embedding(trained):
