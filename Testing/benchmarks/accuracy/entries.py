@@ -59,7 +59,7 @@ def entries(benchmark: Benchmark) -> Iterator[Entry]:
         for row in benchmark.rows:
             for metric in benchmark.metrics:
                 yield _entry(benchmark, row, kind, metric)
-            best = row.best_on_test() if benchmark.best_on_test and kind == "final" else None
+            best = row.best_on_test(benchmark.structures) if benchmark.best_on_test and kind == "final" else None
             if best is not None:
                 title, seeds = f"{row.title}, {BEST_ON_TEST}", _seeds(row)
                 yield Entry(row.labeled, title, kind, "dice", 100 * best, None, len(row.cases), seeds)

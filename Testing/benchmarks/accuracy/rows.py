@@ -26,11 +26,11 @@ from .sweep_cells import RECORD, cells, effective, find_cell, is_finished, read_
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of one round, and the best mean Dice (0 to 1) while it trained, None without scores before the end."""
+    """The scores of one round, and Dice (0 to 1) by structure at each step that was scored while it trained."""
 
     seed: int
     scores: tuple[StructureScore, ...]
-    best_dice: float | None
+    followed: tuple[dict[str, float], ...]
 
 
 @dataclass
@@ -78,10 +78,14 @@ class Row:
             runs.append([means[case] for case in self.cases])
         return np.mean(runs, axis=0).tolist()
 
-    def best_on_test(self) -> float | None:
-        """The best mean Dice of any step on the test cases, averaged over seeds; None when it was not followed."""
-        best = [run.best_dice for run in self.runs]
-        return None if None in best else float(np.mean(best))
+    def best_on_test(self, structures: Sequence[str] = ()) -> float | None:
+        """The best mean Dice (0 to 1) of any step on the test cases, averaged over seeds; None when not followed."""
+        if any(len(run.followed) < 2 for run in self.runs):
+            # A single score is that of the last step, from which nothing could be chosen.
+            return None
+        names = structures or list(self.runs[0].followed[0])
+        best = [max(np.mean([dice[name] for name in names]) for dice in run.followed) for run in self.runs]
+        return float(np.mean(best))
 
 
 @dataclass
@@ -182,10 +186,9 @@ def collect_study(folder: Path, reference: str) -> Benchmark:
 
 def read_run(folder: JobFolder, spec: JobSpec) -> Run:
     """Read the scores of a finished round; raises UserError when they are damaged."""
-    validated = [event for event in folder.events()[0] if isinstance(event, Validated)]
-    # A single score is that of the last step, from which nothing could be chosen.
-    best = max(event.mean_dice for event in validated) if len(validated) > 1 else None
-    return Run(spec.seed, tuple(read_metrics(folder.metrics)), best)
+    # A worker that was killed after a checkpoint validates the same step again.
+    followed = {event.step: event.dice for event in folder.events()[0] if isinstance(event, Validated)}
+    return Run(spec.seed, tuple(read_metrics(folder.metrics)), tuple(followed.values()))
 
 
 def _common_settings(specs: Iterable[JobSpec]) -> dict[str, object]:

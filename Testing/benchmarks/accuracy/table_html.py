@@ -59,7 +59,8 @@ def _section(benchmark: Benchmark, kind: str, own: Mapping[tuple[int, str], Grou
         rows = "".join(_row(title, row, published) for (count, title), row in own.items() if count == labeled)
         width = 1 + len(published) + sum(published.values())
         bodies.append(
-            f'<tbody><tr class="kind"><td colspan="{width}">{labeled} labeled {benchmark.counted}</td></tr>{rows}</tbody>'
+            f'<tbody><tr class="kind"><td colspan="{width}">{labeled} labeled {benchmark.counted}</td></tr>'
+            f"{rows}</tbody>"
         )
     return (
         f"<section><h2>{_KIND_TITLES[kind]}</h2>"

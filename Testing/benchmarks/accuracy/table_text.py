@@ -89,6 +89,11 @@ def notes(benchmark: Benchmark) -> list[str]:
     for row in benchmark.rows:
         if len(row.runs) < row.wanted:
             said.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} seeds are done.")
+    if benchmark.best_on_test:
+        said.append(
+            "Best on test: the best Dice of any step on the test cases themselves, on the grid of the training; it can "
+            "be compared with nothing that was not chosen in the same way."
+        )
     published = benchmark.published
     return [*said, *filter(None, [benchmark.note, published.note if published else ""])]
 

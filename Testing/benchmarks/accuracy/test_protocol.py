@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .protocol import PROTOCOLS, quick_form, read_protocol
+from .published import check_published, published_number
+
+MINIMAL = """
+name = "Test"
+labeled = [2]
+seeds = [0]
+preset = "quick"
+reference = "supervised"
+[data]
+kind = "phantom"
+[settings]
+steps = 5
+unlabeled_batch = 3
+[[methods]]
+method = "supervised"
+[[methods]]
+method = "mean_teacher"
+title = "MT, strong"
+settings = { consistency_weight = 2, steps = 9 }
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "protocol.toml"
+    path.write_text(text)
+    return path
+
+
+def test_settings_of_a_row_are_those_for_all_that_it_has_and_its_own(tmp_path: Path) -> None:
+    protocol = read_protocol(write(tmp_path, MINIMAL))
+    supervised, mean_teacher = (protocol.settings_of(row) for row in protocol.methods)
+    assert supervised == {"steps": 5, "validation_interval": 0, "preview_interval": 0}
+    assert mean_teacher["unlabeled_batch"] == 3
+    assert mean_teacher["steps"] == 9
+    assert [row.title for row in protocol.methods] == ["Supervised", "MT, strong"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name = "Test"', "name = ", "cannot be read"),
+        ('name = "Test"\n', "", "has no 'name'"),
+        ("seeds", "seed", "unknown entry 'seed'"),
+        ("labeled = [2]", "labeled = [2, 2]", "labeled has to be different whole numbers from 1"),
+        ("labeled = [2]", "labeled = []", "labeled has to be"),
+        ("seeds = [0]", "seeds = [-1]", "seeds has to be"),
+        ("labeled = [2]", "labeled = 2", "'labeled' is not a list"),
+        ('"mean_teacher"', '"mean_techer"', "There is no method 'mean_techer'"),
+        ('preset = "quick"', 'preset = "fast"', "There is no preset 'fast'"),
+        ('"supervised"\n[data]', '"cpcl"\n[data]', "has no method 'cpcl'"),
+        ("steps = 5", "steps = 0", "steps cannot be 0"),
+        ("steps = 5", "stepps = 5", "none of its methods has the setting 'stepps'"),
+        ("steps = 5", "validation_interval = 5", "validation_interval cannot be set"),
+        ('kind = "phantom"', 'kind = "brats"', "'kind' has a value that it cannot have"),
+        ('kind = "phantom"', 'kind = "acdc"\n[[methods]]\nmethod = "cu2l"', "CU2L needs images of other sites"),
+        ('title = "MT, strong"', 'title = "Supervised"', "two rows have the same title"),
+        ("[data]", 'metrics = ["dise"]\n[data]', "the metric 'dise' is unknown"),
+        ("[settings]", '[quick]\nmethods = ["bcp"]\n[settings]', "has no method 'bcp'"),
+    ],
+)
+def test_bad_protocols_end_in_one_sentence(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in MINIMAL
+    with pytest.raises(UserError) as raised:
+        read_protocol(write(tmp_path, MINIMAL.replace(old, new)))
+    assert words in raised.value.message
+    assert raised.value.message.endswith(".")
+    assert raised.value.advice
+
+
+def test_a_missing_protocol_names_the_included_ones() -> None:
+    with pytest.raises(UserError, match=r"There is no protocol nothing\. .*left_atrium"):
+        read_protocol("nothing")
+
+
+def test_the_quick_form_wins_over_rows(tmp_path: Path) -> None:
+    text = MINIMAL + '[quick]\nseeds = [7]\nmethods = ["supervised", "MT, strong"]\nsettings = { steps = 1 }\n'
+    protocol = quick_form(read_protocol(write(tmp_path, text)))
+    assert protocol.seeds == (7,)
+    assert [protocol.settings_of(row)["steps"] for row in protocol.methods] == [1, 1]
+    assert protocol.settings_of(protocol.methods[1])["consistency_weight"] == 2
+    with pytest.raises(UserError, match="has no quick form"):
+        quick_form(protocol)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROTOCOLS.glob("*.toml")))
+def test_included_protocols_are_sound(name: str) -> None:
+    protocol = read_protocol(name)
+    for row in protocol.methods:
+        settings = protocol.settings_of(row)
+        assert settings["validation_interval"] == 0
+        load_catalogue().resolve(row.method, protocol.preset, settings, 3 if name == "left_atrium" else 2)
+    if protocol.published is not None:
+        check_published(protocol.published, protocol.methods)
+
+
+def test_the_acdc_protocol_has_every_method_at_its_published_length() -> None:
+    protocol = read_protocol("acdc")
+    catalogue = load_catalogue()
+    assert {row.method for row in protocol.methods} == set(catalogue.methods)
+    for row in protocol.methods:
+        settings = catalogue.resolve(row.method, protocol.preset, protocol.settings_of(row), 2)
+        assert settings["steps"] == (40000 if row.method == "bcp" else 30000)
+        assert (settings["patch_size"], settings["network"]) == ("256x256", "unet_2d")
+
+
+def test_published_numbers_come_from_the_first_table_that_has_them() -> None:
+    protocol = read_protocol("left_atrium")
+    row = protocol.row("UA-MT")
+    found = [published_number(protocol.published, row, labeled, "dice") for labeled in (4, 8, 16)]
+    assert [(item.value, item.source) for item in found] == [
+        (82.26, "SS-Net T1"),
+        (87.79, "SS-Net T1"),
+        (88.88, "AUA T4"),
+    ]
+    assert published_number(protocol.published, row, 8, "hd95_voxel").value == 8.68
+    assert published_number(protocol.published, row, 8, "hd95_mm") is None
+    assert published_number(protocol.published, row, 5, "dice") is None
+    assert published_number(protocol.published, protocol.row("CPS"), 8, "dice") is None
