@@ -1,12 +1,23 @@
 # make test: all set-up, the linter and the tests.   make demo: all set-up and the whole loop on made-up images.
+# make benchmark-accuracy, benchmark-speed, benchmark-reliability: see Docs/benchmarks.md.
 #
 # PYTHON=...    the Python to use, else the first of 3.11 to 3.13 found
 # PIP_ARGS=...  further arguments for pip, such as where to find PyTorch for your GPU
+#
+# For benchmarks:
+# QUICK=1       minutes instead of hours
+# OUTPUT=...    folder of the results, else benchmarks/
+# PROTOCOL=...  of benchmark-accuracy: a file, or one of Testing/benchmarks/accuracy/protocols, else acdc
+# DATA=...      of benchmark-accuracy: folder of the data set; the protocol phantom needs none
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
 
-.PHONY: test demo setup clean
+QUICKLY := $(if $(QUICK),--quick)
+OUTPUT := benchmarks
+PROTOCOL := acdc
+
+.PHONY: test demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
 .DELETE_ON_ERROR:
 
 test: $(VENV)/.ready-test
@@ -17,6 +28,12 @@ test: $(VENV)/.ready-test
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/semi-supervised-seg demo
+
+benchmark-accuracy: $(VENV)/.ready-test
+	$(VENV)/bin/python -m Testing.benchmarks.accuracy.sweep $(PROTOCOL) $(if $(DATA),--data "$(DATA)") --output "$(OUTPUT)/accuracy-$(notdir $(PROTOCOL))$(if $(QUICK),-quick)" $(QUICKLY)
+
+benchmark-speed benchmark-reliability: benchmark-%: $(VENV)/.ready-test
+	$(VENV)/bin/python -m Testing.benchmarks.$* --output "$(OUTPUT)/$*" $(QUICKLY)
 
 setup: $(VENV)/.ready
 
@@ -31,10 +48,10 @@ $(VENV)/.ready: $(VENV)/.made pyproject.toml
 
 $(VENV)/.ready-test: $(VENV)/.ready .ci/install_libraries
 	@.ci/install_libraries
-	@echo "Installing what the tests need."
+	@echo "Installing what the tests and benchmarks need."
 	@$(PIP) --editable ".[test]"
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo benchmarks
 	find SemiSupervisedSegLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
