@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -84,8 +85,8 @@ def _protocol(options: argparse.Namespace) -> Protocol:
     return quick_form(protocol) if options.quick else protocol
 
 
-def main() -> int:
-    """Read the command line and run the sweep."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line, run the sweep and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("protocol", nargs="?", help="a protocol file, or the name of an included one")
     parser.add_argument("--data", type=Path, help="folder of the data set; a phantom needs none")
@@ -97,7 +98,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the quick form of the protocol")
     parser.add_argument("--best-on-test", type=int, default=0, metavar="STEPS", help="see above; off when left out")
     parser.add_argument("--tiny", action="store_true", help="a few steps on made-up images, to see whether it works")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.jobs < 1 or options.best_on_test < 0:
         parser.error("--jobs is at least 1 and --best-on-test at least 0")
     try:
