@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..data.plan import PATCH_MULTIPLE, Plan
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
+from .fast_form import fast_form
 
 # Larger slices are segmented in windows, so that they fit into the memory of small graphics cards.
 WHOLE_SLICE = 512
@@ -41,7 +42,7 @@ def predict_grid(
     level: FeatureLevel = "decoder_half",
     *,
     device: torch.device | str = "cpu",
-    overlap: float = 0.5,
+    overlap: float | Sequence[float] = 0.5,
     autocast: AbstractContextManager | None = None,
     windows_at_once: int = 4,
 ) -> GridPrediction:
@@ -60,7 +61,7 @@ def predict_grid(
         prototypes: None for the final prediction alone.
         level: of the features that the prototypes were pooled from.
         device: where the network is; windows are blended there too.
-        overlap: share of the patch by which neighbouring windows overlap, 0 <= overlap < 1.
+        overlap: share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one for each axis.
         autocast: a `torch.autocast` for the network; cosines and softmax are always in float32.
         windows_at_once: windows in one batch.
     """
@@ -71,11 +72,12 @@ def predict_grid(
     network.eval()
     try:
         with torch.inference_mode(), autocast or nullcontext():
+            fast = fast_form(network)
             answers = sliding_window_inference(
                 inputs,
                 roi_size=_window_size(plan, inputs.shape[2:]),
                 sw_batch_size=windows_at_once,
-                predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
+                predictor=lambda windows: _window_probabilities(fast, windows, prototypes, level),
                 overlap=overlap,
                 mode="constant",
                 # What surrounds a small image is its minimum, as in training (see data.streams).

@@ -1,0 +1,180 @@
+"""Time the prediction of a case by this project against a plain implementation with the same output.
+
+    python -m Testing.benchmarks.speed.inference [--quick] [--only v_net] [--threads 1] [--output FOLDER]
+
+The plain one (`published_inference.py`) is written as public benchmark scripts are. Both make the same maps of the same
+image with the same network: the final prediction alone, and with it the prototype-based one, which the plain scripts
+make in a pass of its own. Each runs in a process of its own and they take turns; the largest difference between their
+probabilities is printed, and the run fails if it is above 1e-4. The network has random weights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from SemiSupervisedSegLib.engine.data.normalization import Normalization
+from SemiSupervisedSegLib.engine.data.plan import Plan
+from SemiSupervisedSegLib.engine.device import Device, choose_device
+from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
+from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
+from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
+from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.study.model import Modality
+
+from .contender import Contender, answer_turns, take_turns
+from .published_inference import segment, segment_by_prototypes
+from .published_style import as_published
+from .report import Report, parser
+
+LARGEST_DIFFERENCE = 1e-4
+TARGET = 3.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image (slices, rows, columns) for a network; a patch of two sides has slices for windows."""
+
+    network: str
+    classes: int
+    patch: tuple[int, ...]
+    stride: tuple[int, ...]
+    image: tuple[int, int, int]
+    device: str = "cpu"
+    threads: int = 0
+    both: bool = False
+    result: str = ""
+
+    @property
+    def title(self) -> str:
+        patch, stride, image = ("x".join(map(str, sides)) for sides in (self.patch, self.stride, self.image))
+        windows = "whole slices" if len(self.patch) == 2 else f"windows {patch}, stride {stride}"
+        return f"{self.network}, image {image}, {windows}"
+
+
+TASKS = (
+    Task("unet_2d", 4, (256, 256), (256, 256), (10, 256, 256)),
+    Task("v_net", 2, (112, 112, 80), (18, 18, 4), (148, 148, 88)),
+)
+QUICK = (
+    Task("unet_2d", 4, (256, 256), (256, 256), (10, 256, 256)),
+    Task("v_net", 2, (64, 64, 64), (18, 18, 4), (82, 82, 72)),
+)
+TINY = (
+    Task("unet_2d", 4, (32, 32), (32, 32), (3, 32, 32)),
+    Task("v_net", 2, (32, 32, 32), (18, 18, 16), (36, 40, 48)),
+)
+
+
+def make_parts(task: Task) -> tuple[SegmentationNetwork, Prototypes, np.ndarray]:
+    """Return the same network, prototypes and image in every process; normalisations have seen some noise."""
+    torch.manual_seed(0)
+    network = build_network(task.network, 1, task.classes)
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(2, 1, *(32,) * len(task.patch)))
+    vectors = torch.randn(task.classes, network.feature_channels["decoder_half"])
+    image = np.random.default_rng(0).standard_normal(task.image, np.float32)
+    return network.eval(), Prototypes(vectors, torch.ones(task.classes, dtype=torch.bool)), image
+
+
+def serve_project(task: Task, pipe: Connection) -> None:
+    """Predict with this project's engine whenever asked; saves the last maps."""
+    device = choose_device(task.device, "float32", task.threads)
+    network, prototypes, image = make_parts(task)
+    dimensions = len(task.patch)
+    network.to(device.torch)
+    # Half a voxel more than the stride: the engine cuts the product of share and side off.
+    overlap = [1 - (step + 0.5) / side for step, side in zip(task.stride, task.patch, strict=True)]
+    normalization = Normalization(Modality.MR)
+    plan = Plan(dimensions, 0, (1.0, 1.0, 1.0), task.patch, normalization, task.classes, task.network)
+    for more in answer_turns(pipe, device):
+        if not more:
+            break
+        made = predict_grid(
+            network,
+            image,
+            plan,
+            prototypes if task.both else None,
+            device=device.torch,
+            overlap=overlap if dimensions == 3 else 0.0,
+        )
+        maps = [part.cpu().numpy() for part in (made.final, made.prototype) if part is not None]
+    np.save(task.result, np.stack(maps))
+    pipe.send(device.title)
+
+
+def serve_plain(task: Task, pipe: Connection) -> None:
+    """The same in the plain way."""
+    device: Device = choose_device(task.device, "float32", task.threads)
+    network, prototypes, image = make_parts(task)
+    network = as_published(network).to(device.torch).eval()
+    where = (image, task.patch, task.stride)
+    for more in answer_turns(pipe, device):
+        if not more:
+            break
+        maps = [segment(network, *where, task.classes, task.device)]
+        if task.both:
+            maps.append(segment_by_prototypes(network, prototypes.vectors.to(device.torch), *where, task.device))
+    np.save(task.result, np.stack(maps))
+
+
+def compare(task: Task, blocks: int, report: Report) -> None:
+    """Run a task both ways, print and keep its figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("plain.npy", "project.npy")]
+        plain = Contender(serve_plain, replace(task, result=str(files[0])), {})
+        project = Contender(serve_project, replace(task, result=str(files[1])), worker_environment())
+        take_turns([plain, project], blocks, 1)
+        plain.end()
+        title = project.end(answers=True)
+        difference = float(np.abs(np.load(files[0]) - np.load(files[1])).max())
+    maps = "both predictions" if task.both else "final prediction"
+    print(f"{task.title}; {maps}; {title}")
+    for name, contender in (("plain", plain), ("this project", project)):
+        print(f"  {name:<16}{contender.median:8.2f} s a case{contender.cpu:10.2f} CPU s")
+    ratio, cpu_ratio = plain.median / project.median, plain.cpu / project.cpu
+    print(f"  {'ratio':<16}{ratio:8.2f}{cpu_ratio:17.2f}        largest difference {difference:.1e}", flush=True)
+    if difference > LARGEST_DIFFERENCE:
+        raise SystemExit(f"The outputs differ by {difference:.1e}: their times cannot be compared.")
+    report.add(
+        task=task.title,
+        maps=maps,
+        device=title,
+        plain_s=plain.median,
+        project_s=project.median,
+        ratio=ratio,
+        plain_cpu_s=plain.cpu,
+        project_cpu_s=project.cpu,
+        cpu_ratio=cpu_ratio,
+        largest_difference=difference,
+    )
+    if task.both:
+        report.judge(f"prediction, {task.network}", "at least 3 times", f"{ratio:.2f} times", ratio >= TARGET)
+
+
+def main() -> None:
+    """Compare all tasks."""
+    options = parser(__doc__)
+    options.add_argument("--only", choices=[task.network for task in TASKS], help="one of the networks")
+    options.add_argument("--blocks", type=int, default=2, help="turns of each (2)")
+    options.add_argument("--threads", type=int, default=0, help="of the CPU; 0 is all")
+    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = options.parse_args()
+    report = Report("inference", options.output)
+    for task in TINY if options.tiny else QUICK if options.quick else TASKS:
+        if options.only in (None, task.network):
+            task = replace(task, device=options.device, threads=options.threads)
+            for both in (False, True):
+                compare(replace(task, both=both), 1 if options.tiny else options.blocks, report)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
