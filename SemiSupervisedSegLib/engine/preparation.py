@@ -11,7 +11,7 @@ from ..jobs.catalogue import load_catalogue
 from ..jobs.folder import JobFolder
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError
-from ..study.files import write_text_atomically
+from ..study.files import check_stays_inside, write_text_atomically
 from .data.cache import CachedCase, prepare_cache
 from .data.fingerprint import fingerprint
 from .data.plan import Plan, choose_dimensions, make_plan
@@ -39,7 +39,9 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation
     """
     plan, settings = _read_plan(folder, spec) or _make_plan(folder, spec, reporter)
     reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
-    cases = prepare_cache(spec.cases, plan, study_folder(folder) / CACHE, spec.structures, reporter.progress)
+    cache = study_folder(folder) / CACHE
+    check_stays_inside(cache / plan.key(), study_folder(folder))
+    cases = prepare_cache(spec.cases, plan, cache, spec.structures, reporter.progress)
     return Preparation(plan, settings, cases)
 
 

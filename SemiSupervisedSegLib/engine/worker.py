@@ -12,9 +12,9 @@ import torch
 
 from ..jobs.events import Cancelled, Failed, Finished
 from ..jobs.folder import JobFolder
+from ..jobs.spec import JobSpec
 from ..study.errors import UserError
 from .leftovers import remove_leftovers
-from .predict_job import run_predict_job
 from .reporter import JobStopped, Reporter
 from .train_job import run_train_job
 
@@ -23,7 +23,6 @@ _MEMORY_ADVICE = (
     'Lower "labeled_batch", "unlabeled_batch" or "external_batch", then "patch_size" or "in_plane_scale", '
     "and start a new round."
 )
-_JOBS = {"train": run_train_job, "predict": run_predict_job}
 
 
 def main(job_folder: Path) -> int:
@@ -33,10 +32,21 @@ def main(job_folder: Path) -> int:
     outcome = _Outcome(reporter)
     with outcome, folder.lock():
         outcome.began = True
+        folder.check_links()
         remove_leftovers(folder)
         spec = folder.spec()
         outcome.result = _JOBS[spec.kind](folder, spec, reporter)
     return outcome.exit_code
+
+
+def _predict(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
+    # It brings MONAI, for which a round of training would wait for seconds before its first word.
+    from .predict_job import run_predict_job
+
+    return run_predict_job(folder, spec, reporter)
+
+
+_JOBS = {"train": run_train_job, "predict": _predict}
 
 
 class _Outcome:

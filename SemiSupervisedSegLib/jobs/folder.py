@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..study.errors import UserError
-from ..study.files import write_error, write_text_atomically
+from ..study.files import check_stays_inside, open_no_link, write_error, write_text_atomically
 from ..study.locking import hold_lock, is_locked
 from .events import Event, from_line, stamped, to_line
 from .records import from_plain, to_plain
@@ -166,6 +166,11 @@ class JobFolder:
         self._make()
         return hold_lock(self.lock_file, f"The job {self.name}")
 
+    def check_links(self) -> None:
+        """Raise UserError when a folder that a worker writes to is a link to somewhere else."""
+        for place in (self.checkpoints, self.model, self.predictions, self.previews):
+            check_stays_inside(place, self.path)
+
     def is_running(self) -> bool:
         """Whether a worker holds the lock."""
         return is_locked(self.lock_file)
@@ -179,7 +184,7 @@ class JobFolder:
 
 def _append_line(path: Path, line: bytes) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o666)
+    descriptor = open_no_link(path, flags)
     try:
         if os.lseek(descriptor, 0, os.SEEK_END) > 0:
             os.lseek(descriptor, -1, os.SEEK_END)

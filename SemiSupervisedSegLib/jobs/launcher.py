@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..study.files import write_error
+from ..study.files import open_no_link, write_error
 from .events import Event
 from .folder import JobFolder
 
@@ -46,7 +46,7 @@ class WorkerProcess:
         # An old request would stop the new worker at once.
         folder.clear_cancel()
         try:
-            with open(folder.log, "ab") as log:
+            with open(folder.log, "ab", opener=open_no_link) as log:
                 self._process = subprocess.Popen(
                     list(command),
                     stdin=subprocess.DEVNULL if detached else subprocess.PIPE,

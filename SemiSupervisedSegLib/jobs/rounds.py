@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..study.errors import UserError
-from ..study.files import write_error
+from ..study.files import check_stays_inside, write_error
 from ..study.locking import hold_lock
 from .folder import JobFolder
 
@@ -24,6 +24,7 @@ def rounds(study_folder: Path | str) -> list[JobFolder]:
 def next_round(study_folder: Path | str, method: str) -> JobFolder:
     """Make the folder of a new round, such as rounds/001-cu2l; raises UserError when that is not possible."""
     parent = Path(study_folder) / ROUNDS_FOLDER
+    check_stays_inside(parent, study_folder)
     try:
         parent.mkdir(exist_ok=True)
         with hold_lock(parent / "rounds.lock", "The list of rounds"):

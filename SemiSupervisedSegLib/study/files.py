@@ -48,9 +48,32 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink()
 
 
+def check_stays_inside(path: Path | str, folder: Path | str) -> None:
+    """Raise UserError when whatever is written at `path` would come to lie outside of `folder`, through a link."""
+    path = Path(path)
+    try:
+        stays = path.resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        stays = False
+    if not stays:
+        raise UserError(
+            f"{path.name} in {path.parent} is or lies behind a link that leads out of {folder}.",
+            "Put what it leads to in the place of the link; nothing is written outside.",
+        )
+
+
+def open_no_link(path: Path | str, flags: int) -> int:
+    """Open a file unless it is a link; an `opener` for `open`, for files that are not replaced but written in place."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def write_error(path: Path | str, error: OSError) -> UserError:
     """Say in words for the user why the file at `path` could not be written."""
     path = Path(path)
+    if error.errno == errno.ELOOP:
+        return UserError(
+            f"{path.name} in {path.parent} is a link.", "Remove the link; this file is not written through one."
+        )
     if error.errno in _NO_SPACE:
         return UserError(
             f"There is no space left to write {path.name} in {path.parent}.",

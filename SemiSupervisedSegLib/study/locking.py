@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import UserError
-from .files import write_error
+from .files import open_no_link, write_error
 
 if os.name == "nt":
     import msvcrt
@@ -30,7 +30,7 @@ def hold_lock(path: Path | str, what: str) -> Iterator[None]:
     """Hold the lock file at `path` during the block; raises UserError, saying who holds it, when `what` is in use."""
     path = Path(path)
     try:
-        file = open(path, "a+b")  # noqa: SIM115 (closed below, which also releases the lock)
+        file = open(path, "a+b", opener=open_no_link)  # noqa: SIM115 (closed below, which also releases the lock)
     except OSError as error:
         raise write_error(path, error) from error
     with file:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,23 @@ for step in range(1_000_000):
     assert [event.step for event in events] == list(range(len(events)))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_said_in_words(folder: JobFolder) -> None:
-    folder.path.mkdir()
-    (folder.path / "events.jsonl").symlink_to("/dev/full")
-    with pytest.raises(UserError, match="no space left"):
+def test_a_full_disk_is_said_in_words(folder: JobFolder, largest_file: Callable) -> None:
+    with largest_file(8), pytest.raises(UserError, match="no space left"):
         folder.append_event(CheckpointSaved(1))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_nothing_is_written_through_links(folder: JobFolder, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.txt"
+    foreign.write_text("kept")
+    folder.path.mkdir()
+    for name in ("events.jsonl", "worker.lock"):
+        (folder.path / name).symlink_to(foreign)
+    with pytest.raises(UserError, match=r"events.jsonl in .* is a link"):
+        folder.append_event(CheckpointSaved(1))
+    with pytest.raises(UserError, match=r"worker.lock in .* is a link"), folder.lock():
+        pass
+    assert foreign.read_text() == "kept"
 
 
 def test_a_second_worker_is_refused_and_a_killed_one_leaves_no_lock(folder: JobFolder) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.files import atomic_path, write_bytes_atomically, write_error, write_text_atomically
+from SemiSupervisedSegLib.study.files import (
+    atomic_path,
+    check_stays_inside,
+    write_bytes_atomically,
+    write_error,
+    write_text_atomically,
+)
 
 
 def test_error_joins_message_and_advice():
@@ -78,3 +84,19 @@ def test_killed_writer_leaves_the_old_or_the_new_file(tmp_path):
         text = path.read_text()
         assert len(text) == 100_000
         assert len(set(text)) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_place_behind_a_link_to_elsewhere_is_refused(tmp_path):
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    for place in (study / "inside", elsewhere):
+        place.mkdir(parents=True)
+    (study / "link").symlink_to(study / "inside")
+    check_stays_inside(study / "link" / "new" / "file", study)
+    (study / "out").symlink_to(elsewhere)
+    (study / "circle").symlink_to(study / "circle")
+    for place in (study / "out", study / "out" / "new", study / "circle"):
+        with pytest.raises(UserError, match="leads out of"):
+            check_stays_inside(place, study)
+    (tmp_path / "shortcut").symlink_to(study)
+    check_stays_inside(tmp_path / "shortcut" / "inside", tmp_path / "shortcut")

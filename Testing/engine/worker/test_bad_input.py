@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import random
 from collections.abc import Callable
@@ -190,3 +191,22 @@ def test_a_job_in_use_is_left_alone(round_copy: JobFolder, capsys: pytest.Captur
         assert main(round_copy.path) == EXIT_FAILED
         assert (contents(round_copy), round_copy.events(), round_copy.status()) == before
     assert f"The job {round_copy.name} is in use by process" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("name", ["checkpoints", "model", "predictions", "previews", "cache"])
+def test_a_folder_that_is_a_link_to_elsewhere_is_refused(round_copy: JobFolder, tmp_path: Path, name: str) -> None:
+    place = round_copy.path.parents[1] / name if name == "cache" else round_copy.path / name
+    elsewhere, kept = tmp_path / "elsewhere", tmp_path / "kept"
+    elsewhere.mkdir()
+    if place.exists():
+        place.rename(kept)
+    place.symlink_to(elsewhere)
+    try:
+        assert main(round_copy.path) == EXIT_FAILED
+        assert "leads out of" in round_copy.events()[0][-1].message
+        assert not list(elsewhere.iterdir())
+    finally:
+        place.unlink()
+        if kept.exists():
+            kept.rename(place)
