@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from .dicom import series_files
 from .errors import UserError
 from .files import atomic_path, write_error
-from .integrity import check_complete, damaged
+from .integrity import check_complete, check_header, damaged
 
 # Formats that keep single precision move corners by far less; a voxel that is off by more is another grid.
 _GRID_TOLERANCE = 0.05
@@ -75,6 +76,7 @@ def image_geometry(path: Path | str) -> Geometry:
 def read_header(path: Path) -> sitk.ImageFileReader:
     """A reader that knows the header of an image file with its metadata; raises UserError when it cannot be read."""
     _check_exists(path)
+    check_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -87,10 +89,19 @@ def read_header(path: Path) -> sitk.ImageFileReader:
 def read_file(path: Path) -> sitk.Image:
     """Read any image file as it is; raises UserError when it is missing, damaged or cut short."""
     reader = read_header(path)
-    check_complete(path)
+    check_complete(path, *_voxels_and_bytes(path, reader))
     try:
         return reader.Execute()
     except (RuntimeError, MemoryError) as error:
+        raise damaged(path) from error
+
+
+def _voxels_and_bytes(path: Path, reader: sitk.ImageFileReader) -> tuple[int, int]:
+    """How many values the header of a file speaks of, and the bytes that they need."""
+    values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    try:
+        return values, values * sitk.Image((1, 1), reader.GetPixelID()).GetSizeOfPixelComponent()
+    except RuntimeError as error:
         raise damaged(path) from error
 
 
@@ -128,7 +139,12 @@ def _write_failure(path: Path, temporary: Path) -> UserError:
 
 
 def _check_exists(path: Path) -> None:
-    if not path.exists():
+    try:
+        # Devices and pipes can be opened, and never end.
+        exists = path.is_file() or path.is_dir()
+    except OSError:  # a name that is too long
+        exists = False
+    if not exists:
         raise UserError(f"There is no file {path.name} in {path.parent}.", "Put it back or correct its path.")
 
 

@@ -1,7 +1,8 @@
 """Finds files that were cut short in ways that image readers do not report.
 
 ITK fills the missing end of a truncated NIfTI file with zeros or garbage, and does not look at the checksum at the end
-of compressed NRRD and NIfTI files. NRRD without compression and MetaImage are checked by ITK itself.
+of compressed NRRD and NIfTI files. It asks for all the memory that a header speaks of before it looks at the data, so
+that is compared with the file first; a compressed file is never expanded beyond what its header needs.
 """
 
 from __future__ import annotations
@@ -17,10 +18,25 @@ _CHUNK = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
 _LONGEST_HEADER_LINE = 1 << 20
+# Deflate makes at most 1032 bytes of one.
+_MOST_EXPANSION = 1040
+_MOST_DIMENSIONS = 16
 
 
-def check_complete(path: Path) -> None:
-    """Raise UserError when a NIfTI or NRRD file, or the data file beside its header, was cut short or damaged."""
+def check_header(path: Path) -> None:
+    """Raise UserError for a MetaImage header that crashes ITK: with more dimensions than any image has."""
+    if not path.name.lower().endswith((".mha", ".mhd")):
+        return
+    dimensions = _meta_fields(path).get("ndims", "")
+    if not (dimensions.isdecimal() and len(dimensions) < 3 and 1 <= int(dimensions) <= _MOST_DIMENSIONS):
+        raise damaged(path)
+
+
+def check_complete(path: Path, voxels: int, size: int) -> None:
+    """Raise UserError when a file, or the data file beside its header, was cut short or damaged.
+
+    NIfTI, NRRD and MetaImage files are looked at; their headers promise so many voxels, of `size` bytes together.
+    """
     name = path.name.lower()
     try:
         if name.endswith((".nii", ".nii.gz")):
@@ -28,7 +44,9 @@ def check_complete(path: Path) -> None:
         elif name.endswith((".hdr", ".img", ".img.gz")):
             _check_pair(path)
         elif name.endswith((".nrrd", ".nhdr")):
-            _check_nrrd(path)
+            _check_nrrd(path, voxels, size)
+        elif name.endswith((".mha", ".mhd")):
+            _check_meta(path, voxels, size)
     except (EOFError, zlib.error, struct.error, ValueError, OverflowError) as error:
         raise damaged(path) from error
     except OSError as error:
@@ -49,7 +67,7 @@ def _check_nifti(header_path: Path, data_path: Path) -> None:
     with data_path.open("rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
-        present = _gunzipped_size(file) if compressed else data_path.stat().st_size
+        present = _gunzipped_size(file, needed) if compressed else data_path.stat().st_size
     if present < needed:
         raise EOFError
 
@@ -90,20 +108,58 @@ def _nifti_size(header: bytes, separate: bool) -> int:
     return start + (voxels * bits + 7) // 8
 
 
-def _check_nrrd(path: Path) -> None:
+def _check_nrrd(path: Path, voxels: int, size: int) -> None:
     with path.open("rb") as file:
         fields = _nrrd_fields(file)
-        if fields.get("encoding") not in ("gz", "gzip"):
-            return
         data_file = fields.get("data file") or fields.get("datafile")
         if data_file is None:
-            _gunzipped_size(file)
+            _check_nrrd_data(file, fields, voxels, size)
             return
-    # A list or pattern of files is left to ITK.
     separate = path.parent / data_file
+    # A list or pattern of files is left to ITK; devices never end.
     if separate.is_file():
         with separate.open("rb") as file:
-            _gunzipped_size(file)
+            _check_nrrd_data(file, fields, voxels, size)
+    elif separate.exists():
+        raise EOFError
+
+
+def _check_nrrd_data(file: BinaryIO, fields: dict[str, str], voxels: int, size: int) -> None:
+    encoding, present = fields.get("encoding", "").lower(), _rest(file)
+    skipped = fields.get("byte skip") or fields.get("byteskip") or "0"
+    # Negative numbers of bytes are counted from the end of raw data.
+    needed = size + max(int(skipped), 0)
+    least = {"raw": needed, "hex": 2 * size, "txt": voxels, "text": voxels, "ascii": voxels}
+    is_packed = encoding in ("gz", "gzip")
+    if present < least.get(encoding, 0) or (is_packed and _gunzipped_size(file, needed) < needed):
+        raise EOFError
+
+
+def _check_meta(path: Path, voxels: int, size: int) -> None:
+    fields = _meta_fields(path)
+    name = fields.get("elementdatafile", "")
+    separate = path if name.upper() == "LOCAL" else path.parent / name
+    # A list or pattern of files is left to ITK; devices never end.
+    if not separate.is_file():
+        if separate.exists() and name:
+            raise EOFError
+        return
+    is_text = fields.get("binarydata", "").lower() == "false"
+    is_packed = fields.get("compresseddata", "").lower() == "true"
+    if separate.stat().st_size * (_MOST_EXPANSION if is_packed else 1) < (voxels if is_text else size):
+        raise EOFError
+
+
+def _meta_fields(path: Path) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    try:
+        with path.open("rb") as file:
+            while "elementdatafile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
+                key, _, value = line.decode("latin-1").partition("=")
+                fields[key.strip().lower()] = value.strip()
+    except OSError as error:
+        raise UserError(f"{path.name} could not be read ({error.strerror}).", "Check that you may read it.") from error
+    return fields
 
 
 def _nrrd_fields(file: BinaryIO) -> dict[str, str]:
@@ -115,17 +171,33 @@ def _nrrd_fields(file: BinaryIO) -> dict[str, str]:
     return fields
 
 
-def _gunzipped_size(file: BinaryIO) -> int:
-    """The decompressed size of what follows in the file; raises EOFError or zlib.error when it is incomplete."""
+def _rest(file: BinaryIO) -> int:
+    """The bytes from the place of a file to its end."""
+    place = file.tell()
+    end = file.seek(0, 2)
+    file.seek(place)
+    return end - place
+
+
+def _gunzipped_size(file: BinaryIO, enough: int) -> int:
+    """The decompressed size of what follows in the file, or a little more than `enough`, behind which nobody reads.
+
+    Raises EOFError or zlib.error when it is incomplete.
+    """
+    if _rest(file) * _MOST_EXPANSION < enough:
+        raise EOFError
     size = 0
     data = file.read(_CHUNK)
     while data.startswith(_GZIP_MAGIC):
         member = zlib.decompressobj(_WITH_GZIP_HEADER)
         while not member.eof:
-            if not data:
+            expanded = member.decompress(data, _CHUNK)
+            size += len(expanded)
+            if size > enough:
+                return size
+            data = member.unused_data if member.eof else member.unconsumed_tail or file.read(_CHUNK)
+            if not (data or expanded or member.eof):
                 raise EOFError
-            size += len(member.decompress(data))
-            data = member.unused_data if member.eof else file.read(_CHUNK)
         # Block-wise compressed files have many members; anything else behind the last one is ignored, as readers do.
         data = data + file.read(_CHUNK) if len(data) < len(_GZIP_MAGIC) else data
     if not size:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,59 @@ def test_block_wise_compressed_nifti(tmp_path, make_image):
     (tmp_path / "b.nii.gz").write_bytes(b"".join(parts[:2]))
     with pytest.raises(UserError, match="damaged"):
         read_image(tmp_path / "b.nii.gz")
+
+
+HUGE = {
+    "a.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: raw\nendian: little\n\n",
+    "b.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: gzip\nendian: little\n\n",
+    "c.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: text\n\n1 2 3\n",
+    "d.nhdr": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: raw\ndata file: /dev/zero\n\n",
+    "e.mha": "NDims = 3\nDimSize = {n} {n} {n}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n",
+    "f.mhd": "NDims = 3\nDimSize = {n} {n} {n}\nElementType = MET_SHORT\nElementDataFile = /dev/zero\n",
+    "g.mha": "NDims = 3\nCompressedData = True\nDimSize = {n} {n} {n}\nElementType = MET_SHORT\n"
+    "ElementDataFile = LOCAL\n",
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+@pytest.mark.parametrize("side", [2000, 1_000_000])
+def test_a_small_file_that_claims_to_be_huge_gets_no_memory(tmp_path, monkeypatch, name, side):
+    def fail(reader):
+        raise AssertionError("the voxels were asked for")
+
+    monkeypatch.setattr(sitk.ImageFileReader, "Execute", fail)
+    path = tmp_path / name
+    path.write_bytes(HUGE[name].format(n=side).encode() + gzip.compress(bytes(100)))
+    with pytest.raises(UserError, match="damaged"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("dimensions", ["1000000", "-1", "x", ""])
+def test_a_meta_image_of_many_dimensions_is_refused(tmp_path, dimensions):
+    path = tmp_path / "a.mha"
+    path.write_text(f"NDims = {dimensions}\nDimSize = 2 2 2\nElementType = MET_SHORT\nElementDataFile = LOCAL\n")
+    with pytest.raises(UserError, match="damaged"):
+        read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file system with pipes")
+def test_a_pipe_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / "a.nrrd")
+    with pytest.raises(UserError, match="no file"):
+        read_image(tmp_path / "a.nrrd")
+
+
+def test_a_compressed_file_is_expanded_to_what_its_header_needs_and_no_further(tmp_path, make_image):
+    path = tmp_path / "a.nii.gz"
+    sitk.WriteImage(make_image(), str(path))
+    expected = read_image(path)
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(200_000_000), compresslevel=1))
+    tracemalloc.start()
+    image = read_image(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(expected))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
