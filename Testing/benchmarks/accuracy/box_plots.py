@@ -67,14 +67,20 @@ def _draw(benchmark: Benchmark, rows: Sequence[Row], caption: str) -> Figure:
     panels[0].set_ylim(len(rows) - 0.45, -0.55)
     figure.suptitle(caption, x=0.01, ha="left", fontsize=13, color=_INK)
     shown = any(published_number(benchmark.published, row.method, row.labeled, PANELS[0]) for row in rows)
-    figure.legend(handles=_legend(shown), loc="outside lower right", ncols=4, frameon=False, fontsize=10)
+    figure.legend(
+        handles=_legend(shown, any(_is_reference(benchmark, row) for row in rows)),
+        loc="outside lower right",
+        ncols=5,
+        frameon=False,
+        fontsize=10,
+    )
     return figure
 
 
 def _panel(axes: Axes, benchmark: Benchmark, rows: Sequence[Row], metric: str) -> None:
     described = METRICS[metric]
     values = [[described.factor * value for value in row.values("final", metric, benchmark.structures)] for row in rows]
-    reference = [benchmark.reference in (row.method.method, row.method.title) for row in rows]
+    reference = [_is_reference(benchmark, row) for row in rows]
     axes.grid(axis="x", color="#e1e6eb", linewidth=0.9)
     axes.set_axisbelow(True)
     boxes = axes.boxplot(
@@ -105,12 +111,16 @@ def _panel(axes: Axes, benchmark: Benchmark, rows: Sequence[Row], metric: str) -
         axes.set_xlim(left=0)
 
 
+def _is_reference(benchmark: Benchmark, row: Row) -> bool:
+    return benchmark.reference in (row.method.method, row.method.title)
+
+
 def _spread(count: int) -> np.ndarray:
     """Where the points of a row lie beside its middle: the same for a case in every row, so that eyes can follow."""
     return np.random.default_rng(0).uniform(-0.17, 0.17, count)
 
 
-def _legend(published: bool) -> list[Line2D]:
+def _legend(published: bool, reference: bool) -> list[Line2D]:
     def entry(marker: str, label: str, **style: object) -> Line2D:
         return Line2D([], [], linestyle="none", marker=marker, label=label, **style)
 
@@ -119,6 +129,8 @@ def _legend(published: bool) -> list[Line2D]:
         Line2D([], [], color=_INK, linewidth=1.8, label="median"),
         entry("D", "mean", color="white", markeredgecolor=_INK, markersize=6.5),
     ]
+    if reference:
+        entries.append(entry("s", "tested against", color=_REFERENCE, markersize=8))
     return [*entries, entry("^", "published mean", color=_PUBLISHED, markersize=9)] if published else entries
 
 

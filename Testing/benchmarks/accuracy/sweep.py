@@ -29,6 +29,7 @@ from SemiSupervisedSegLib.jobs.spec import check_device
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .protocol import Protocol, quick_form, read_protocol
+from .published import check_published
 from .results import RESULTS, write_results
 from .rows import collect_sweep
 from .studies import make_studies
@@ -82,6 +83,8 @@ def _protocol(options: argparse.Namespace) -> Protocol:
     if options.protocol is None or options.output is None:
         raise UserError("It is not clear what to run.", "Name a protocol and a folder for --output.")
     protocol = read_protocol(options.protocol)
+    if protocol.published is not None:
+        check_published(protocol.published, protocol.methods)
     return quick_form(protocol) if options.quick else protocol
 
 

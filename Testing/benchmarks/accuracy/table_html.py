@@ -32,8 +32,7 @@ def html_page(benchmark: Benchmark, pictures: Sequence[tuple[str, str]] = ()) ->
         _section(benchmark, kind, {key[1:]: row for key, row in groups.items() if key[0] == kind}) for kind in kinds
     ]
     figures = [
-        f"<section><h2>{escape(caption)}</h2>"
-        f'<figure><img alt="{escape(caption)}" src="{_data_uri(svg)}"></figure></section>'
+        f'<section><figure><img alt="{escape(caption)}" src="{_data_uri(svg)}"></figure></section>'
         for caption, svg in pictures
     ]
     said = "".join(f"<p>{escape(note)}</p>" for note in notes(benchmark))

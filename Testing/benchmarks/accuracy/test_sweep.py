@@ -25,7 +25,7 @@ from .results import RESULTS
 from .studies import derive_study, make_studies
 from .sweep import main
 from .sweep_cells import Cell, Sweep, cells, find_cell, round_of
-from .sweep_run import worker_slots
+from .sweep_run import SweepRun, Task, worker_slots
 
 PATIENCE_SECONDS = 240
 
@@ -145,6 +145,21 @@ def test_workers_at_once_get_a_gpu_or_their_share_of_the_cores() -> None:
     assert worker_slots(1, "cpu", 2, {}) == [{}]
     assert int(worker_slots(2, "auto", 0, {})[1]["OMP_NUM_THREADS"]) >= 1
     assert worker_slots(2, "auto", 0, {"OMP_NUM_THREADS": "1"}) == [{}, {}]
+
+
+def test_tasks_that_fail_are_reported_and_do_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = cells(made_up_protocol())[:3]
+    tasks = [Task(cell, JobFolder(tmp_path / "rounds" / str(index)), 10) for index, cell in enumerate(planned)]
+    tasks[1].done = 1.0
+    for task in tasks:
+        # A job folder without a job.
+        task.folder.path.mkdir(parents=True)
+    assert SweepRun(tasks, [{}]).run()
+    assert [bool(task.problem) for task in tasks] == [True, False, True]
+    assert "There is no job in" in tasks[2].problem
+    assert capsys.readouterr().out.count("FAILED: ") == 2
 
 
 @pytest.mark.parametrize(
