@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -222,6 +223,9 @@ def _link(world: World, generator: random.Random) -> Input:
         (target / "case-001").mkdir()
         (target / "case-001" / "keep.txt").write_text("nor this", encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if place.startswith("images"):
+        os.mkfifo(path)
+        return Input(f"{place} is a pipe", command(world))
     path.symlink_to(target)
     return Input(f"{place} is a link to {target.name} outside", command(world))
 
@@ -236,6 +240,8 @@ _LINKED: tuple[tuple[str, bool, Callable], ...] = (
     *((f"{_ROUND}/{name}", False, _worker) for name in ("events.jsonl", "status.json", "result.json", "worker.lock")),
     *((f"{_ROUND}/{name}", False, _evaluate) for name in ("metrics.csv", "report.html")),
     ("cache", True, _worker),
+    ("images/case-001.nrrd", False, _show),
+    ("images/case-002.nrrd", False, _evaluate),
     ("study.lock", False, _change),
     ("study.json", False, _change),
 )

@@ -23,6 +23,7 @@ ABSURD_TEXTS = (
     "nul\u0000byte",
     "\ud800",
     "\u202e\u0007",
+    "x" * 300,
     "x" * 5000,
     "%s%n{0}{id}",
     "<script>alert(1)</script>",

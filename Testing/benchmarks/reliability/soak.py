@@ -201,7 +201,9 @@ def report(samples: Sequence[Sample], code: int) -> int:
         verdict = ("yes" if trend.is_flat() else "NO") if is_judged else "-"
         numbers = f"{trend.median:10.1f}{trend.per_hour:15.2f}{trend.over_all:10.2f}{trend.largest:14.2f}"
         print(f"{trend.name:<12}{numbers}  {verdict}")
-    return 1 if rising or code != EXIT_STOPPED else 0
+    failed = rising + (code != EXIT_STOPPED)
+    print(f"{ran:.1f} minutes, memory {trends(samples)[0].per_hour:+.2f} MB per hour, {failed} failures")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
