@@ -84,14 +84,20 @@ def make_parts(task: Task) -> tuple[SegmentationNetwork, Prototypes, np.ndarray]
     return network.eval(), Prototypes(vectors, torch.ones(task.classes, dtype=torch.bool)), image
 
 
+def overlap_of(task: Task) -> tuple[float, ...] | float:
+    """The stride of a task as this project's engine has it."""
+    if len(task.patch) == 2:
+        return 0.0
+    # Half a voxel more than the stride: the engine cuts the product of share and side off.
+    return tuple(1 - (step + 0.5) / side for step, side in zip(task.stride, task.patch, strict=True))
+
+
 def serve_project(task: Task, pipe: Connection) -> None:
     """Predict with this project's engine whenever asked; saves the last maps."""
     device = choose_device(task.device, "float32", task.threads)
     network, prototypes, image = make_parts(task)
     dimensions = len(task.patch)
     network.to(device.torch)
-    # Half a voxel more than the stride: the engine cuts the product of share and side off.
-    overlap = [1 - (step + 0.5) / side for step, side in zip(task.stride, task.patch, strict=True)]
     normalization = Normalization(Modality.MR)
     plan = Plan(dimensions, 0, (1.0, 1.0, 1.0), task.patch, normalization, task.classes, task.network)
     for more in answer_turns(pipe, device):
@@ -103,7 +109,7 @@ def serve_project(task: Task, pipe: Connection) -> None:
             plan,
             prototypes if task.both else None,
             device=device.torch,
-            overlap=overlap if dimensions == 3 else 0.0,
+            overlap=overlap_of(task),
         )
         maps = [part.cpu().numpy() for part in (made.final, made.prototype) if part is not None]
     np.save(task.result, np.stack(maps))

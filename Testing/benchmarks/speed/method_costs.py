@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,9 @@ from SemiSupervisedSegLib.engine.training.optimizers import ObjectiveOptimizer
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
 from SemiSupervisedSegLib.jobs.settings import size_of
+
+from ..machine import peak_megabytes as process_megabytes
+from .report import Report, parser
 
 REFERENCE = "mean_teacher"
 WARM_UP = 1
@@ -97,12 +99,16 @@ def peak_megabytes(device: Device) -> float:
     """Most memory so far: of the graphics card, else of this process."""
     if device.torch.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return process_megabytes()
 
 
 def measure_in_a_process(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
     """Do the same in a process of its own, with the environment of a worker."""
-    chosen = {name: value for name, value in vars(options).items() if name not in ("methods", "tiny", "one")}
+    chosen = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("methods", "tiny", "quick", "output", "one")
+    }
     arguments = itertools.chain.from_iterable((f"--{name}", str(value)) for name, value in chosen.items())
     command = [sys.executable, "-m", "Testing.benchmarks.speed.method_costs", "--one", method_id, *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=worker_environment()).stdout
@@ -112,18 +118,19 @@ def measure_in_a_process(method_id: str, options: argparse.Namespace) -> tuple[f
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", default="v_net")
-    parser.add_argument("--patch", default="64x64x64")
-    parser.add_argument("--batch", type=int, default=2, help="images of each stream (2)")
-    parser.add_argument("--classes", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=2, help="that are timed, after one that is not (2)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--methods", nargs="+", default=list(load_catalogue().methods))
-    parser.add_argument("--tiny", action="store_true", help="a form for tests")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--network", default="v_net")
+    made.add_argument("--patch", default="64x64x64")
+    made.add_argument("--batch", type=int, default=2, help="images of each stream (2)")
+    made.add_argument("--classes", type=int, default=2)
+    made.add_argument("--steps", type=int, default=2, help="that are timed, after one that is not (2)")
+    made.add_argument("--device", default="auto")
+    made.add_argument("--threads", type=int, default=0)
+    made.add_argument("--methods", nargs="+", default=list(load_catalogue().methods))
+    made.add_argument("--one", help=argparse.SUPPRESS)
+    options = made.parse_args()
+    if options.quick:
+        options.network, options.patch, options.batch = "unet_2d", "128x128", 4
     if options.tiny:
         options.network, options.patch, options.steps, options.threads = "unet_2d", "32x32", 1, 1
     return options
@@ -135,6 +142,7 @@ def main() -> None:
     if options.one:
         print(*measure(options.one, options))
         return
+    report = Report("method_costs", options.output)
     methods = [REFERENCE, *(method for method in options.methods if method != REFERENCE)]
     print(f"{options.network}, patch {options.patch}, {options.batch} images of each stream, {options.device}")
     print(f"{'method':<14}{'s a step':>10}{'ratio':>8}{'peak MB':>10}{'ratio':>8}")
@@ -144,6 +152,8 @@ def main() -> None:
         reference = reference or (seconds, megabytes)
         ratios = seconds / reference[0], megabytes / reference[1]
         print(f"{method_id:<14}{seconds:>10.2f}{ratios[0]:>8.2f}{megabytes:>10.0f}{ratios[1]:>8.2f}", flush=True)
+        report.add(method=method_id, seconds=seconds, ratio=ratios[0], peak_mb=megabytes, peak_ratio=ratios[1])
+    report.write()
 
 
 if __name__ == "__main__":

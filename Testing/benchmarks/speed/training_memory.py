@@ -1,6 +1,6 @@
 """Compare the peak memory of a worker that trains on few and on many cases.
 
-    python -m Testing.benchmarks.speed.training_memory [--quick]
+    python -m Testing.benchmarks.speed.training_memory [--quick] [--output FOLDER]
 
 The preprocessed images of the many cases exceed the memory set aside for images many times. Both rounds run in workers
 of their own, whose resident memory is sampled twenty times a second until training ends.
@@ -8,7 +8,6 @@ of their own, whose resident memory is sampled twenty times a second until train
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +20,10 @@ from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
+from .report import Report, parser
+
 BUDGET_MB = 16
+GROWTH_MB = 50
 _STAGES = ("", "inspect", "preprocess", "train")
 _SETTINGS = {
     "cache_budget_mb": BUDGET_MB,
@@ -64,10 +66,9 @@ def _peak_while_training(job: JobFolder) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="80 instead of 400 cases")
-    parser.add_argument("--tiny", action="store_true", help="only see that it runs")
-    options = parser.parse_args()
+    """Measure both."""
+    options = parser(__doc__).parse_args()
+    report = Report("training_memory", options.output)
     few, many, size, steps = 20, 400, (128, 128, 6), 400
     if options.quick:
         many, steps = 80, 120
@@ -78,8 +79,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             peaks[cases], images = peak_memory(Path(folder), cases, size, steps)
         print(f"{cases:4d} cases, {images:4.0f} MB of images, {BUDGET_MB} MB for them: peak {peaks[cases]:5.0f} MB")
+        report.add(cases=cases, images_mb=images, peak_mb=peaks[cases])
     grown = peaks[many] - peaks[few]
     print(f"{grown:+.0f} MB, {peaks[many] / peaks[few]:.2f} times", flush=True)
+    flat = f"at most {GROWTH_MB} MB more"
+    report.judge(f"memory of {many} cases beside {few}", flat, f"{grown:+.0f} MB", grown <= GROWTH_MB)
+    report.write()
 
 
 if __name__ == "__main__":
