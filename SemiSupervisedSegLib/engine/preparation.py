@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,23 @@ def _read_plan(folder: JobFolder, spec: JobSpec) -> tuple[Plan, dict[str, Any]] 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         plan, settings = Plan.from_dict(content["plan"]), dict(content["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        # The program may have learned further settings since the round began.
+        expected = load_catalogue().resolve(spec.method, spec.preset, spec.settings, plan.dimensions)
+        _check_settings(spec, settings, expected)
+        if plan.num_classes != 1 + len(spec.structures):
+            raise ValueError("it is for other structures")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
         raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
-    # The program may have learned further settings since the round began.
-    return plan, load_catalogue().resolve(spec.method, spec.preset, spec.settings, plan.dimensions) | settings
+    return plan, expected | settings
+
+
+def _check_settings(spec: JobSpec, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise ValueError, TypeError or UserError when a setting is not as a plan has it."""
+    known = {setting.name: setting for setting in load_catalogue().method(spec.method).settings}
+    for name, value in settings.items():
+        if name in known:
+            value = known[name].parse(value)
+        if name in expected and type(settings[name]) is not type(expected[name]):
+            raise ValueError(f"{name} is of another type")
+        if name not in known and value != expected.get(name, value):
+            raise ValueError(f"{name} has no meaning here")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...study.errors import UserError
-from ...study.model import Modality
+from ...study.model import MAX_LABEL, Modality
 from .fingerprint import Fingerprint
 from .normalization import Normalization
 
@@ -28,6 +28,8 @@ _SAME_SPACING = 1.05
 PATCH_MULTIPLE = 16
 # Of a patch halved to a single voxel, batch normalisation could not take a variance.
 _PATCH_LONGEST_MINIMUM = 2 * PATCH_MULTIPLE
+# That of the setting.
+_LARGEST_SIDE = 99_999
 _PATCH_2D_STEP = 32
 _PATCH_2D_MAXIMUM = 256
 _PATCH_3D_VOXELS = 96**3
@@ -75,7 +77,9 @@ class Plan:
                 "patch": tuple(int(value) for value in data["patch"]),
                 "normalization": normalization,
             }
-            return cls(**values)
+            plan = cls(**values)
+            _check_values(plan)
+            return plan
         except (KeyError, TypeError, ValueError) as error:
             raise UserError("The plan of this model is damaged.", "Train it again, or use another model.") from error
 
@@ -83,6 +87,29 @@ class Plan:
         """Return a short hash of all that decides how a case looks after preprocessing; the patch does not."""
         decisive = [_PREPROCESSING, self.dimensions, self.slice_axis, self.spacing, asdict(self.normalization)]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+def _check_values(plan: Plan) -> None:
+    """Raise ValueError or TypeError when a plan has a value that `make_plan` never chooses."""
+    own = plan.normalization
+    normalization = [own.lower, own.upper, own.mean, own.std]
+    is_ct = own.modality is Modality.CT
+    whole = (plan.dimensions, plan.slice_axis, plan.num_classes, plan.in_channels)
+    in_order = (
+        all(type(number) is int for number in whole)
+        and plan.dimensions in (2, 3)
+        and plan.slice_axis in (0, 1, 2)
+        and 2 <= plan.num_classes <= 1 + MAX_LABEL
+        and plan.in_channels == 1
+        and len(plan.patch) == plan.dimensions
+        and all(0 < side <= _LARGEST_SIDE and side % PATCH_MULTIPLE == 0 for side in plan.patch)
+        and len(plan.spacing) == 3
+        and all(step is None or (math.isfinite(step) and step > 0) for step in plan.spacing)
+        and all(math.isfinite(value) if is_ct else value is None for value in normalization)
+        and isinstance(plan.network, str)
+    )
+    if not in_order:
+        raise ValueError("a value is out of its range")
 
 
 def case_slice_axis(spacing: Sequence[float], usual: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,19 @@ from ...study.files import atomic_path
 CHECKPOINT = "last.pt"
 VERSION = 1
 _ADVICE = "Start a new round, or restore the file from a backup."
-_NO_CHECKPOINT = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, KeyError, ValueError, TypeError, AttributeError)
+_NO_CHECKPOINT = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    MemoryError,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+_TYPES = {"key": str, "step": int, "stage": int, "method": dict, "optimizers": dict}
 
 
 @dataclass(frozen=True)
@@ -67,19 +80,28 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
         _check_sums(path)
         content = torch.load(path, map_location=device, weights_only=True)
         version = content.pop("version")
+        if type(version) is not int:
+            raise TypeError("the version is not a number")
         if version > VERSION:
             raise UserError("The checkpoint was written by a newer version of this program.", "Update the program.")
         checkpoint = Checkpoint(**content)
+        if any(not isinstance(getattr(checkpoint, name), kind) for name, kind in _TYPES.items()):
+            raise TypeError("an entry is of another type")
     except pickle.UnpicklingError as error:
         raise UserError("The checkpoint carries program code and was not loaded.", _ADVICE) from error
     except _NO_CHECKPOINT as error:
-        raise UserError(f"The file {path.name} is not a checkpoint, or it is damaged.", _ADVICE) from error
+        raise damaged_checkpoint() from error
     if checkpoint.key != key:
         raise UserError(
             "The checkpoint belongs to a round with other cases, structures or settings.",
             "Undo the change to the round, or start a new one.",
         )
     return checkpoint
+
+
+def damaged_checkpoint() -> UserError:
+    """The error for a file that is no checkpoint, or not one of what is trained."""
+    return UserError(f"The file {CHECKPOINT} is not a checkpoint, or it is damaged.", _ADVICE)
 
 
 def _check_sums(path: Path) -> None:

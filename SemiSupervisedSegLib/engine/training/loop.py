@@ -13,7 +13,7 @@ import torch
 from ..data.randomness import generator_at
 from ..device import Device
 from ..methods.method import Batch, Method, Moment, Stage
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, damaged_checkpoint
 from .log import LossLog, divergence
 from .optimizers import ObjectiveOptimizer
 
@@ -92,12 +92,17 @@ class TrainingLoop:
         return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint."""
+        """Go back to a checkpoint; raises UserError when it is not one of this method and these settings."""
         self.step, self._stage = checkpoint.step, checkpoint.stage
-        self.method.load_state_dict(checkpoint.method)
-        self._optimizers = self._make_optimizers()
-        for optimizer in self._optimizers:
-            optimizer.load_state_dict(checkpoint.optimizers[optimizer.objective.name])
+        if not (0 <= self._stage < len(self._stages) and 0 <= self.step <= self.total_steps):
+            raise damaged_checkpoint()
+        try:
+            self.method.load_state_dict(checkpoint.method)
+            self._optimizers = self._make_optimizers()
+            for optimizer in self._optimizers:
+                optimizer.load_state_dict(checkpoint.optimizers[optimizer.objective.name])
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            raise damaged_checkpoint() from error
         self._restored = True
 
     def run(self, hooks: Hooks) -> bool:

@@ -43,9 +43,26 @@ class ObjectiveOptimizer:
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
+        """Restore what :meth:`state_dict` returned; raises ValueError when it was another optimizer's."""
+        own = [dict(group) for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
+        if not (all(map(_same_values, own, self._optimizer.param_groups)) and _fits(self._optimizer)):
+            raise ValueError("The state is of another optimizer.")
+
+
+def _same_values(own: Mapping[str, Any], loaded: Mapping[str, Any]) -> bool:
+    # The learning rate follows the schedule; parameters stay those of the network.
+    return all(loaded[name] == value for name, value in own.items() if name not in ("params", "lr"))
+
+
+def _fits(optimizer: Optimizer) -> bool:
+    """Whether every state that is more than a number has the shape of its parameter."""
+    return all(
+        isinstance(value, Tensor) and (value.ndim == 0 or value.shape == parameter.shape)
+        for parameter, state in optimizer.state.items()
+        for value in state.values()
+    )
 
 
 def _build(objective: Objective, settings: Mapping[str, Any]) -> Optimizer:

@@ -40,6 +40,17 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(data)
 
 
+def change(file: Path, name: str, value: object) -> None:
+    torch.save({**torch.load(file, weights_only=True), name: value}, file)
+
+
+def change_optimizer(file: Path) -> None:
+    content = torch.load(file, weights_only=True)
+    states = next(iter(content["optimizers"].values()))["optimizer"]["state"]
+    next(iter(states.values()))["momentum_buffer"] = torch.zeros(3)
+    torch.save(content, file)
+
+
 DAMAGES = {
     "empty": lambda file: file.write_bytes(b""),
     "truncated": truncate,
@@ -49,6 +60,13 @@ DAMAGES = {
     "pickle": lambda file: file.write_bytes(pickle.dumps({"version": 1})),
     "one tensor": lambda file: torch.save(torch.zeros(3), file),
     "other tensors": lambda file: torch.save({"weight": torch.zeros(3)}, file),
+    "no tensor": lambda file: change(file, "method", None),
+    "a step before the first": lambda file: change(file, "step", -5),
+    "a step after the last": lambda file: change(file, "step", 10**9),
+    "a stage that is none": lambda file: change(file, "stage", 7),
+    "a version in words": lambda file: change(file, "version", "1"),
+    "no optimizer": lambda file: change(file, "optimizers", {}),
+    "optimizers of another shape": change_optimizer,
     "half of the fields": lambda file: torch.save({"version": 1, "key": "", "step": 1}, file),
 }
 
@@ -79,12 +97,27 @@ def test_a_checkpoint_of_a_newer_version_is_refused(round_copy: JobFolder) -> No
     assert_fails_with(round_copy, "newer version", "Update the program")
 
 
+def with_plan(text: str, name: str, value: object) -> str:
+    content = json.loads(text)
+    content["plan"][name] = value
+    return json.dumps(content)
+
+
 PLANS = {
     "truncated": lambda text: text[: len(text) // 2],
     "empty": lambda text: "",
     "a list": lambda text: "[1, 2]",
     "no plan": lambda text: json.dumps({"settings": json.loads(text)["settings"]}),
     "no patch": lambda text: text.replace('"patch"', '"batch"'),
+    "a negative patch": lambda text: with_plan(text, "patch", [-32, 32]),
+    "an enormous patch": lambda text: with_plan(text, "patch", [16 * 10**9, 32]),
+    "a patch in 3D": lambda text: with_plan(text, "patch", [32, 32, 32]),
+    "four dimensions": lambda text: with_plan(text, "dimensions", 4),
+    "no spacing": lambda text: with_plan(text, "spacing", [None, 0.0, 1.0]),
+    "an axis that is none": lambda text: with_plan(text, "slice_axis", 7),
+    "other structures": lambda text: with_plan(text, "num_classes", 200),
+    "a setting that is no number": lambda text: text.replace('"weight_decay": ', '"weight_decay": "a", "a": '),
+    "a setting that is a list": lambda text: text.replace('"steps": 2', '"steps": [2]'),
 }
 
 
