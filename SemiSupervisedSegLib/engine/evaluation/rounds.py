@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -146,10 +147,9 @@ def _steps(events: Sequence[Event]) -> int:
 
 
 def _seconds(events: Sequence[Event]) -> float:
-    """The time the workers ran; a pause between a stop and its continuation does not count."""
-    total, begin, end = 0.0, 0.0, 0.0
-    for event in events:
-        if isinstance(event, Started):
-            total, begin = total + end - begin, event.time
-        end = event.time
-    return total + end - begin
+    """The time the workers ran; a pause between a stop and its continuation does not count.
+
+    Nor does the time that a clock was set back, so that the sum is never negative.
+    """
+    pairs = itertools.pairwise(events)
+    return sum(max(0.0, later.time - event.time) for event, later in pairs if not isinstance(later, Started))

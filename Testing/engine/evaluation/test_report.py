@@ -9,6 +9,7 @@ import pytest
 from SemiSupervisedSegLib.engine.evaluation.curves import Line, line_chart
 from SemiSupervisedSegLib.engine.evaluation.rounds import evaluate_round
 from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.jobs.events import WarningRaised
 from SemiSupervisedSegLib.study.model import Role
 
 VOID = {"meta", "img", "br"}
@@ -74,6 +75,13 @@ def test_pauses_between_runs_do_not_count_as_duration(finished_round):
     _, folder = finished_round()
     evaluate_round(folder)
     # 13 seconds before the stop and 60 after it.
+    assert "Duration 1 min 13 s" in Page(folder.report.read_text(encoding="utf-8")).text
+
+
+def test_a_clock_that_is_set_back_does_not_count_as_duration(finished_round):
+    _, folder = finished_round()
+    folder.append_event(WarningRaised("The clock was set back.", time=1.0))
+    evaluate_round(folder)
     assert "Duration 1 min 13 s" in Page(folder.report.read_text(encoding="utf-8")).text
 
 
