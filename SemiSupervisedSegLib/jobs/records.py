@@ -82,7 +82,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     elif hint is float:
         return _read_float(value, where)
     # Truth values are integers to Python, but not to whoever wrote the file.
-    elif type(value) is hint:
+    elif type(value) is hint and not (hint is str and _is_half_a_character(value)):
         return value
     raise ValueError(f"{where!r} has a value that it cannot have")
 
@@ -90,7 +90,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     # An exact type comes first, so that 1 stays an integer where both integers and floats are allowed.
     if type(value) in options:
-        return value
+        return _read(type(value), value, where)
     # Null is no number here: it has to be allowed by name.
     if value is None:
         raise ValueError(f"{where!r} is null")
@@ -115,7 +115,12 @@ def _read_tuple(options: tuple[Any, ...], value: Any, where: str) -> tuple[Any, 
 def _read_dict(option: Any, value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{where!r} is not an object with named values")
-    return {key: _read(option, item, f"{where}.{key}") for key, item in value.items()}
+    return {_read(str, key, where): _read(option, item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _is_half_a_character(text: str) -> bool:
+    # JSON can say halves of surrogate pairs alone; no file and no report can.
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _read_float(value: Any, where: str) -> float:

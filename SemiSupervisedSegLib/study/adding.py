@@ -158,7 +158,7 @@ def default_id(image: Path | str) -> str:
     name = Path(image).absolute().name
     suffix = next((double for double in _DOUBLE_SUFFIXES if name.lower().endswith(double)), None)
     if suffix is None:
-        suffix = "" if Path(image).is_dir() else Path(name).suffix
+        suffix = "" if os.path.isdir(image) else Path(name).suffix
     stem = name[: len(name) - len(suffix)]
     case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else "-" for letter in stem)
     return case_id.lstrip("._-")[:100] or "case"

@@ -63,12 +63,12 @@ def _place(path: Path) -> float | None:
     """How far along the slice normal a slice lies in mm, None if its header does not say."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    if not (reader.HasMetaDataKey(_POSITION) and reader.HasMetaDataKey(_ORIENTATION)):
-        return None
     try:
+        reader.ReadImageInformation()
+        if not (reader.HasMetaDataKey(_POSITION) and reader.HasMetaDataKey(_ORIENTATION)):
+            return None
         position = np.array([float(part) for part in reader.GetMetaData(_POSITION).split("\\")])
         axes = np.array([float(part) for part in reader.GetMetaData(_ORIENTATION).split("\\")]).reshape(2, 3)
-    except ValueError:
-        raise damaged(path) from None
-    return float(position @ np.cross(axes[0], axes[1]))
+        return float(position @ np.cross(axes[0], axes[1]))
+    except (ValueError, RuntimeError) as error:
+        raise damaged(path) from error

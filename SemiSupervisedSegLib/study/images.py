@@ -154,7 +154,7 @@ def _read(path: Path) -> sitk.Image:
         return read_file(path)
     try:
         return sitk.ReadImage(series_files(path))
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise damaged(path) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def structures_of(path: Path | str) -> tuple[Structure, ...]:
 def _segment(metadata: dict[str, str], number: int) -> Segment:
     prefix = f"Segment{number}_"
     parts = [float(part) for part in metadata.get(prefix + "Color", "").split()]
-    red, green, blue = parts if len(parts) == 3 else _GREY
+    red, green, blue = parts if len(parts) == 3 and all(map(math.isfinite, parts)) else _GREY
     name = metadata.get(prefix + "Name") or metadata.get(prefix + "ID", "")
     return Segment(
         name=name.strip(),

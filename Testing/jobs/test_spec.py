@@ -95,6 +95,9 @@ def test_a_cut_or_spoiled_file_is_refused_in_words(data: st.DataObject) -> None:
         ("cases", {}),
         ("structures", [{"name": "a", "label": 1, "color": [1, 2]}]),
         ("surprise", 1),
+        ("study_name", "\ud800"),
+        ("versions", {"\udfff": "1"}),
+        ("settings", {"steps": float("nan")}),
     ],
 )
 def test_wrong_types_are_refused(name: str, value: object) -> None:

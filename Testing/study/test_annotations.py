@@ -105,6 +105,15 @@ def test_bad_segments(tmp_path, make_image, make_classes, structures, segments, 
         read_annotation(tmp_path / "a.seg.nrrd", structures, make_image())
 
 
+@pytest.mark.parametrize("color", ["nan 0 0", "inf 0 0", "1 2", ""])
+def test_a_colour_that_is_none_is_grey(tmp_path, make_classes, color):
+    image = make_classes()
+    image.SetMetaData("Segment0_Name", "chamber")
+    image.SetMetaData("Segment0_Color", color)
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    assert structures_of(tmp_path / "a.seg.nrrd")[0].color == (128, 128, 128)
+
+
 def test_numbers_that_are_none(tmp_path, make_image, make_classes, structures):
     image = make_classes()
     image.SetMetaData("Segment0_Name", "chamber")

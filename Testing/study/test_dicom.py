@@ -58,6 +58,19 @@ def test_truncated_slice(tmp_path, volume, kept):
         read_image(tmp_path / "s")
 
 
+def test_a_position_of_two_numbers(tmp_path, volume):
+    write_series(tmp_path / "s", volume)
+    path = tmp_path / "s" / "1.2.3.4-2.dcm"
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    position = reader.GetMetaData("0020|0032").encode()
+    changed = position.replace(b"\\", b"0", 1)
+    path.write_bytes(path.read_bytes().replace(position, changed))
+    with pytest.raises(UserError):
+        read_image(tmp_path / "s")
+
+
 def test_missing_slice(tmp_path, volume):
     write_series(tmp_path / "s", volume)
     (tmp_path / "s" / "1.2.3.4-2.dcm").unlink()
