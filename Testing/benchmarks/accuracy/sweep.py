@@ -15,11 +15,12 @@ it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -52,21 +53,30 @@ def run_sweep(sweep: Sweep, data: Path | None, folder: Path, jobs: int = 1, devi
     studies = make_studies(sweep.protocol, data, folder)
     tasks = [_task(sweep, cell, studies, device) for cell in cells(sweep.protocol)]
     run = SweepRun(tasks, worker_slots(jobs, device, torch.cuda.device_count(), os.environ))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: run.stop())
     print(f"{sum(task.done >= 1 for task in tasks)} of {len(tasks)} rounds are done.", flush=True)
-    complete = run.run()
-    results = collect_sweep(folder)
-    if results.rows:
-        print(write_results(results, folder / RESULTS))
-        print(f"\nTables and box plots: {folder / RESULTS}")
+    with _stopped_by_signals(run):
+        complete = run.run()
     failed = [task for task in tasks if task.problem]
     for task in failed:
         print(f"Failed: {task.cell}: {task.problem}")
     if not complete:
-        print("Stopped. The same command goes on.")
+        print("Stopped. The same command goes on; the command tables shows what is there.")
         return EXIT_STOPPED
+    results = collect_sweep(folder)
+    if results.rows:
+        print(write_results(results, folder / RESULTS))
+        print(f"\nTables and box plots: {folder / RESULTS}")
     return EXIT_FAILED if failed else 0
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(run: SweepRun) -> Iterator[None]:
+    former = {number: signal.signal(number, lambda *_: run.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _task(sweep: Sweep, cell: Cell, studies: dict, device: str) -> Task:
