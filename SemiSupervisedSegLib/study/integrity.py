@@ -21,6 +21,7 @@ _LONGEST_HEADER_LINE = 1 << 20
 # Deflate makes at most 1032 bytes of one.
 _MOST_EXPANSION = 1040
 _MOST_DIMENSIONS = 16
+_LONGEST_SKIP = 1 << 24
 
 
 def check_header(path: Path) -> None:
@@ -129,8 +130,11 @@ def _check_nrrd_data(file: BinaryIO, fields: dict[str, str], voxels: int, size: 
     skipped = fields.get("byte skip") or fields.get("byteskip") or "0"
     # Negative numbers of bytes are counted from the end of raw data.
     needed = size + max(int(skipped), 0)
-    least = {"raw": needed, "hex": 2 * size, "txt": voxels, "text": voxels, "ascii": voxels}
     is_packed = encoding in ("gz", "gzip")
+    # Those of compressed data are skipped one by one.
+    if is_packed and int(skipped) > _LONGEST_SKIP:
+        raise EOFError
+    least = {"raw": needed, "hex": 2 * size, "txt": voxels, "text": voxels, "ascii": voxels}
     if present < least.get(encoding, 0) or (is_packed and _gunzipped_size(file, needed) < needed):
         raise EOFError
 

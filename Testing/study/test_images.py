@@ -78,6 +78,7 @@ def test_block_wise_compressed_nifti(tmp_path, make_image):
 HUGE = {
     "a.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: raw\nendian: little\n\n",
     "b.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: gzip\nendian: little\n\n",
+    "skip.nrrd": "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 1 1 1\nencoding: gzip\nbyte skip: {n}0000\n\n",
     "c.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: text\n\n1 2 3\n",
     "d.nhdr": "NRRD0004\ntype: short\ndimension: 3\nsizes: {n} {n} {n}\nencoding: raw\ndata file: /dev/zero\n\n",
     "e.mha": "NDims = 3\nDimSize = {n} {n} {n}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n",
