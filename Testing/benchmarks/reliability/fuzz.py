@@ -32,7 +32,8 @@ from .fuzz_judge import CLEAR_ERROR, FINISHED, OUTCOMES, Ended, judge
 from .fuzz_world import World
 
 _LIMITS = Limits(processor_seconds=60, memory=1_200_000_000)
-_WALL_SECONDS = 300.0
+_WALL_SECONDS = 600.0
+_TOLD_OF = 50
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,13 @@ def try_input(world: World, number: int, kind: str, seed: int, log: Path) -> Tri
 
 def try_all(world: World, numbers: list[tuple[int, str]], seed: int, log: Path) -> Iterator[Tried]:
     """Try inputs one after another and print each that does not end as it should."""
-    for number, kind in numbers:
+    for place, (number, kind) in enumerate(numbers, start=1):
         tried = try_input(world, number, kind, seed, log)
         if tried.outcome not in (FINISHED, CLEAR_ERROR):
             print(f"{tried.outcome}: {kind}, {tried.what}, given to {tried.command}: {tried.why}")
             print(f'  repeat it with --seed {seed} --only {number} "{kind}" --keep FOLDER', flush=True)
+        if len(numbers) > _TOLD_OF and place % _TOLD_OF == 0:
+            print(f"{place} of {len(numbers)} inputs", flush=True)
         yield tried
 
 
