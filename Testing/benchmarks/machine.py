@@ -21,18 +21,6 @@ def describe_machine() -> str:
     return f"{', '.join(hardware)}\n{versions}, {platform.system()}"
 
 
-def peak_megabytes() -> float:
-    """Return the most memory that this process has had so far, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would also count what the parent had when it started this process.
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def _processor() -> str:
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []

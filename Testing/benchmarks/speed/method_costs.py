@@ -28,7 +28,7 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
 from SemiSupervisedSegLib.jobs.settings import size_of
 
-from ..machine import peak_megabytes as process_megabytes
+from .peak_memory import peak_megabytes as process_megabytes
 from .report import Report, parser
 
 REFERENCE = "mean_teacher"

@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.adding import add_cases, new_case
 from SemiSupervisedSegLib.study.store import create_study, load_study
 
-from ..machine import peak_megabytes
+from .peak_memory import peak_megabytes
 
 _SETTINGS = {"dimension": "2d", "patch_size": "32x32"}
 Work = Callable[[], object]

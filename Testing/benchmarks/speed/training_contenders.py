@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
@@ -37,7 +38,7 @@ def make_loop(prepared: Prepared, device: Device) -> tuple[TrainingLoop, BatchSo
     """Return the loop of a worker, and where its batches come from."""
     plan = prepared.plan
     context = MethodContext(
-        lambda: build_network(plan.network, plan.in_channels, plan.num_classes),
+        partial(build_network, plan.network, plan.in_channels, plan.num_classes),
         plan.num_classes,
         plan.dimensions,
         prepared.settings,
