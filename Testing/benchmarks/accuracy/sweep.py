@@ -4,7 +4,8 @@
 
 PROTOCOL is a file as `protocol.py` describes it, or the name of one in the folder protocols. Ctrl-C lets the workers
 save their checkpoints; the same command goes on from there: finished rounds are kept, others resumed, failed ones tried
-once more. Results are in FOLDER/results: scores.csv, tables.tex, tables.html and box plots.
+once more. Seeds and methods may be added to the protocol meanwhile. Results are in FOLDER/results: scores.csv,
+tables.tex, tables.html and box plots.
 
 A cell is one method at one label count, averaged over its seeds; rounds are in FOLDER/labeled-N/rounds. ``--quick``
 runs the quick form of the protocol, for a first look. ``--best-on-test STEPS`` scores the test cases every STEPS steps,

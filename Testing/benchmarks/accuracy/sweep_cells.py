@@ -105,10 +105,15 @@ def effective(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_record(folder: Path, sweep: Sweep) -> None:
-    """Keep what a sweep does in its folder; raises UserError when another one was begun there."""
+    """Keep what a sweep does in its folder; raises UserError when one of another name or data was begun there.
+
+    All else may change from run to run, such as seeds and methods that are added: rounds are known by their jobs.
+    """
     path = folder / RECORD
-    if path.is_file() and read_record(folder) != sweep:
-        raise UserError(f"Another sweep was begun in {folder}.", "Choose another folder with --output.")
+    if path.is_file():
+        before = read_record(folder).protocol
+        if (before.name, before.data) != (sweep.protocol.name, sweep.protocol.data):
+            raise UserError(f"The sweep {before.name} was begun in {folder}.", "Choose another folder with --output.")
     folder.mkdir(parents=True, exist_ok=True)
     write_text_atomically(path, json.dumps(to_plain(sweep), indent=2) + "\n")
 

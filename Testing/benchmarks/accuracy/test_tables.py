@@ -183,8 +183,9 @@ def test_bad_folders_end_in_one_sentence(tmp_path: Path) -> None:
     made_up_sweep(tmp_path / "sweep", unfinished=6)
     with pytest.raises(UserError, match="has no finished round"):
         collect(tmp_path / "sweep")
-    with pytest.raises(UserError, match="Another sweep was begun"):
-        write_record(tmp_path / "sweep", Sweep(made_up_protocol(seeds=(5,))))
+    write_record(tmp_path / "sweep", Sweep(made_up_protocol(seeds=(0, 1, 5))))
+    with pytest.raises(UserError, match="The sweep Made up was begun"):
+        write_record(tmp_path / "sweep", Sweep(made_up_protocol(name="Other")))
     made_up_sweep(tmp_path / "damaged")
     for folder in rounds(tmp_path / "damaged" / "labeled-7"):
         folder.metrics.write_text("case,structure\n")
