@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from SemiSupervisedSegLib.engine.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
 
 from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study
 
@@ -243,3 +245,21 @@ def test_a_folder_that_is_a_link_to_elsewhere_is_refused(round_copy: JobFolder, 
         place.unlink()
         if kept.exists():
             kept.rename(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("settings", None), ("settings", {}), ("settings", {"threads": "a"}), ("method", "none")]
+)
+def test_a_model_whose_description_is_damaged_is_refused(
+    finished: JobFolder, tmp_path: Path, name: str, value: object
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(finished.model, model)
+    file = model / "configs" / "metadata.json"
+    content = json.loads(file.read_text())
+    own = content["semi_supervised_seg"]
+    (own if name in own else own["training"])[name] = value
+    file.write_text(json.dumps(content))
+    folder = JobFolder(tmp_path / "jobs" / "new")
+    folder.write_spec(make_prediction_spec("new", [Path(finished.spec().cases[0].image)], model, device="cpu"))
+    assert_fails_with(folder, "metadata.json", "damaged")
