@@ -177,7 +177,7 @@ def main() -> None:
     for task in TINY if options.tiny else QUICK if options.quick else TASKS:
         if options.only in (None, task.network):
             task = replace(task, device=options.device, threads=options.threads)
-            for both in (False, True):
+            for both in (True,) if options.tiny else (False, True):
                 compare(replace(task, both=both), 1 if options.tiny else options.blocks, report)
     report.write()
 

@@ -85,7 +85,8 @@ def measure_worker(report: Report, repeats: int) -> None:
     """Print and keep the figures of workers."""
     with tempfile.TemporaryDirectory() as folder:
         study = generate_study(Path(folder), labeled=1, unlabeled=2, external=0, validation=0, size=(32, 32, 4))
-        worker_times(study)
+        if repeats > 1:
+            worker_times(study)
         found = medians([worker_times(study) | {"torch": torch_seconds()} for _ in range(repeats)])
     print(f"worker, medians of {repeats}")
     print(f"  import of PyTorch alone {found['torch']:6.2f} s")
@@ -99,7 +100,8 @@ def measure_worker(report: Report, repeats: int) -> None:
 
 def measure_module(report: Report, repeats: int) -> None:
     """Print and keep the figures of the module in Slicer's process."""
-    module_times()
+    if repeats > 1:
+        module_times()
     runs = [module_times() for _ in range(repeats)]
     found = medians(runs)
     print(f"module in Slicer's process, medians of {repeats}")
