@@ -13,12 +13,15 @@ OUTCOMES = (FINISHED, CLEAR_ERROR, CRASH, HANG, ESCAPE, LOST, HALF)
 _STUDY, _ROUND = r"study/", r"study/rounds/001-supervised/"
 _RECORDS = r"(study/rounds/001-supervised|prediction)/(events\.jsonl|status\.json|worker\.lock|worker\.log)"
 _ALWAYS = (_RECORDS, r"study/study\.lock", r"study/rounds/rounds\.lock", r"study/cache(/.*)?")
+_RESULTS = (
+    rf"{_ROUND}(plan|result)\.json",
+    rf"{_ROUND}(metrics\.csv|report\.html)",
+    rf"{_ROUND}checkpoints/last\.pt",
+)
 # What a command may change, when it fails and when it does not; both may add files.
 _MAY_CHANGE = {
-    "worker": (
-        (),
-        (rf"{_ROUND}(plan|result)\.json", rf"{_ROUND}(metrics\.csv|report\.html)", rf"{_ROUND}checkpoints/last\.pt"),
-    ),
+    "worker": ((), _RESULTS),
+    "train": ((), _RESULTS),
     "evaluate": ((), (rf"{_ROUND}(metrics\.csv|report\.html)",)),
     "study add": ((), (r"study/study\.json",)),
     "study change": ((), (r"study/study\.json",)),
@@ -93,9 +96,9 @@ def _last_line(text: str) -> str:
 def _not_allowed(ended: Ended, changed: set[str], added: set[str]) -> set[str]:
     on_failure, on_success = _MAY_CHANGE.get(ended.command, ((), ()))
     allowed = _ALWAYS + on_failure + (on_success if ended.code == 0 else ())
-    # The model is written again as a whole, and what a prediction lacks is made.
-    if ended.command == "worker":
-        allowed += (rf"{_ROUND}model/.*",)
+    # The model is written again as a whole, and a prediction that was a link becomes a folder.
+    if ended.command in ("worker", "train"):
+        allowed += (rf"{_ROUND}model/.*", rf"{_ROUND}predictions/case-001")
     wrong = {name for name in changed if not any(re.fullmatch(pattern, name) for pattern in allowed)}
     for name in added:
         if not any(re.fullmatch(pattern, name) for pattern in allowed + on_success + _MAY_ADD):

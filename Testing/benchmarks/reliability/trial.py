@@ -177,7 +177,8 @@ def _reach(worker: WorkerProcess | ForkedWorker, place: Place) -> bool:
     # A machine that is busier today is slower: the clock is that of the places, and only between two real time.
     reached: list[Place] = []
     while worker.poll() is None and not (reached and reached[-1] >= place):
-        reached += [now for _, now in _places(worker.new_events())]
+        # All of them, as the stage of a step is told by an earlier event.
+        reached = [now for _, now in _places(worker.all_events())]
         time.sleep(_POLL_SECONDS)
     return worker.poll() is None
 
