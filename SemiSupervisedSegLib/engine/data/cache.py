@@ -228,7 +228,7 @@ def _open(target: Path, case: JobCase) -> CachedCase | None:
         whole = all((target / f"{name}.npy").stat().st_size == size for name, size in meta["files"].items())
         shape, pad_value, nbytes = tuple(meta["shape"]), float(meta["pad_value"]), int(meta["nbytes"])
         has_labels = "labels" in meta["files"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     if not whole or has_labels != _has_labels(case):
         return None

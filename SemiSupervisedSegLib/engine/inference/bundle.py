@@ -103,7 +103,7 @@ def _read_own_section(folder: Path) -> dict[str, Any]:
         raise UserError(f"The folder {folder.name} does not contain a trained model.", advice)
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError("The description of the model (metadata.json) cannot be read.", advice) from error
     own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
     if not isinstance(own, dict) or not isinstance(own.get("bundle_version"), int):

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from torch import Tensor
 
+from ...jobs.records import from_plain
 from ...study.annotations import write_segmentation
 from ...study.errors import UserError
 from ...study.images import read_image, write_image
@@ -99,8 +100,8 @@ def read_case_prediction(folder: Path | str) -> CasePrediction:
     """
     path = Path(folder) / SUMMARY
     try:
-        return CasePrediction(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return from_plain(CasePrediction, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"The prediction of case {path.parent.name} cannot be read.", "Predict this case again."
         ) from error

@@ -99,7 +99,7 @@ def main() -> None:
         if options.tiny:
             trial = tiny(trial)
         elif options.quick:
-            trial = replace(trial, batch=max(2, trial.batch // 4))
+            trial = replace(trial, batch=max(2, trial.batch // 3))
         fitting = [name for name, entry in catalogue.items() if trial.dimensions in entry.dimensions]
         methods = [REFERENCE, *(name for name in fitting if name != REFERENCE)]
         chosen = methods if "all" in options.methods else [name for name in methods if name in options.methods]

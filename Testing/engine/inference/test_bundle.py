@@ -145,6 +145,10 @@ def damage_metadata(bundle):
     (bundle / "configs" / "metadata.json").write_text('{"version": ')
 
 
+def damage_nesting(bundle):
+    (bundle / "configs" / "metadata.json").write_text("[" * 100_000)
+
+
 def damage_foreign(bundle):
     (bundle / "configs" / "metadata.json").write_text('{"version": "1.0.0"}')
 
@@ -180,6 +184,7 @@ def damage_plan(bundle):
         (damage_missing, "missing"),
         (damage_other_network, "do not fit together"),
         (damage_metadata, "cannot be read"),
+        (damage_nesting, "cannot be read"),
         (damage_foreign, "not written by this program"),
         (damage_newer, "newer version"),
         (damage_level, "do not fit together"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 
 import numpy as np
@@ -11,6 +13,7 @@ from SemiSupervisedSegLib.engine.components import largest_components
 from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
+    CasePrediction,
     read_case_prediction,
     read_classes,
     write_case_prediction,
@@ -27,6 +30,9 @@ FILES = {
     "disagreement.nrrd",
     "summary.json",
 }
+
+
+WRONG_TYPES = json.dumps({field.name: "a" for field in dataclasses.fields(CasePrediction)})
 
 
 def oblique_image(size=(20, 24, 6), spacing=(0.8, 0.7, 5.0)) -> sitk.Image:
@@ -138,8 +144,9 @@ def test_a_second_prediction_replaces_the_first(tmp_path, scene, structures):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_damaged_summary_is_explained(tmp_path):
+@pytest.mark.parametrize("text", ['{"case": "a"', "[" * 100_000, WRONG_TYPES])
+def test_a_damaged_summary_is_explained(tmp_path, text):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "summary.json").write_text('{"case": "a"')
+    (tmp_path / "a" / "summary.json").write_text(text)
     with pytest.raises(UserError, match="prediction of case a cannot be read"):
         read_case_prediction(tmp_path / "a")

@@ -15,8 +15,9 @@ from SemiSupervisedSegLib.study.model import Study
 from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, run_until, tiny_study
 
 STEPS = 30
+LONGER = {"aua": 60}
+"""Its second stage begins anew, so each stage has 30 steps."""
 SETTINGS = {
-    "steps": STEPS,
     "labeled_batch": 2,
     "unlabeled_batch": 2,
     "external_batch": 1,
@@ -40,17 +41,27 @@ def easy_study(folder: Path, dimensions: int, structures: int) -> Study:
     )
 
 
-def check_method(study: Study, dimensions: int, method: str) -> None:
-    settings = {**SETTINGS, "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
-    whole, interrupted = (new_round(study, method, settings) for _ in range(2))
-    assert main(whole.path) == EXIT_FINISHED
-    assert_loss_falls(whole)
-    assert_predicts(whole)
+def learns_and_predicts(study: Study, dimensions: int, method: str) -> JobFolder:
+    """Train a round to its end, check what came of it, and return it."""
+    folder = new_round(study, method, settings_of(dimensions, method))
+    assert main(folder.path) == EXIT_FINISHED
+    assert_loss_falls(folder)
+    assert_predicts(folder)
+    return folder
 
+
+def goes_on_after_a_stop(study: Study, dimensions: int, method: str, whole: JobFolder) -> None:
+    """Stop a round of the same job on its way, go on, and compare it with one that was never stopped."""
+    interrupted = new_round(study, method, settings_of(dimensions, method))
     stopped_at = stop_after(interrupted, 10)
     assert 10 <= stopped_at < STEPS
     assert main(interrupted.path) == EXIT_FINISHED
     assert_same_weights(whole, interrupted)
+
+
+def settings_of(dimensions: int, method: str) -> dict[str, object]:
+    steps = LONGER.get(method, STEPS)
+    return {**SETTINGS, "steps": steps, "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
 
 
 def assert_loss_falls(folder: JobFolder) -> None:

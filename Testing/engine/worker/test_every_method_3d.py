@@ -1,4 +1,4 @@
-"""Every method of the catalogue in 3D, with two classes."""
+"""Every method of the catalogue in 3D, with two and with four classes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,27 @@ import pytest
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 
-from .every_method import check_method, easy_study
+from .every_method import easy_study, goes_on_after_a_stop, learns_and_predicts
+
+METHODS = list(load_catalogue().methods)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return easy_study(tmp_path_factory.mktemp("study") / "study", 3, structures=1)
+def two_classes(tmp_path_factory):
+    return easy_study(tmp_path_factory.mktemp("two") / "study", 3, structures=1)
 
 
-@pytest.mark.parametrize("method", load_catalogue().methods)
-def test_method(study, method):
-    check_method(study, 3, method)
+@pytest.fixture(scope="module")
+def four_classes(tmp_path_factory):
+    return easy_study(tmp_path_factory.mktemp("four") / "study", 3, structures=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_four_classes(four_classes, method):
+    learns_and_predicts(four_classes, 3, method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_classes_and_a_stop(two_classes, method):
+    whole = learns_and_predicts(two_classes, 3, method)
+    goes_on_after_a_stop(two_classes, 3, method, whole)
