@@ -24,7 +24,7 @@ from SemiSupervisedSegLib.panel.logic.estimates import (
 from SemiSupervisedSegLib.panel.logic.progress import RunProgress
 from SemiSupervisedSegLib.study.images import Geometry
 
-# Measured on two cores without bfloat16 instructions: Testing/benchmarks/README.md.
+# Measured on two cores without bfloat16 instructions: Docs/benchmarks.md.
 PROCESSOR = DeviceInfo("cpu", "Processor", 4 * 10**9, 8 * 10**9, 98.0, False)
 ACDC = Geometry((216, 256, 10), (1.5, 1.5, 10.0), (0.0,) * 3, (0.0,) * 9)
 ATRIUM = Geometry((240, 200, 88), (0.6, 0.6, 0.6), (0.0,) * 3, (0.0,) * 9)

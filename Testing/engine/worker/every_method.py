@@ -41,9 +41,9 @@ def easy_study(folder: Path, dimensions: int, structures: int) -> Study:
     )
 
 
-def learns_and_predicts(study: Study, dimensions: int, method: str) -> JobFolder:
+def learns_and_predicts(study: Study, dimensions: int, method: str, **changes: object) -> JobFolder:
     """Train a round to its end, check what came of it, and return it."""
-    folder = new_round(study, method, settings_of(dimensions, method))
+    folder = new_round(study, method, settings_of(dimensions, method) | changes)
     assert main(folder.path) == EXIT_FINISHED
     assert_loss_falls(folder)
     assert_predicts(folder)
