@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...jobs.records import from_plain
 from ...study.errors import UserError
 from ...study.model import Structure
 from ..data.plan import Plan
@@ -82,7 +83,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
         model = TrainedModel(
             network=build_network(plan.network, plan.in_channels, plan.num_classes).to(device).eval(),
             plan=plan,
-            structures=tuple(_structure(item) for item in own["structures"]),
+            structures=tuple(from_plain(Structure, item) for item in own["structures"]),
             method=own["method"],
             prototypes=Prototypes(**prototypes),
             level=level,
@@ -111,10 +112,6 @@ def _read_own_section(folder: Path) -> dict[str, Any]:
     if own["bundle_version"] > BUNDLE_VERSION:
         raise UserError("The model was written by a newer version of this program.", "Update the program to use it.")
     return own
-
-
-def _structure(item: Mapping[str, Any]) -> Structure:
-    return Structure(item["name"], item["label"], tuple(item["color"]), item["terminology"])
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

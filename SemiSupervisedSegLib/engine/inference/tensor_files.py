@@ -53,6 +53,11 @@ def load_tensors(path: Path | str, device: torch.device | str = "cpu") -> dict[s
         ) from error
     except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
         raise UserError(f"The model file {path.name} is damaged.", advice) from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(map(_is_dense, content.values())):
         raise UserError(f"{path.name} is not a model file.", advice)
     return content
+
+
+def _is_dense(value: object) -> bool:
+    # Sparse tensors can be kept in such a file, too, and no network has any.
+    return isinstance(value, Tensor) and value.layout is torch.strided

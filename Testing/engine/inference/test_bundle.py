@@ -168,6 +168,16 @@ def damage_level(bundle):
     edit_own(bundle, prototype_level="logits")
 
 
+def damage_structure(bundle):
+    edit_own(bundle, structures=[{"name": "organ", "label": 1, "color": [0, 0, "red"], "terminology": None}])
+
+
+def damage_sparse(bundle):
+    path = bundle / "models" / "prototypes.pt"
+    tensors = torch.load(path, weights_only=True)
+    torch.save(tensors | {"vectors": tensors["vectors"].to_sparse()}, path)
+
+
 def damage_plan(bundle):
     edit_own(bundle, plan={})
 
@@ -181,6 +191,8 @@ def damage_plan(bundle):
         (damage_flip_inside, "damaged"),
         (damage_zip, "damaged"),
         (damage_list, "not a model file"),
+        (damage_sparse, "not a model file"),
+        (damage_structure, "do not fit together"),
         (damage_missing, "missing"),
         (damage_other_network, "do not fit together"),
         (damage_metadata, "cannot be read"),
