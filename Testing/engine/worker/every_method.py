@@ -50,9 +50,9 @@ def learns_and_predicts(study: Study, dimensions: int, method: str, **changes: o
     return folder
 
 
-def goes_on_after_a_stop(study: Study, dimensions: int, method: str, whole: JobFolder) -> None:
+def goes_on_after_a_stop(study: Study, dimensions: int, method: str, whole: JobFolder, **changes: object) -> None:
     """Stop a round of the same job on its way, go on, and compare it with one that was never stopped."""
-    interrupted = new_round(study, method, settings_of(dimensions, method))
+    interrupted = new_round(study, method, settings_of(dimensions, method) | changes)
     stopped_at = stop_after(interrupted, 10)
     assert 10 <= stopped_at < STEPS
     assert main(interrupted.path) == EXIT_FINISHED

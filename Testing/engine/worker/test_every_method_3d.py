@@ -21,15 +21,21 @@ def four_classes(tmp_path_factory):
     return easy_study(tmp_path_factory.mktemp("four") / "study", 3, structures=3)
 
 
+def smallest_batches(method: str) -> dict[str, int]:
+    """The smallest batches that a method takes: in 3D these tests are the slowest of all."""
+    # Copy-paste works on pairs.
+    limits = {setting.name: setting.minimum for setting in load_catalogue().method(method).settings}
+    batch = 2 if method == "bcp" else limits["labeled_batch"]
+    return {"labeled_batch": batch, "unlabeled_batch": batch}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_four_classes(four_classes, method):
-    # The smallest batches that a method takes: in 3D these tests are the slowest of all.
-    smallest = {setting.name: setting.minimum for setting in load_catalogue().method(method).settings}
-    batch = 2 if method == "bcp" else smallest["labeled_batch"]
-    learns_and_predicts(four_classes, 3, method, labeled_batch=batch, unlabeled_batch=batch)
+    learns_and_predicts(four_classes, 3, method, **smallest_batches(method))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_classes_and_a_stop(two_classes, method):
-    whole = learns_and_predicts(two_classes, 3, method)
-    goes_on_after_a_stop(two_classes, 3, method, whole)
+    changes = smallest_batches(method)
+    whole = learns_and_predicts(two_classes, 3, method, **changes)
+    goes_on_after_a_stop(two_classes, 3, method, whole, **changes)

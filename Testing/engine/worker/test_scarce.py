@@ -79,6 +79,9 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path) -> Non
 LIMITED = """
 import resource, sys
 from pathlib import Path
+# A worker imports these on its way; they shall not use up what is left for images.
+import torch._dynamo
+import SemiSupervisedSegLib.engine.training_round
 from SemiSupervisedSegLib.engine.worker import main
 used = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmSize:"))
 resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + int(sys.argv[1]), resource.RLIM_INFINITY))
