@@ -13,7 +13,6 @@ steady clock. The exit code is 1 if anything went otherwise. With `--output`, cl
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import shutil
 import sys
@@ -26,6 +25,7 @@ from SemiSupervisedSegLib.jobs.events import Event, Finished, Progress, Started,
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments, worker_environment
 
+from .csv_file import write_rows
 from .identical import differences
 from .trial import Trial
 
@@ -135,10 +135,7 @@ def main() -> int:
             failed += bool(wrong)
             rows.append([str(number), str(jumps), "; ".join(wrong)])
             print(f"{number:>4}  {jumps} jumps: {'; '.join(wrong) or 'nothing wrong'}", flush=True)
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with open(options.output / "clock_jumps.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
+    write_rows(options.output, "clock_jumps.csv", rows)
     print(f"{times} times with {before} jumps, {failed} failures")
     return 1 if failed else 0
 

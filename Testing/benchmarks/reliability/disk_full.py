@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import os
 import random
 import shutil
@@ -27,6 +26,7 @@ from pathlib import Path
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
 from .children import ForkedWorker, Limits
+from .csv_file import write_rows
 from .identical import differences
 from .trial import Trial, half_written
 
@@ -135,10 +135,7 @@ def main() -> int:
         print("A small disk" if disk else "Files of limited size")
         print(f"{'time':>4}  {'':<22}{'no space for':<28}problems")
         rows = run(trial, disk, times, options.seed)
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with open(options.output / "disk_full.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["time", "room", "no space for", "problems"], *rows])
+    write_rows(options.output, "disk_full.csv", [["time", "room", "no space for", "problems"], *rows])
     failed = sum(len(row) > 3 for row in rows)
     print(f"{times} times, {failed} failures")
     return 1 if failed else 0

@@ -16,7 +16,6 @@ if one is not. With `--output`, kills.csv has every kill.
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import shutil
 import sys
@@ -30,6 +29,7 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
 from .children import ForkedWorker
+from .csv_file import write_rows
 from .identical import differences, same_content
 from .trial import SETTINGS, STAGES, Kill, Place, Trial
 
@@ -105,9 +105,7 @@ def run(trial: Trial, count: int, seed: int, output: Path | None) -> int:
             half = ", ".join(one.half_written) or "-"
             rows.append([len(kills), aim, one.place, half, step, ", ".join(different) or "-"])
             print(f"{len(kills):4}  {aim!s:<22}{one.place!s:<14}{half:<26}{step:<11}{rows[-1][-1]}", flush=True)
-    if output:
-        with open(output / "kills.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
+    write_rows(output, "kills.csv", rows)
     _print_counts([one for _, one in kills])
     print(f"{missed} more workers ended before they could be killed where it was meant")
     return failed
@@ -131,8 +129,6 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="folder for kills.csv")
     options = parser.parse_args()
     count = 2 if options.tiny else 20 if options.quick else options.kills
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         trial = Trial(Path(temporary) / "study", options.method, start=ForkedWorker)
         print(f"{options.method}, {SETTINGS['steps']} steps; the uninterrupted run took {trial.seconds:.1f} s\n")

@@ -12,7 +12,6 @@ did. With `--output`, two_workers.csv has every time.
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import shutil
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 
 from .children import Child, ForkedWorker, command
+from .csv_file import write_rows
 from .identical import differences
 from .trial import Trial, half_written
 
@@ -101,10 +101,7 @@ def main() -> int:
                     print(f"{name}, {number}: {problem}", flush=True)
             failed = sum(bool(row[2]) for row in rows if row[0] == name)
             print(f"{WORKERS} workers on {name}: {times} times, {failed} failures", flush=True)
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with open(options.output / "two_workers.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["workers on", "time", "wrong"], *rows])
+    write_rows(options.output, "two_workers.csv", [["workers on", "time", "wrong"], *rows])
     return 1 if any(row[2] for row in rows) else 0
 
 
