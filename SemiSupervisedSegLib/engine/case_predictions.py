@@ -10,7 +10,7 @@ from ..jobs.spec import JobCase
 from ..study.images import read_image
 from .device import Device
 from .inference.bundle import TrainedModel
-from .inference.predict import predict_image
+from .inference.predict import for_prediction, predict_image
 from .inference.write import SUMMARY, CasePrediction, read_case_prediction, write_case_prediction
 from .reporter import Reporter
 
@@ -52,7 +52,7 @@ def predict_cases(
         JobStopped: the user asked to end; what is complete stays.
     """
     reporter.start_stage("predict", "Segmenting all cases", len(cases))
-    summaries = []
+    summaries, model = [], for_prediction(model)
     for done, case in enumerate(cases, start=1):
         complete = (folder / case.id / SUMMARY).is_file()
         summaries.append(

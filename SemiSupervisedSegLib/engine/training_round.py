@@ -19,6 +19,7 @@ from .case_predictions import predict_case
 from .data.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
 from .device import Device
 from .inference.bundle import load_bundle
+from .inference.predict import for_prediction
 from .inference.write import FINAL, PROTOTYPE
 from .methods.method import Method, MethodContext, Stage
 from .methods.registry import build_method
@@ -106,7 +107,7 @@ class TrainingRound:
 
     def _preview(self, step: int) -> None:
         labeled = tasks_in_turn(labeled_cases(self._prepared))[:_PREVIEW_LABELED_CASES]
-        model = snapshot(self._spec, self._prepared, self.method, self._device, labeled)
+        model = for_prediction(snapshot(self._spec, self._prepared, self.method, self._device, labeled))
         place = self._folder.previews
         for case in self._spec.cases:
             if case.id in self._spec.preview_cases:

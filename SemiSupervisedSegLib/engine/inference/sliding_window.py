@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from ..data.plan import PATCH_MULTIPLE, Plan
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
-from .fast_form import fast_form
 
 # Larger slices are segmented in windows, so that they fit into the memory of small graphics cards.
 WHOLE_SLICE = 512
@@ -54,7 +53,7 @@ def predict_grid(
     is padded with its minimum, and the padding is taken off the result.
 
     Args:
-        network: answers images (B, 1, *patch) with a `NetworkOutput`.
+        network: answers images (B, 1, *patch) with a `NetworkOutput`; fastest in the form that `fast_form` makes.
         image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice, without windows where they fit
             into `WHOLE_SLICE`.
         plan: its dimensions and patch.
@@ -72,12 +71,11 @@ def predict_grid(
     network.eval()
     try:
         with torch.inference_mode(), autocast or nullcontext():
-            fast = fast_form(network)
             answers = sliding_window_inference(
                 inputs,
                 roi_size=_window_size(plan, inputs.shape[2:]),
                 sw_batch_size=windows_at_once,
-                predictor=lambda windows: _window_probabilities(fast, windows, prototypes, level),
+                predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
                 overlap=overlap,
                 mode="constant",
                 # What surrounds a small image is its minimum, as in training (see data.streams).

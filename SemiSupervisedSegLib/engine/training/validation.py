@@ -13,6 +13,7 @@ from torch.nn import functional
 from ..data.cache import CachedCase
 from ..data.plan import Plan
 from ..device import Device
+from ..inference.fast_form import fast_form
 from ..inference.sliding_window import predict_grid
 
 
@@ -25,11 +26,11 @@ def validation_dice(
     annotated for does not count there, and is NaN if no case is. The cases are read one at a time and never enter the
     training's memory.
     """
-    scores = []
+    scores, fast = [], fast_form(network)
     for case in cases:
         arrays = case.load()
         final = predict_grid(
-            network,
+            fast,
             arrays.image,
             plan,
             device=device.torch,

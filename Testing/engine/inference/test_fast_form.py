@@ -50,6 +50,10 @@ def test_normalization_by_the_images_at_hand_stays():
         torch.testing.assert_close(fast_form(network)(images), network(images))
 
 
-def test_network_without_convolutions_is_returned_itself():
-    network = nn.Sequential(nn.Linear(2, 2))
-    assert fast_form(network) is network
+def test_network_in_training_goes_on_and_its_copy_predicts():
+    network = trained("unet_2d").train()
+    images = torch.randn(2, 1, 32, 32)
+    with torch.inference_mode():
+        fast = fast_form(network)(images).logits
+        assert all(module.training for module in network.modules())
+        torch.testing.assert_close(fast, network.eval()(images).logits, atol=1e-3, rtol=1e-3)
