@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 _MODES = {2: "bilinear", 3: "trilinear"}
@@ -50,6 +51,57 @@ def _axis_rule(coarse: int, fine: int, like: Tensor) -> tuple[Tensor, Tensor, Te
     return lower, upper, 1 - weight, weight
 
 
+class _NeighbourDots(torch.autograd.Function):
+    """<x_u, x_(u+o)> of the voxels u of a map that have u + o, for the offsets o of `_half_of_the_offsets`.
+
+    A product of two views of the map needs no copy of it, but their gradients would be copied into maps of zeros; here
+    they are added up in place.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(features)
+        offsets = _half_of_the_offsets(features.dim() - 2)
+        return tuple((_inside(features, o) * _inside(features, _opposite(o))).sum(dim=1) for o in offsets)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        total = torch.zeros_like(features)
+        for offset, gradient in zip(_half_of_the_offsets(features.dim() - 2), gradients, strict=True):
+            for side in (offset, _opposite(offset)):
+                _inside(total, side).addcmul_(gradient.unsqueeze(1), _inside(features, _opposite(side)))
+        return total
+
+
+def _neighbour_dots(features: Tensor) -> list[Tensor]:
+    """Return <x_u, x_(u+o)> of each voxel u, (B, *coarse), for all offsets o of -1, 0, 1; 0 where u + o is outside."""
+    offsets = _half_of_the_offsets(features.dim() - 2)
+    dots = dict(zip(offsets, _NeighbourDots.apply(features), strict=True))
+    answers = []
+    for offset in itertools.product((-1, 0, 1), repeat=features.dim() - 2):
+        margins = [margin for step in reversed(offset) for margin in (max(-step, 0), max(step, 0))]
+        answers.append(functional.pad(dots.get(offset, dots.get(_opposite(offset))), margins))
+    return answers
+
+
+def _half_of_the_offsets(axes: int) -> list[tuple[int, ...]]:
+    """Of each offset of -1, 0, 1 along the axes and its opposite the larger one: their dot products are the same."""
+    return [o for o in itertools.product((-1, 0, 1), repeat=axes) if o >= _opposite(o)]
+
+
+def _opposite(offset: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-step for step in offset)
+
+
+def _inside(features: Tensor, offset: tuple[int, ...]) -> Tensor:
+    """Return the part of a map whose voxels still have a voxel at an offset."""
+    sizes = features.shape[2:]
+    kept = [slice(max(-step, 0), size - max(step, 0)) for step, size in zip(offset, sizes, strict=True)]
+    return features[(..., *kept)]
+
+
 def upsampled_squared_norm(features: Tensor, size: Sequence[int]) -> Tensor:
     """Squared L2 norm over channels of the upsampled map, (B, L, *coarse) to (B, *size), without building it.
 
@@ -60,11 +112,7 @@ def upsampled_squared_norm(features: Tensor, size: Sequence[int]) -> Tensor:
     if coarse == tuple(size):
         return features.square().sum(dim=1)
     axes = range(len(coarse))
-    products = [
-        (features * features.roll([-o for o in offset], dims=[a + 2 for a in axes])).sum(dim=1)
-        for offset in itertools.product((-1, 0, 1), repeat=len(coarse))
-    ]
-    norms = torch.stack(products).reshape(*(3,) * len(coarse), features.shape[0], *coarse)
+    norms = torch.stack(_neighbour_dots(features)).reshape(*(3,) * len(coarse), features.shape[0], *coarse)
     for axis in reversed(axes):
         lower, upper, a, b = _axis_rule(coarse[axis], size[axis], features)
         before, same, after = norms.unbind(dim=axis)

@@ -1,6 +1,6 @@
 """What a training step and a prediction spend their time on, largest first.
 
-    python -m Testing.benchmarks.speed.profile_step [--quick] [--only v_net] [--plain] [--threads 1] [--output FOLDER]
+    python -m Testing.benchmarks.speed.profile_step [--quick] [--only v_net] [--method cu2l] [--plain] [--threads 1]
 
 Both run under PyTorch's profiler in a process with the environment of a worker, and the time of its operators, without
 that of those they call, is summed in groups that have words for names. With --plain the loop and the inference in the
@@ -27,6 +27,7 @@ from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.engine.training.loop import Hooks
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
 from SemiSupervisedSegLib.study.model import Modality
 
@@ -35,7 +36,7 @@ from .published_inference import segment, segment_by_prototypes
 from .published_style import as_published, train
 from .report import Report, parser
 from .training_contenders import make_loop
-from .trials import TRIALS, Prepared, prepare, tiny
+from .trials import REFERENCE, TRIALS, Prepared, prepare, tiny
 
 # The first group of which a part of the name is in an operator's; backward comes before forward.
 GROUPS = {
@@ -122,8 +123,8 @@ def profile_all(options: argparse.Namespace) -> None:
         if options.only in (None, trial.network):
             trial = tiny(trial) if options.tiny else replace(trial, batch=max(2, trial.batch // 4))
             with tempfile.TemporaryDirectory() as folder:
-                prepared = prepare(trial, Path(folder), "cpu", options.threads)
-                show(f"training step, {trial.title}", training_costs(prepared, options.plain), report)
+                prepared = prepare(trial, Path(folder), "cpu", options.threads).with_method(options.method)
+                show(f"training step of {options.method}, {trial.title}", training_costs(prepared, options.plain), report)
             show(f"prediction, {task.title}", prediction_costs(task, options.plain), report)
     report.write()
 
@@ -132,6 +133,7 @@ def main() -> None:
     """Read the command line and profile in the right process."""
     options = parser(__doc__)
     options.add_argument("--only", choices=[trial.network for trial in TRIALS], help="one of the networks")
+    options.add_argument("--method", default=REFERENCE, choices=list(load_catalogue().methods), help="that is trained")
     options.add_argument("--plain", action="store_true", help="the published style instead of this project")
     options.add_argument("--threads", type=int, default=0, help="of the CPU; 0 is all")
     options.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
