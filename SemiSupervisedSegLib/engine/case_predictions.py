@@ -8,9 +8,11 @@ from typing import Any
 
 from ..jobs.spec import JobCase
 from ..study.images import read_image
+from .data.cache import annotated_classes
+from .data.tasks import shown_classes
 from .device import Device
 from .inference.bundle import TrainedModel
-from .inference.predict import for_prediction, predict_image
+from .inference.predict import about, for_prediction, predict_image
 from .inference.write import SUMMARY, CasePrediction, read_case_prediction, write_case_prediction
 from .reporter import Reporter
 
@@ -24,13 +26,16 @@ def predict_case(
         model: on the device.
         case: whose image is read.
         folder: of all predictions.
-        settings: "window_overlap" and "largest_component".
+        settings: "window_overlap", "largest_component", and what `shown_classes` needs.
         device: of the model.
 
     Raises:
         UserError: the image cannot be read or the files cannot be written.
     """
     image = read_image(case.image)
+    shown = shown_classes(annotated_classes(case, model.structures), settings)
+    if shown is not None:
+        model = about(model, shown)
     overlap = settings["window_overlap"]
     prediction = predict_image(model, image, device=device.torch, overlap=overlap, autocast=device.autocast())
     largest = settings["largest_component"]

@@ -117,7 +117,7 @@ def prepare_cache(
     cached = []
     for done, case in enumerate(cases, start=1):
         prepared = _prepare_case(case, plan, home, structures)
-        cached.append(replace(prepared, annotated=_annotated(case, structures)))
+        cached.append(replace(prepared, annotated=annotated_classes(case, structures)))
         on_progress(done, len(cases))
     return tuple(cached)
 
@@ -132,7 +132,8 @@ def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _annotated(case: JobCase, structures: Sequence[Structure]) -> tuple[int, ...] | None:
+def annotated_classes(case: JobCase, structures: Sequence[Structure]) -> tuple[int, ...] | None:
+    """Return the class indices of the structures that a case is annotated or taken for; None for no statement."""
     if case.structures is None:
         return None
     return tuple(index for index, structure in enumerate(structures, 1) if structure.name in case.structures)

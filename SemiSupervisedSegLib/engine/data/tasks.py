@@ -7,7 +7,8 @@ structures of the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...study.model import Role
 from .cache import CachedCase
@@ -21,6 +22,14 @@ def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...
     """Return the distinct groups of structures that labeled cases are annotated for, sorted."""
     everything = tuple(range(1, num_classes))
     return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
+
+
+def shown_classes(annotated: Task | None, settings: Mapping[str, Any]) -> Task | None:
+    """Return the only classes that an image can show, None for all.
+
+    Where images show one organ each ("shared_anatomy" off), they are those that a case is annotated or taken for.
+    """
+    return None if settings.get("shared_anatomy", True) else annotated
 
 
 def tasks_in_turn(cases: Sequence[CachedCase]) -> list[CachedCase]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from ...study.errors import UserError
 from ...study.images import read_image
 from ..data.preprocess import to_plan_grid
+from ..networks.prompted import AskedAbout
 from .bundle import TrainedModel, load_bundle
 from .fast_form import fast_form
 from .sliding_window import GridPrediction, predict_grid
@@ -23,6 +25,14 @@ IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 def for_prediction(model: TrainedModel) -> TrainedModel:
     """Return a model for many calls of `predict_image`, with its network in the fastest form; it is not for saving."""
     return replace(model, network=fast_form(model.network))
+
+
+def about(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
+    """Return a model of several tasks for images that show some classes only; its predictions have no others."""
+    kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
+    valid = model.prototypes.valid
+    prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))
+    return replace(model, network=AskedAbout(model.network, classes), prototypes=prototypes)
 
 
 def predict_image(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,7 +56,9 @@ class PromptInputs(NamedTuple):
 
 
 class DynamicHead(nn.Module):
-    """Three pointwise layers with weights w_k = psi(GAP(embedding), prompt k), equations 1 and 2 of UniSeMi.
+    """Three pointwise layers with weights w_k = psi(GAP(embedding) / sqrt(L), prompt k), equations 1 and 2 of UniSeMi.
+
+    The root of L, the number of channels, is not in the paper.
 
     With two outputs the controller makes 162 weights an image: two layers 8 to 8 with ReLU, and one 8 to 2.
 
@@ -98,6 +100,9 @@ class DynamicHead(nn.Module):
     def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptInputs:
         """Compute what the prompts share."""
         embedding = self.embedding(bottleneck).flatten(2).mean(dim=2)
+        # Adam moves all L columns of the controller by the same amount at once, which moves what is made from them L
+        # times as much and ends in prompts that answer nothing. Divided by the root of L, as in attention, it is less.
+        embedding = embedding / embedding.shape[1] ** 0.5
         return PromptInputs(embedding, self.reduce(decoder_full), bottleneck, decoder_half, decoder_full)
 
     def forward(self, inputs: PromptInputs, prompts: Tensor) -> Tensor:
@@ -172,17 +177,41 @@ class PromptedNetwork(SegmentationNetwork):
         return self.local.flatten()[labels + offsets]
 
     def forward(self, images: Tensor) -> NetworkOutput:
-        """Segment images (B, C_in, *spatial) for all tasks at once; the probabilities are merged to one class map.
+        """Segment images (B, C_in, *spatial) for all tasks at once, as `merged` does."""
+        return self.merged(images, range(len(self.tasks)))
+
+    def merged(self, images: Tensor, asked: Sequence[int]) -> NetworkOutput:
+        """Segment images (B, C_in, *spatial) for some tasks; the probabilities are merged to one class map.
 
         A structure has the largest probability that a task gives it, and background the smallest: 1 - max over tasks
         of their foreground, as in equation 7. Together they are scaled to 1. A single task answers unchanged.
         """
         inputs = self.look(images)
-        answers = [self.ask(inputs, index).softmax(dim=1) for index in range(len(self.tasks))]
+        answers = [self.ask(inputs, index).softmax(dim=1) for index in asked]
         shape = (len(images), self.num_classes, *images.shape[2:])
         merged = torch.zeros(shape, device=images.device)
         merged[:, 0] = torch.stack([answer[:, 0] for answer in answers]).amin(dim=0)
-        for task, answer in zip(self.tasks, answers, strict=True):
-            for channel, index in enumerate(task, 1):
+        for place, answer in zip(asked, answers, strict=True):
+            for channel, index in enumerate(self.tasks[place], 1):
                 merged[:, index] = torch.maximum(merged[:, index], answer[:, channel])
         return NetworkOutput(merged.clamp_min(SMALLEST).log(), *inputs[2:])
+
+
+class AskedAbout(nn.Module):
+    """A prompted network that is asked for the tasks of some classes only, or for all where no task has one of these.
+
+    Args:
+        network: keeps its weights and is not copied.
+        classes: indices of the structures.
+    """
+
+    def __init__(self, network: PromptedNetwork, classes: Collection[int]) -> None:
+        super().__init__()
+        tasks = range(len(network.tasks))
+        self.network = network
+        self.asked = [index for index in tasks if not set(classes).isdisjoint(network.tasks[index])] or list(tasks)
+        self.train(network.training)
+
+    def forward(self, images: Tensor) -> NetworkOutput:
+        """Segment images (B, C_in, *spatial)."""
+        return self.network.merged(images, self.asked)

@@ -12,9 +12,11 @@ from torch.nn import functional
 
 from ..data.cache import CachedCase
 from ..data.plan import Plan
+from ..data.tasks import shown_classes
 from ..device import Device
 from ..inference.fast_form import fast_form
 from ..inference.sliding_window import predict_grid
+from ..networks.prompted import AskedAbout
 
 
 def validation_dice(
@@ -29,8 +31,9 @@ def validation_dice(
     scores, fast = [], fast_form(network)
     for case in cases:
         arrays = case.load()
+        shown = shown_classes(case.annotated, settings)
         final = predict_grid(
-            fast,
+            fast if shown is None else AskedAbout(fast, shown),
             arrays.image,
             plan,
             device=device.torch,

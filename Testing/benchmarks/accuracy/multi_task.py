@@ -1,11 +1,13 @@
 """Compare UniSeMi with one Supervised model per structure, where every labeled case is annotated for one structure.
 
-    python -m Testing.benchmarks.accuracy.multi_task --steps 600 --seeds 0 1 [--set NAME=VALUE]
+    python -m Testing.benchmarks.accuracy.multi_task [--images shared] --steps 400 --seeds 0 1 [--set NAME=VALUE]
 
-A made-up study with three structures, all of them in every image, is annotated case by case for one structure in turn.
-UniSeMi trains one network on all of it, the unlabeled cases included; Supervised trains one network for each structure
-on the cases that are annotated for it. Every network does the same number of steps, with as many labeled images in
-each. Scores are of the final prediction on fully annotated validation cases; --set changes UniSeMi.
+A made-up study with three structures is annotated case by case for one of them in turn. By default its images come from
+three data sets of one organ each, as in the publication, and every case says which one that is; with `--images shared`
+all three structures are in every image. UniSeMi trains one network on all of it, the unlabeled cases included;
+Supervised trains one network for each structure on the cases that are annotated for it. Every network does the same
+number of steps, with as many labeled images in each. Scores are of the final prediction on validation cases; --set
+changes UniSeMi.
 """
 
 from __future__ import annotations
@@ -32,12 +34,15 @@ from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.images import read_image
-from SemiSupervisedSegLib.study.model import Case, Role, Study
+from SemiSupervisedSegLib.study.model import Case, Role, Structure, Study
+from SemiSupervisedSegLib.study.palette import default_color
 from SemiSupervisedSegLib.study.store import create_study, save_study
 
 STRUCTURES = 3
 FULL = {"labeled": 6, "unlabeled": 12, "validation": 6, "size": (64, 64, 8)}
-TINY = {"labeled": 3, "unlabeled": 2, "validation": 1, "size": (32, 32, 4)}
+TINY = {"labeled": 3, "unlabeled": 3, "validation": 3, "size": (32, 32, 4)}
+IMAGES = {"apart": {"shared_anatomy": False}, "shared": {}}
+"""What images show, and what UniSeMi has to know of it."""
 SETTINGS = {
     "labeled_batch": 6,
     "unlabeled_batch": 6,
@@ -61,6 +66,28 @@ def partial_study(folder: Path, seed: int, **size: object) -> Study:
             write_segmentation(study.annotation_path(case), only(study, case, kept), study.structures)
             case = dataclasses.replace(case, structures=(study.structures[kept - 1].name,))
         cases.append(case)
+    study = dataclasses.replace(study, cases=tuple(cases))
+    save_study(study)
+    return study
+
+
+def apart_study(folder: Path, seed: int, **size: object) -> Study:
+    """Make a study of three data sets that show one organ each, with looks of their own."""
+    organs = [Structure(f"organ {index}", index, default_color(index - 1)) for index in range(1, STRUCTURES + 1)]
+    shares = {name: value if name == "size" else value // STRUCTURES for name, value in size.items()}
+    cases = []
+    for index, organ in enumerate(organs, 1):
+        place, site = folder.with_name(f"{folder.name}-{index}"), seed * STRUCTURES + index
+        part = generate_study(place, structures=1, sites=1, external=0, seed=site, **shares)
+        if index == 1:
+            study = create_study(folder, "Three data sets", part.modality, part.local_site, organs)
+        for case in part.cases:
+            new = Case(f"organ-{index}-{case.id}", str(part.image_path(case)), study.local_site, case.role)
+            if case.annotation is not None:
+                class_map = only(part, case, 1) * index
+                new = dataclasses.replace(new, annotation=f"{new.id}.seg.nrrd", structures=(organ.name,))
+                write_segmentation(folder / new.annotation, class_map, organs)
+            cases.append(new)
     study = dataclasses.replace(study, cases=tuple(cases))
     save_study(study)
     return study
@@ -109,12 +136,13 @@ def train(study: Study, method: str, settings: Mapping[str, object], seed: int) 
 def run(options: argparse.Namespace, place: Path) -> tuple[dict[str, Scores], dict[str, float]]:
     """Train everything; return scores and CPU seconds by method."""
     size = TINY if options.tiny else FULL | {"labeled": options.labeled}
+    make_study = {"apart": apart_study, "shared": partial_study}[options.images]
     settings = SETTINGS | {"steps": 2 if options.tiny else options.steps}
-    changes = dict(text.split("=", 1) for text in options.set)
+    changes = IMAGES[options.images] | dict(text.split("=", 1) for text in options.set)
     scores: dict[str, Scores] = {"supervised": {}, "unisemi": {}}
     seconds = dict.fromkeys(scores, 0.0)
     for seed in options.seeds:
-        study = partial_study(place / f"all-{seed}", seed, **size)
+        study = make_study(place / f"all-{seed}", seed, **size)
         rounds = [(study, "unisemi", settings | changes)]
         alone = {name: value for name, value in settings.items() if name != "unlabeled_batch"}
         if not options.only_unisemi:
@@ -145,7 +173,8 @@ def table(scores: Mapping[str, Scores], seconds: Mapping[str, float]) -> str:
 def main() -> None:
     """Read the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=600, help="of every network (600)")
+    parser.add_argument("--images", choices=list(IMAGES), default="apart", help="what they show (one organ each)")
+    parser.add_argument("--steps", type=int, default=400, help="of every network (400)")
     parser.add_argument("--labeled", type=int, default=6, help="labeled cases, a third for each structure (6)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the study and the training (0)")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a setting of UniSeMi")

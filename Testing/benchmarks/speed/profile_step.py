@@ -124,7 +124,9 @@ def profile_all(options: argparse.Namespace) -> None:
             trial = tiny(trial) if options.tiny else replace(trial, batch=max(2, trial.batch // 4))
             with tempfile.TemporaryDirectory() as folder:
                 prepared = prepare(trial, Path(folder), "cpu", options.threads).with_method(options.method)
-                show(f"training step of {options.method}, {trial.title}", training_costs(prepared, options.plain), report)
+                show(
+                    f"training step of {options.method}, {trial.title}", training_costs(prepared, options.plain), report
+                )
             show(f"prediction, {task.title}", prediction_costs(task, options.plain), report)
     report.write()
 

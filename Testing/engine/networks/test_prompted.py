@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.engine.networks.prompted import PromptedNetwork, read_tasks, tasks_suffix
+from SemiSupervisedSegLib.engine.networks.prompted import AskedAbout, PromptedNetwork, read_tasks, tasks_suffix
 
 from ..methods.toys import SIZES, toy_network
 
@@ -75,6 +75,21 @@ def test_the_answers_of_all_tasks_are_merged_to_one_class_map():
     np.testing.assert_allclose(output.logits.softmax(dim=1).numpy(), expected, rtol=1e-4, atol=1e-6)
     assert output.decoder_full.shape == (2, 8, *SIZES[2])
     assert output.bottleneck.shape[1] == 24
+
+
+@torch.no_grad()
+def test_asked_about_some_classes_it_answers_for_their_tasks_only():
+    asked, shown = network(tasks=((1,), (2,), (3,))), images(2, 2)
+    found = AskedAbout(asked, (1, 3))(shown).logits.softmax(dim=1)
+    assert found[:, 2].max() < 1e-6
+    alone = AskedAbout(asked, (3,))(shown).logits.softmax(dim=1)
+    torch.testing.assert_close(alone[:, [0, 3]], asked.ask(asked.look(shown), 2).softmax(dim=1), rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_asked_about_a_class_of_no_task_it_answers_for_all():
+    asked, shown = network(tasks=((1,), (2,))), images(2, 2)
+    torch.testing.assert_close(AskedAbout(asked, (3,))(shown).logits, asked(shown).logits)
 
 
 @torch.no_grad()

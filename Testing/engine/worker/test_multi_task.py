@@ -95,6 +95,18 @@ def test_no_warning_with_several_tasks_and_one_with_a_single_task(study, finishe
     assert set(np.unique(found)) <= {0, 2}, "what nobody annotated is nowhere predicted"
 
 
+def test_where_images_show_one_organ_each_a_case_is_segmented_for_its_own(study):
+    folder = new_round(study, "unisemi", PAIRS | {"shared_anatomy": False, "validation_interval": 1})
+    assert main(folder.path) == EXIT_FINISHED
+    for case in folder.spec().cases:
+        own = [1 + NAMES.index(name) for name in case.structures or NAMES]
+        for kind in ("final", "prototype"):
+            found = read_classes(folder.predictions / case.id / f"{kind}.seg.nrrd", study.structures)
+            assert set(np.unique(found)) <= {0, *own}, (case.id, kind)
+        assert found.any() or len(own) > 1, "prototypes find something"
+    assert [event for event in folder.events()[0] if isinstance(event, Validated)]
+
+
 def test_a_round_goes_on_bit_for_bit(finished, monkeypatch):
     folder = copy_of(finished)
     for name in ("result.json", "plan.json"):
