@@ -99,16 +99,17 @@ def _problems_of_the_stop(folder: JobFolder, trial: Trial, code: int | None) -> 
     return problems + [f"{path.name} is half-written" for path in half_written(trial.study.folder)]
 
 
-def peak(trial: Trial) -> int:
-    """Bytes that a round needs at once: what it leaves, and its checkpoint a second time while that is written."""
-    files = [path for path in trial.reference.path.rglob("*") if path.is_file()]
-    prepared = [path for path in (trial.study.folder / "cache").rglob("*") if path.is_file()]
-    return sum(path.stat().st_size for path in files + prepared)
+def sizes(trial: Trial) -> list[int]:
+    """Bytes of the files that a round leaves, prepared images included."""
+    places = (trial.reference.path, trial.study.folder / "cache")
+    return [path.stat().st_size for place in places for path in place.rglob("*") if path.is_file()]
 
 
 def run(trial: Trial, disk: Disk | None, times: int, seed: int) -> list[list[str]]:
     """Fill the disk so often and return what was found, a list each."""
-    generator, needed, rows = random.Random(seed), peak(trial), []
+    generator, rows = random.Random(seed), []
+    # A limit on the size of files stops nothing that is smaller than the largest one.
+    needed = max(sizes(trial)) if disk is None else sum(sizes(trial))
     for number in range(1, times + 1):
         rows.append([str(number), *fill(trial, disk, generator.random(), needed)])
         print(
