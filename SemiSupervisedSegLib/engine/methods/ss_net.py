@@ -7,7 +7,7 @@ Ablations of its table 3 by settings: ``use_smoothness``, ``discrepancy`` and ``
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -44,7 +44,7 @@ class SSNet(Method):
 
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return L_seg, and L_lds and L_cs where the settings leave them on."""
-        labeled, unlabeled = self.joint_pass(batch, self._frugal if self.dimensions == 3 else None)
+        labeled, unlabeled = self.joint_pass(batch, partial(self._frugal, Repeating(self.student)))
         weight = consistency_weight(moment.step, moment.total_steps, self.settings)
         losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
         if self.settings["use_smoothness"]:
@@ -75,7 +75,7 @@ class SSNet(Method):
                 trial=scale * TRIAL,
                 radius=scale * RADIUS[self.dimensions],
             )
-            return self.discrepancy(clean, self._logits(images + perturbation))
+            return self.discrepancy(clean, self._frugal(frozen_statistics(self.student), images + perturbation).logits)
 
     @torch.no_grad()
     def remember(self, labeled: NetworkOutput, labels: Tensor) -> None:
@@ -106,13 +106,15 @@ class SSNet(Method):
             total = total + class_separation(members, attention, keys, self._key_attention(label, keys))
         return total / self.num_classes
 
-    def _frugal(self, images: Tensor) -> NetworkOutput:
-        """The student's answer, whose inner maps are computed again for the gradient instead of being kept.
+    def _frugal(self, repeating: AbstractContextManager, images: Tensor) -> NetworkOutput:
+        """The student's answer; in 3D inner maps are computed again for the gradient instead of being kept.
 
-        Those of the adversarial pass are kept at the same time: without this a step at 112x112x80 with 2 + 2 images
-        takes 14.6 GB in float32.
+        Otherwise those of the joint and the adversarial pass are there at the same time, and a step at 112x112x80 with
+        2 + 2 images takes 14.6 GB in float32. The second computation is done in the context given.
         """
-        contexts = nullcontext(), Repeating(self.student)
+        if self.dimensions == 2:
+            return self.student(images)
+        contexts = nullcontext(), repeating
         return checkpoint(self.student, images, use_reentrant=False, context_fn=lambda: contexts)
 
     def _key_attention(self, label: int, keys: Tensor) -> Tensor:
