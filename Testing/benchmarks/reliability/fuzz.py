@@ -111,13 +111,13 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="60 inputs")
-    parser.add_argument("--tiny", action="store_true", help="12 inputs")
+    parser.add_argument("--tiny", action="store_true", help="6 inputs")
     parser.add_argument("--only", nargs=2, metavar=("NUMBER", "KIND"), help="this input only")
     parser.add_argument("--kind", choices=list(KINDS), help="inputs of this kind only")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this new folder and leave it")
     parser.add_argument("--output", type=Path, help="folder for fuzz.csv")
     options = parser.parse_args()
-    count = 12 if options.tiny else 60 if options.quick else options.inputs
+    count = 6 if options.tiny else 60 if options.quick else options.inputs
     numbers = list(enumerate(kinds(count)))
     if options.kind:
         numbers = [(number, options.kind) for number in range(count)]

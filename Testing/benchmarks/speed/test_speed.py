@@ -71,5 +71,5 @@ def test_scaling_measures_each_work_on_each_size(tmp_path: Path) -> None:
 
 def test_profile_names_the_largest_costs() -> None:
     output = run("speed.profile_step", "--only", "unet_2d", "--threads", "1")
-    assert len(re.findall(r"^(?:training step|prediction), ", output, re.M)) == 2
+    assert len(re.findall(r"^(?:training step of mean_teacher|prediction), ", output, re.M)) == 2
     assert re.search(r"^  convolutions, backward +\d", output, re.M)
