@@ -17,6 +17,7 @@ from .supervised import Supervised
 from .ua_mt import UncertaintyAwareMeanTeacher
 from .unisemi import UniSeMi
 from .unisemi_released import ReleasedUniSeMi
+from .unisemi_shared import SharedAnatomyUniSeMi
 
 METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
@@ -41,4 +42,6 @@ def build_method(method_id: str, context: MethodContext) -> Method:
     """Build a method of the catalogue with fresh networks."""
     if context.settings["fidelity"] == "released_code" and method_id in RELEASED_CODE:
         return RELEASED_CODE[method_id](context)
+    if method_id == "unisemi" and context.settings["shared_anatomy"] and len(context.tasks) > 1:
+        return SharedAnatomyUniSeMi(context)
     return METHODS[method_id](context)

@@ -11,13 +11,13 @@ is asked for gets the aggregated answer as its pseudo mask.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...study.errors import UserError
 from ..data.tasks import UNKNOWN_TASK
-from ..losses.overlap import masked_cross_entropy
 from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
 from ..networks.prompted import PromptedNetwork, PromptInputs, tasks_suffix
 from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment
@@ -30,6 +30,24 @@ ONE_TASK = (
     "images without annotation teach little, because two answers of one network agree soon. UniSeMi pays off when "
     "cases are annotated for different structures; another method may do better here."
 )
+
+
+class Views(NamedTuple):
+    """What the network made of the images of a step.
+
+    Attributes:
+        own: of the labeled images.
+        mixed: of the labeled images mixed with each other.
+        unlabeled: of the unlabeled images mixed with each other.
+        keep: the mask M of the labeled mixtures (*spatial).
+        keep_unlabeled: that of the unlabeled ones.
+    """
+
+    own: PromptInputs
+    mixed: PromptInputs
+    unlabeled: PromptInputs
+    keep: Tensor
+    keep_unlabeled: Tensor
 
 
 class UniSeMi(Method):
@@ -46,7 +64,7 @@ class UniSeMi(Method):
         super().__init__(replace(context, build_network=build))
         self.tasks = tasks
         self.network_suffix = tasks_suffix(tasks)
-        self.shared_anatomy = context.settings["shared_anatomy"] and len(tasks) > 1
+        self.consistency_learner = context.settings["consistency_learner"]
         if context.settings["with_task_information"] and not context.unlabeled_tasks_known:
             raise UserError(
                 "The tasks of the unlabeled images are to be used, and no unlabeled case says what it was taken for.",
@@ -59,19 +77,24 @@ class UniSeMi(Method):
 
     def losses(self, batch: Batch, moment: Moment) -> Losses:
         """Return L_sup of the images and of their mixtures, and L_unsup."""
+        return self.losses_of(self.views(batch), batch, moment)
+
+    def losses_of(self, views: Views, batch: Batch, moment: Moment) -> Losses:
+        """As `losses`, of what the network has already looked at."""
+        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        return {
+            "supervised": Loss(self.supervised(views.own, batch.labeled)),
+            "synthetic": Loss(self.synthetic(views, batch.labeled)),
+            "unsupervised": Loss(self.unsupervised(views.unlabeled, batch, views.keep_unlabeled), weight),
+            "mixed_share": Loss(1 - views.keep_unlabeled.mean(), 0.0),
+        }
+
+    def views(self, batch: Batch) -> Views:
+        """Mix the images (equations 3, 4 and 6) and look at all of them at once."""
         keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled)
         images = batch.labeled.images, mixture(batch.labeled.images, keep), mixture(batch.unlabeled, keep_unlabeled)
-        own, mixed, unlabeled = self.student.look(torch.cat(images)).split([len(part) for part in images])
-        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
-        losses = {
-            "supervised": Loss(self.supervised(own, batch.labeled)),
-            "synthetic": Loss(self.synthetic(own, mixed, batch.labeled, keep)),
-            "unsupervised": Loss(self.unsupervised(unlabeled, batch, keep_unlabeled), weight),
-            "mixed_share": Loss(1 - keep_unlabeled.mean(), 0.0),
-        }
-        if self.shared_anatomy:
-            losses["exclusion"] = Loss(self.exclusion(own, batch.labeled))
-        return losses
+        looks = self.student.look(torch.cat(images)).split([len(part) for part in images])
+        return Views(*looks, keep, keep_unlabeled)
 
     def mask(self, images: Tensor) -> Tensor:
         """Draw M of equations 3, 4 and 6."""
@@ -83,41 +106,14 @@ class UniSeMi(Method):
         tasks = self.tasks_of(labeled)
         return prompted_loss(self.student.answer(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
 
-    def exclusion(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
-        """Cross-entropy of the other tasks' answers where a structure is annotated; not in the paper.
-
-        What is annotated as one structure is known for all tasks: it is no other structure. Where images show what
-        they are not annotated for, nothing else keeps the answers to different prompts apart.
-        """
-        tasks = self.tasks_of(labeled)
-        known = labeled.labels > 0
-        losses = []
-        for task in range(len(self.tasks)):
-            others = known & (tasks != task).view(-1, *(1,) * (known.dim() - 1))
-            channels = self.student.local_labels(labeled.labels, torch.full_like(tasks, task))
-            losses.append(masked_cross_entropy(self.student.ask(inputs, task), channels, others.float()))
-        return torch.stack(losses).mean()
-
-    def synthetic(self, own: PromptInputs, mixed: PromptInputs, labeled: Labeled, keep: Tensor) -> Tensor:
+    def synthetic(self, views: Views, labeled: Labeled) -> Tensor:
         """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5)."""
-        target = mixture((labeled.labels > 0).long(), keep)
-        unknown = None
-        if self.shared_anatomy:
-            unknown = mixture(self.other_structures(own, labeled), keep)
-        return prompted_loss(self.synthetic_answer(mixed), target, unknown)
+        target = mixture((labeled.labels > 0).long(), views.keep)
+        return prompted_loss(self.synthetic_answer(views.mixed), target, self.unknown_to_synthetic(views, labeled))
 
-    @torch.no_grad()
-    def other_structures(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
-        """Return where other tasks than the image's own see a structure in its background, (B, *spatial) bool.
-
-        The paper's data sets show one organ each, or call the others background. Where all structures are in all
-        images, that background would teach the synthetic task that most structures are none.
-        """
-        seen = self.task_foregrounds(inputs) > 0.5
-        tasks = torch.arange(len(self.tasks), device=seen.device)
-        others = tasks.unsqueeze(1) != self.tasks_of(labeled)
-        seen = seen & others.view(*others.shape, *(1,) * (seen.dim() - 2))
-        return seen.any(dim=0) & (labeled.labels == 0)
+    def unknown_to_synthetic(self, views: Views, labeled: Labeled) -> Tensor | None:
+        """Return the voxels of the labeled mixtures that do not count, (B, *spatial) bool; None for none."""
+        return None
 
     def unsupervised(self, mixed: PromptInputs, batch: Batch, keep: Tensor) -> Tensor:
         """L_unsup: the aggregated answer of all tasks and that of the synthetic task agree (equations 6, 7 and 9).
@@ -129,10 +125,9 @@ class UniSeMi(Method):
         if self.settings["with_task_information"]:
             return foreground_agreement(mixture(self.pseudo_masks(batch), keep), synthetic)
         aggregated = aggregate(self.task_foregrounds(mixed), soft=self.settings["soft_maximum"])
-        learner = self.settings["consistency_learner"]
-        if learner == "synthetic":
+        if self.consistency_learner == "synthetic":
             aggregated = aggregated.detach()
-        elif learner == "tasks":
+        elif self.consistency_learner == "tasks":
             synthetic = synthetic.detach()
         return foreground_agreement(aggregated, synthetic)
 
