@@ -22,11 +22,7 @@ from ..losses.overlap import dice_loss, one_hot
 from ..losses.prompts import prompted_loss
 from ..networks.prompted import PromptInputs
 from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
-from .parts.ramp import gaussian_ramp
 from .unisemi import UniSeMi, Views, mixture
-
-RAMP = 0.4
-"""Share of the training in which the weight of the pseudo masks rises."""
 
 
 class SharedAnatomyUniSeMi(UniSeMi):
@@ -38,16 +34,15 @@ class SharedAnatomyUniSeMi(UniSeMi):
 
     def losses_of(self, views: Views, batch: Batch, moment: Moment) -> Losses:
         """Return the published losses, and those of all prompts on all mixtures."""
-        weight = gaussian_ramp(moment.step, round(RAMP * moment.total_steps))
         with torch.no_grad():
             seen = self.seen(self.student.look(batch.unlabeled))
         known = self.known_or_seen(views.own, batch.labeled)
         answers, unlabeled_answers = self.answers(views.mixed), self.answers(views.unlabeled)
         return super().losses_of(views, batch, moment) | {
             "parts": Loss(self.parts(answers, batch.labeled, views.keep)),
-            "labeled_structures": Loss(agreement(answers, [mixture(mask, views.keep) for mask in known]), weight),
+            "labeled_structures": Loss(agreement(answers, [mixture(mask, views.keep) for mask in known])),
             "unlabeled_structures": Loss(
-                agreement(unlabeled_answers, [mixture(mask, views.keep_unlabeled) for mask in seen]), weight
+                agreement(unlabeled_answers, [mixture(mask, views.keep_unlabeled) for mask in seen])
             ),
         }
 

@@ -78,7 +78,7 @@ def test_every_prompt_is_judged_on_the_parts_of_its_task(dimensions):
 def test_prompts_agree_with_what_is_known_and_else_with_what_they_saw(dimensions):
     method, batch = shared(dimensions).eval(), partial_batch(dimensions)
     keep = fixed_mask(method, batch.labeled.images)
-    losses = method.losses(batch, Moment(1000, 1000))
+    losses = method.losses(batch, MIDDLE)
     labels, expected = batch.labeled.labels.numpy(), {"labeled_structures": [], "unlabeled_structures": []}
     seen = set()
     for name, images in (("labeled_structures", batch.labeled.images), ("unlabeled_structures", batch.unlabeled)):
@@ -134,14 +134,9 @@ def test_what_was_seen_is_a_constant():
     assert not method.known_or_seen(inputs, batch.labeled).requires_grad
 
 
-def test_pseudo_masks_count_more_and_more():
-    weights = [
-        {name: loss.weight for name, loss in shared().losses(partial_batch(), Moment(step, 100)).items()}
-        for step in (0, 20, 40, 100)
-    ]
-    for name in ("labeled_structures", "unlabeled_structures"):
-        assert [round(each[name], 3) for each in weights] == [0.007, 0.287, 1.0, 1.0]
-    assert all(each["parts"] == 1.0 for each in weights)
+def test_nothing_that_is_added_has_a_ramp():
+    weights = {name: loss.weight for name, loss in shared().losses(partial_batch(), Moment(0, 100)).items()}
+    assert {weights[name] for name in ADDED} == {1.0}
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
