@@ -199,14 +199,15 @@ def test_the_share_that_was_mixed_is_logged(kind):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("shared_anatomy", [False, True])
 @pytest.mark.parametrize("scenario", ["nothing", "one voxel", "everything"])
-def test_losses_and_gradients_stay_finite(dimensions, scenario):
+def test_losses_and_gradients_stay_finite(dimensions, shared_anatomy, scenario):
     labels = torch.zeros(3, *SIZES[dimensions], dtype=torch.long)
     if scenario == "one voxel":
         labels[1].view(-1)[37] = 2
     elif scenario == "everything":
         labels[:] = torch.tensor([1, 2, 3]).view(3, *(1,) * dimensions)
-    method = unisemi(dimensions)
+    method = unisemi(dimensions, shared_anatomy=shared_anatomy)
     losses = method.losses(partial_batch(dimensions, labels), MIDDLE)
     sum(loss.value for loss in losses.values() if loss.weight).backward()
     assert all(torch.isfinite(loss.value) for loss in losses.values())
@@ -214,8 +215,9 @@ def test_losses_and_gradients_stay_finite(dimensions, scenario):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_one_batch_of_several_tasks_is_learned_by_heart(dimensions):
-    method, batch = unisemi(dimensions), partial_batch(dimensions)
+@pytest.mark.parametrize("shared_anatomy", [False, True])
+def test_one_batch_of_several_tasks_is_learned_by_heart(dimensions, shared_anatomy):
+    method, batch = unisemi(dimensions, shared_anatomy=shared_anatomy), partial_batch(dimensions)
     optimizer = torch.optim.Adam(method.parameters(), lr=0.02)
     course = []
     for step in range(STEPS):
