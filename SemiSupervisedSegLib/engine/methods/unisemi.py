@@ -79,12 +79,12 @@ class UniSeMi(Method):
         """Return L_sup of the images and of their mixtures, and L_unsup."""
         return self.losses_of(self.views(batch), batch, moment)
 
-    def losses_of(self, views: Views, batch: Batch, moment: Moment) -> Losses:
-        """As `losses`, of what the network has already looked at."""
+    def losses_of(self, views: Views, batch: Batch, moment: Moment, unknown: Tensor | None = None) -> Losses:
+        """As `losses`, of what the network has already looked at; ``unknown`` as in `synthetic`."""
         weight = consistency_weight(moment.step, moment.total_steps, self.settings)
         return {
             "supervised": Loss(self.supervised(views.own, batch.labeled)),
-            "synthetic": Loss(self.synthetic(views, batch.labeled)),
+            "synthetic": Loss(self.synthetic(views, batch.labeled, unknown)),
             "unsupervised": Loss(self.unsupervised(views.unlabeled, batch, views.keep_unlabeled), weight),
             "mixed_share": Loss(1 - views.keep_unlabeled.mean(), 0.0),
         }
@@ -106,14 +106,13 @@ class UniSeMi(Method):
         tasks = self.tasks_of(labeled)
         return prompted_loss(self.student.answer(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
 
-    def synthetic(self, views: Views, labeled: Labeled) -> Tensor:
-        """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5)."""
-        target = mixture((labeled.labels > 0).long(), views.keep)
-        return prompted_loss(self.synthetic_answer(views.mixed), target, self.unknown_to_synthetic(views, labeled))
+    def synthetic(self, views: Views, labeled: Labeled, unknown: Tensor | None = None) -> Tensor:
+        """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5).
 
-    def unknown_to_synthetic(self, views: Views, labeled: Labeled) -> Tensor | None:
-        """Return the voxels of the labeled mixtures that do not count, (B, *spatial) bool; None for none."""
-        return None
+        Voxels of the mixtures that are ``unknown``, (B, *spatial) bool, do not count.
+        """
+        target = mixture((labeled.labels > 0).long(), views.keep)
+        return prompted_loss(self.synthetic_answer(views.mixed), target, unknown)
 
     def unsupervised(self, mixed: PromptInputs, batch: Batch, keep: Tensor) -> Tensor:
         """L_unsup: the aggregated answer of all tasks and that of the synthetic task agree (equations 6, 7 and 9).
@@ -141,7 +140,11 @@ class UniSeMi(Method):
 
     def task_foregrounds(self, inputs: PromptInputs) -> Tensor:
         """Return the foreground probability that each task gives, (K, B, *spatial)."""
-        return torch.stack([foreground(self.student.ask(inputs, task)) for task in range(len(self.tasks))])
+        return torch.stack([foreground(logits) for logits in self.answers(inputs)])
+
+    def answers(self, inputs: PromptInputs) -> list[Tensor]:
+        """Return the logits (B, outputs, *spatial) that each task gives."""
+        return [self.student.ask(inputs, task) for task in range(len(self.tasks))]
 
     def synthetic_answer(self, inputs: PromptInputs) -> Tensor:
         """Return the logits of background and any structure, (B, 2, *spatial)."""

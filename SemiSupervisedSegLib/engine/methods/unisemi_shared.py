@@ -35,26 +35,23 @@ class SharedAnatomyUniSeMi(UniSeMi):
     def losses_of(self, views: Views, batch: Batch, moment: Moment) -> Losses:
         """Return the published losses, and those of all prompts on all mixtures."""
         with torch.no_grad():
-            seen = self.seen(self.student.look(batch.unlabeled))
-        known = self.known_or_seen(views.own, batch.labeled)
+            unlabeled = self.seen(self.student.look(batch.unlabeled))
+        seen = self.seen(views.own)
+        labeled = self.known_or_seen(seen, batch.labeled)
+        unknown = mixture(self.other_structures(seen, batch.labeled), views.keep)
         answers, unlabeled_answers = self.answers(views.mixed), self.answers(views.unlabeled)
-        return super().losses_of(views, batch, moment) | {
+        return super().losses_of(views, batch, moment, unknown) | {
             "parts": Loss(self.parts(answers, batch.labeled, views.keep)),
-            "labeled_structures": Loss(agreement(answers, [mixture(mask, views.keep) for mask in known])),
+            "labeled_structures": Loss(agreement(answers, [mixture(mask, views.keep) for mask in labeled])),
             "unlabeled_structures": Loss(
-                agreement(unlabeled_answers, [mixture(mask, views.keep_unlabeled) for mask in seen])
+                agreement(unlabeled_answers, [mixture(mask, views.keep_unlabeled) for mask in unlabeled])
             ),
         }
 
-    def unknown_to_synthetic(self, views: Views, labeled: Labeled) -> Tensor:
-        """Return where other tasks than the image's own see a structure in its background."""
-        seen = self.seen(views.own) > 0
+    def other_structures(self, seen: Tensor, labeled: Labeled) -> Tensor:
+        """Return where other tasks than the image's own see a structure in its background, (B, *spatial) bool."""
         others = ~self.own_task(labeled)
-        return mixture((seen & others).any(dim=0) & (labeled.labels == 0), views.keep)
-
-    def answers(self, inputs: PromptInputs) -> list[Tensor]:
-        """Return the logits (B, outputs, *spatial) that each task gives."""
-        return [self.student.ask(inputs, task) for task in range(len(self.tasks))]
+        return ((seen > 0) & others).any(dim=0) & (labeled.labels == 0)
 
     def parts(self, answers: Sequence[Tensor], labeled: Labeled, keep: Tensor) -> Tensor:
         """Dice and cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
@@ -69,14 +66,14 @@ class SharedAnatomyUniSeMi(UniSeMi):
         ]
         return torch.stack(losses).mean()
 
-    def known_or_seen(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
+    def known_or_seen(self, seen: Tensor, labeled: Labeled) -> Tensor:
         """Return the channel of each voxel in the answers of each task (K, B, *spatial).
 
         It is known in images of that task and where any structure is annotated, which is no other structure.
         """
         known = self.own_task(labeled) | (labeled.labels > 0)
         channels = torch.stack([self.channels(labeled.labels, task) for task in range(len(self.tasks))])
-        return torch.where(known, channels, self.seen(inputs))
+        return torch.where(known, channels, seen)
 
     @torch.no_grad()
     def seen(self, inputs: PromptInputs) -> Tensor:
