@@ -112,7 +112,7 @@ class Tour:
 
     def make_study(self) -> None:
         """The sample data and the form of the study."""
-        from SemiSupervisedSegLib.panel.sample_data import loadPhantoms
+        from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
         from SemiSupervisedSegLib.panel.scene.views import showVolume
 
         volume = loadPhantoms()[0]

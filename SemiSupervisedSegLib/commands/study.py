@@ -16,7 +16,7 @@ from ..study.errors import UserError
 from ..study.images import Geometry
 from ..study.model import Case, Modality, Role, Structure, Study
 from ..study.palette import default_color
-from ..study.partial import ALL, SEPARATOR
+from ..study.partial_annotations import ALL, SEPARATOR
 from ..study.store import create_study, load_study, study_lock
 
 _STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")

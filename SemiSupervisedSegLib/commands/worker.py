@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.detached:
         watch_parent(lambda: _stop(folder))
 
-    from ..engine.worker import main
+    from ..engine.worker.worker import main
 
     return main(folder.path)
 

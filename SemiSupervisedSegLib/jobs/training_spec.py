@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..study.model import Case, Role, Study
-from ..study.partial import check_fully_annotated
+from ..study.partial_annotations import check_fully_annotated
 from .catalogue import load_catalogue
 from .spec import JobCase, JobSpec, SettingValue
 from .versions import installed_versions

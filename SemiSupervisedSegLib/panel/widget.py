@@ -10,16 +10,16 @@ import slicer
 
 from ..jobs.folder import JobFolder
 from ..study.errors import UserError
-from .header import Header
-from .memory import Memory
 from .run.runner import Runner
 from .scene.case_scene import CaseScene
-from .sections.cases import CasesSection
+from .scene.scene_state import Memory
+from .sections.cases.section import CasesSection
 from .sections.disk import DiskSection
-from .sections.export import ExportSection
-from .sections.review import ReviewSection
+from .sections.export.section import ExportSection
+from .sections.header import Header
+from .sections.review.section import ReviewSection
 from .sections.study import StudySection
-from .sections.train import TrainSection
+from .sections.train.section import TrainSection
 from .services import Services, defaultServices
 from .session import Session
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from .checks import check_case
 from .errors import UserError
 from .model import CASE_ID, Case, Role, Study
-from .partial import case_structures
+from .partial_annotations import case_structures
 from .store import save_study
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")

@@ -13,7 +13,7 @@ from .adding import stored_path
 from .checks import check_case
 from .errors import UserError
 from .model import Role, Study
-from .partial import case_structures
+from .partial_annotations import case_structures
 from .store import save_study
 
 

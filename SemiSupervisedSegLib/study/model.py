@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .errors import UserError
-from .reading import Reader
+from .json_reader import Reader
 
 SCHEMA_VERSION = 2
 """What this program reads up to; see `Study.to_dict` for what it writes."""

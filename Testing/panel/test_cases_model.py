@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import qt
 
-from SemiSupervisedSegLib.panel.cases_model import CasesModel
 from SemiSupervisedSegLib.panel.logic.case_rows import CaseFiles, look_at_files
+from SemiSupervisedSegLib.panel.sections.cases.model import CasesModel
 from SemiSupervisedSegLib.study.model import Role
 
 from .studies import make_long_study, make_round, make_study

@@ -11,7 +11,7 @@ import qt
 import slicer
 
 from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
-from SemiSupervisedSegLib.panel.sections.cases import CasesSection
+from SemiSupervisedSegLib.panel.sections.cases.section import CasesSection
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, save_study

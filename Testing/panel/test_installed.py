@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ..test_cmake_lists import LISTS, ROOT, listed
+from ..test_cmake_lists import LISTS, ROOT, expected_files
 
 USE = """
 import sys
@@ -33,7 +33,7 @@ def installed(tmp_path):
     for folder, name in LISTS:
         # The library has a folder of its own there (WITH_SUBDIR), the module has not.
         place = target / folder if folder == "SemiSupervisedSegLib" else target
-        for file in listed(folder, name):
+        for file in expected_files(folder, LISTS[folder, name]):
             (place / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / folder / file, place / file)
     return target

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from SemiSupervisedSegLib.panel.parameters import Parameters
+from SemiSupervisedSegLib.panel.scene.parameter_node import Parameters
 
 from .studies import make_study
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from SemiSupervisedSegLib.panel.portions import Portions
+from SemiSupervisedSegLib.panel.time_slices import Portions
 from SemiSupervisedSegLib.study.errors import UserError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import slicer
 
-from SemiSupervisedSegLib.panel import sample_data
+from SemiSupervisedSegLib.panel.scene import sample_data
 from SemiSupervisedSegLib.panel.scene.adopting import segmentationOf
 from SemiSupervisedSegLib.panel.scene.segments import structuresFromSegmentation
 from SemiSupervisedSegLib.phantom.generate import phantom_structures

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 import slicer
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.panel.sample_data import loadPhantoms
 from SemiSupervisedSegLib.panel.scene.geometry import rightHanded
+from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
 from SemiSupervisedSegLib.panel.scene.volumes import sceneVolumes
 from SemiSupervisedSegLib.panel.widget import Panel
 from SemiSupervisedSegLib.study.annotations import read_annotation

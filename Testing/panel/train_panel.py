@@ -7,7 +7,7 @@ from typing import Any
 
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
 from SemiSupervisedSegLib.panel.run.runner import Runner
-from SemiSupervisedSegLib.panel.sections.train import TrainSection
+from SemiSupervisedSegLib.panel.sections.train.section import TrainSection
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.model import Study

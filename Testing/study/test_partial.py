@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.changing import change_cases
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Case, Role
-from SemiSupervisedSegLib.study.partial import case_structures, check_fully_annotated
+from SemiSupervisedSegLib.study.partial_annotations import case_structures, check_fully_annotated
 from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study, save_study
 
 from .conftest import STRUCTURES

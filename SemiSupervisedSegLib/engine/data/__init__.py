@@ -1,1 +1,1 @@
-"""From image files to batches: fingerprint, plan, preprocessing, cache, streams and augmentation."""
+"""From cached cases to batches: streams, windows, crops, augmentation and stateless randomness."""

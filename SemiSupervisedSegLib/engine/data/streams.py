@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cache import CachedCase
+from ...planning.cache import CachedCase
+from ...planning.plan import Plan
 from .crops import copy_patch, offset_near, random_foreground, random_offset
-from .plan import Plan
 from .randomness import EndlessShuffle, generator_at
 from .window import ResidentCase, ResidentWindow
 

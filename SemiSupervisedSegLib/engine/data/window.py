@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...planning.cache import CachedCase
 from ...study.errors import UserError
-from .cache import CachedCase
 from .randomness import EndlessShuffle
 
 # Steps between two moves of the window: time enough to read a case behind the steps, and soon enough for every case to

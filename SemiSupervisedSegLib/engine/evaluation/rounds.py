@@ -19,8 +19,8 @@ from ...study.model import Role, Structure
 from ..inference.bundle import TrainedModel, load_bundle
 from ..inference.write import FINAL, PROTOTYPE, SUMMARY, read_case_prediction, read_classes
 from .metrics import PredictionKind, StructureScore, score_case
-from .report import write_report
-from .report_content import ReportCase, ReportContent
+from .report.content import ReportCase, ReportContent
+from .report.page import write_report
 from .tables import write_metrics
 
 FILES: dict[PredictionKind, str] = {"final": FINAL, "prototype": PROTOTYPE}

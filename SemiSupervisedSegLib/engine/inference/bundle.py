@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from ...jobs.records import from_plain
+from ...planning.plan import Plan
 from ...study.errors import UserError
 from ...study.model import Structure
-from ..data.plan import Plan
 from ..losses.prototypes import Prototypes
 from ..networks.factory import build_network
 from ..networks.output import FeatureLevel

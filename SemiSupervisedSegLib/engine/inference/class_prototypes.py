@@ -12,8 +12,8 @@ from monai.data.utils import dense_patch_slices
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.plan import Plan
-from ..losses.interpolation import adjoint_upsample
+from ...planning.plan import Plan
+from ..interpolation import adjoint_upsample
 from ..losses.prototypes import Prototypes
 from ..networks.output import FeatureLevel
 

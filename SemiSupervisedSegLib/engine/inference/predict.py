@@ -10,9 +10,9 @@ from pathlib import Path
 import SimpleITK as sitk
 import torch
 
+from ...planning.preprocess import to_plan_grid
 from ...study.errors import UserError
 from ...study.images import read_image
-from ..data.preprocess import to_plan_grid
 from ..networks.prompted import AskedAbout
 from .bundle import TrainedModel, load_bundle
 from .fast_form import fast_form

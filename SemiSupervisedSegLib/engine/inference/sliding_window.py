@@ -12,7 +12,7 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
-from ..data.plan import PATCH_MULTIPLE, Plan
+from ...planning.plan import PATCH_MULTIPLE, Plan
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
 

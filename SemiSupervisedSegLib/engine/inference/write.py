@@ -12,13 +12,13 @@ import SimpleITK as sitk
 from torch import Tensor
 
 from ...jobs.records import from_plain
+from ...planning.plan import Plan
+from ...planning.preprocess import probabilities_to_image_grid
 from ...study.annotations import write_segmentation
 from ...study.errors import UserError
 from ...study.images import read_image, write_image
 from ...study.model import Structure
-from ..components import largest_components
-from ..data.plan import Plan
-from ..data.preprocess import probabilities_to_image_grid
+from .connected_components import largest_components
 from .folders import atomic_folder
 from .sliding_window import GridPrediction
 from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .interpolation import adjoint_upsample, upsample, upsampled_squared_norm
+from ..interpolation import adjoint_upsample, upsample, upsampled_squared_norm
 from .overlap import one_hot
 from .precision import full_precision
 

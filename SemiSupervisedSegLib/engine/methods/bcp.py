@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...study.errors import UserError
-from ..components import largest_components
+from ..inference.connected_components import largest_components
 from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
 from .method import Batch, Loss, Losses, Method, MethodContext, Moment, Stage
 from .parts.mixing import outside_a_box, paste

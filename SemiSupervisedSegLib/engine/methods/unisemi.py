@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...planning.tasks import UNKNOWN_TASK
 from ...study.errors import UserError
-from ..data.tasks import UNKNOWN_TASK
 from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
 from ..networks.prompted import PromptedNetwork, PromptInputs, tasks_suffix
 from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment

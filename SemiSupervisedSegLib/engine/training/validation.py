@@ -10,9 +10,9 @@ from monai.metrics import compute_dice
 from torch import nn
 from torch.nn import functional
 
-from ..data.cache import CachedCase
-from ..data.plan import Plan
-from ..data.tasks import shown_classes
+from ...planning.cache import CachedCase
+from ...planning.plan import Plan
+from ...planning.tasks import shown_classes
 from ..device import Device
 from ..inference.fast_form import fast_form
 from ..inference.sliding_window import predict_grid

@@ -12,7 +12,7 @@ from ...study.errors import UserError
 from ...study.files import write_bytes_atomically
 from ...study.images import image_geometry, same_grid
 from ...study.model import Case, Role, Study
-from ...study.partial import case_structures
+from ...study.partial_annotations import case_structures
 from ...study.segments import read_segments
 from .annotating import new_annotation_file
 from .decisions import CaseBefore, Decision

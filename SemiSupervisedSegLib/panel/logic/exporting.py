@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...jobs.continuation import model_of
 from ...jobs.folder import JobFolder
+from ...study import dicom_seg
 from ...study.errors import UserError
 from ...study.exporting import (
     SEGMENTATION,
@@ -25,7 +26,6 @@ from ...study.exporting import (
 )
 from ...study.files import atomic_path, write_bytes_atomically, write_error
 from ...study.model import Study
-from . import dicom_seg
 
 # Of an image, the DICOM files of its slices; none when it did not come from DICOM.
 FindSlices = Callable[[Path], Sequence[Path]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...jobs.catalogue import MethodEntry
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
-from ...study.partial import check_fully_annotated
+from ...study.partial_annotations import check_fully_annotated
 
 _WORDS = {
     "labeled": "annotated images",

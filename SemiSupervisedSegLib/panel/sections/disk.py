@@ -13,9 +13,9 @@ from slicer.i18n import tr as _
 from ...study.errors import UserError
 from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
 from ..logic.state import Action
-from ..portions import Portions
 from ..services import Services
 from ..session import Session
+from ..time_slices import Portions
 from .buttons import applyAvailability, setEnabledWithReason
 
 _LOST = {

@@ -27,8 +27,8 @@ import torch
 
 from SemiSupervisedSegLib.engine.evaluation.compare import compare_paired
 from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
-from SemiSupervisedSegLib.engine.worker import EXIT_FINISHED
-from SemiSupervisedSegLib.engine.worker import main as work
+from SemiSupervisedSegLib.engine.worker.worker import EXIT_FINISHED
+from SemiSupervisedSegLib.engine.worker.worker import main as work
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study

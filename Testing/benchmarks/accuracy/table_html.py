@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from SemiSupervisedSegLib.engine.evaluation.report_style import STYLE
+from SemiSupervisedSegLib.engine.evaluation.report.style import STYLE
 
 from .entries import Entry, entries
 from .metric_names import METRICS

@@ -19,7 +19,7 @@ from typing import NoReturn
 import SimpleITK as sitk
 import torch
 
-import SemiSupervisedSegLib.engine.worker  # noqa: F401 - loaded once, for all children
+import SemiSupervisedSegLib.engine.worker.worker  # noqa: F401 - loaded once, for all children
 from SemiSupervisedSegLib.__main__ import main
 from SemiSupervisedSegLib.jobs.events import Event
 from SemiSupervisedSegLib.jobs.folder import JobFolder

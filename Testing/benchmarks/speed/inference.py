@@ -18,8 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.engine.device import Device, choose_device
 from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
@@ -27,6 +25,8 @@ from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality
 
 from .contender import Contender, answer_turns, take_turns

@@ -21,14 +21,14 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.engine.training.loop import Hooks
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality
 
 from . import inference

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase
 from SemiSupervisedSegLib.engine.networks.dropout import Dropout
 from SemiSupervisedSegLib.engine.networks.unet2d import UpStage
+from SemiSupervisedSegLib.planning.cache import CachedCase
 from SemiSupervisedSegLib.study.model import Role
 
 EMA_DECAY = 0.99

@@ -78,8 +78,8 @@ def write_job(source: Path, folder: Path) -> Work:
 
 def preprocess(source: Path, folder: Path) -> Work:
     """What a worker does before its first step: look at all images, and bring them to the cache if they are not."""
-    from SemiSupervisedSegLib.engine.preparation import prepare
-    from SemiSupervisedSegLib.engine.reporter import Reporter
+    from SemiSupervisedSegLib.engine.worker.prepare import prepare
+    from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 
     job = rounds(folder)[-1]
     (job.path / "plan.json").unlink(missing_ok=True)

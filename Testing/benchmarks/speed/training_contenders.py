@@ -10,14 +10,14 @@ from multiprocessing.connection import Connection
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from SemiSupervisedSegLib.engine.data.tasks import find_tasks
+from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import Device
 from SemiSupervisedSegLib.engine.methods.method import MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.engine.training.batches import BatchSource
 from SemiSupervisedSegLib.engine.training.loop import Hooks, TrainingLoop
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.planning.tasks import find_tasks
 
 from .contender import answer_turns, seconds_of
 from .published_style import train

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase, prepare_cache
-from SemiSupervisedSegLib.engine.data.fingerprint import fingerprint
-from SemiSupervisedSegLib.engine.data.plan import Plan, make_plan
 from SemiSupervisedSegLib.engine.device import Device, choose_device
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
+from SemiSupervisedSegLib.planning.cache import CachedCase, prepare_cache
+from SemiSupervisedSegLib.planning.fingerprint import fingerprint
+from SemiSupervisedSegLib.planning.plan import Plan, make_plan
 
 from .published_style import write_samples
 

@@ -8,9 +8,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.jobs.spec import JobCase
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Role, Structure
 
 torch.set_num_threads(1)

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from SemiSupervisedSegLib.engine.data.grid import PlanGrid
-from SemiSupervisedSegLib.engine.data.preprocess import (
+from SemiSupervisedSegLib.planning.grid import PlanGrid
+from SemiSupervisedSegLib.planning.preprocess import (
     labels_to_plan_grid,
     probabilities_to_image_grid,
     to_plan_grid,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SemiSupervisedSegLib.engine.data import cache
-from SemiSupervisedSegLib.engine.data.cache import foreground_voxels, prepare_cache
+from SemiSupervisedSegLib.planning import cache
+from SemiSupervisedSegLib.planning.cache import foreground_voxels, prepare_cache
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 

@@ -7,14 +7,14 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.engine.data.augment import augment
-from SemiSupervisedSegLib.engine.data.cache import prepare_cache
-from SemiSupervisedSegLib.engine.data.fingerprint import fingerprint
-from SemiSupervisedSegLib.engine.data.plan import make_plan
-from SemiSupervisedSegLib.engine.data.preprocess import probabilities_to_image_grid
 from SemiSupervisedSegLib.engine.data.randomness import torch_generator_at
 from SemiSupervisedSegLib.engine.data.streams import CaseStream
 from SemiSupervisedSegLib.jobs.spec import JobCase
 from SemiSupervisedSegLib.phantom.generate import generate_study
+from SemiSupervisedSegLib.planning.cache import prepare_cache
+from SemiSupervisedSegLib.planning.fingerprint import fingerprint
+from SemiSupervisedSegLib.planning.plan import make_plan
+from SemiSupervisedSegLib.planning.preprocess import probabilities_to_image_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Modality, Role, Study

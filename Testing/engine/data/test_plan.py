@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.data.fingerprint import CaseFingerprint, Fingerprint, ForegroundIntensity, fingerprint
-from SemiSupervisedSegLib.engine.data.grid import PlanGrid
-from SemiSupervisedSegLib.engine.data.plan import Plan, make_plan
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint, ForegroundIntensity, fingerprint
+from SemiSupervisedSegLib.planning.grid import PlanGrid
+from SemiSupervisedSegLib.planning.plan import Plan, make_plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Modality, Role

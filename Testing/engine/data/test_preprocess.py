@@ -5,9 +5,9 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from SemiSupervisedSegLib.engine.data.grid import PlanGrid
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.preprocess import (
+from SemiSupervisedSegLib.planning.grid import PlanGrid
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.preprocess import (
     labels_to_plan_grid,
     probabilities_to_image_grid,
     to_plan_grid,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase
-from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.engine.data.streams import CaseStream
 from SemiSupervisedSegLib.engine.data.window import STEPS_PER_CASE
+from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase
-from SemiSupervisedSegLib.engine.data.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
+from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
 from SemiSupervisedSegLib.study.model import Role
 
 

@@ -10,9 +10,6 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
-from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, save_bundle
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import write_case_prediction
@@ -22,6 +19,9 @@ from SemiSupervisedSegLib.jobs.events import Started, StepDone, Validated, Warni
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
+from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.images import write_image
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
-from SemiSupervisedSegLib.engine.evaluation.overlays import PIXELS, case_pictures, png_data_uri
+from SemiSupervisedSegLib.engine.evaluation.report.overlays import PIXELS, case_pictures, png_data_uri
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Structure
 
 STRUCTURES = (Structure("a", 1, (230, 0, 0)), Structure("b", 2, (0, 0, 230)))

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from SemiSupervisedSegLib.engine.evaluation.curves import Line, line_chart
+from SemiSupervisedSegLib.engine.evaluation.report.curves import Line, line_chart
 from SemiSupervisedSegLib.engine.evaluation.rounds import evaluate_round
 from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
 from SemiSupervisedSegLib.jobs.events import WarningRaised

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Structure
 
 torch.set_num_threads(1)

@@ -9,8 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SemiSupervisedSegLib.engine.components import largest_components
-from SemiSupervisedSegLib.engine.data.preprocess import labels_to_plan_grid
+from SemiSupervisedSegLib.engine.inference.connected_components import largest_components
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
     CasePrediction,
@@ -18,6 +17,7 @@ from SemiSupervisedSegLib.engine.inference.write import (
     read_classes,
     write_case_prediction,
 )
+from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import same_grid

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from SemiSupervisedSegLib.engine.losses.interpolation import adjoint_upsample, upsample, upsampled_squared_norm
+from SemiSupervisedSegLib.engine.interpolation import adjoint_upsample, upsample, upsampled_squared_norm
 
 from .. import reference
 from ..reference import array

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.data.tasks import UNKNOWN_TASK
 from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Loss, MethodContext, Moment
 from SemiSupervisedSegLib.engine.methods.parts import mixing
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi, mixture
 from SemiSupervisedSegLib.jobs.catalogue import resolve
+from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .toys import SIZES, toy_batch, toy_images, toy_labels, toy_network, weighted_sum

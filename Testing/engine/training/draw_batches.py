@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase
-from SemiSupervisedSegLib.engine.data.normalization import Normalization
-from SemiSupervisedSegLib.engine.data.plan import Plan
-from SemiSupervisedSegLib.engine.training.batches import BatchSource
+from SemiSupervisedSegLib.engine.data.batches import BatchSource
+from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.normalization import Normalization
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Role
 
 SHAPE = (8, 128, 256)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.engine.data.cache import CachedCase
-from SemiSupervisedSegLib.engine.training.batches import MEBIBYTE, share_budget, stream_members
+from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, share_budget, stream_members
+from SemiSupervisedSegLib.planning.cache import CachedCase
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from SemiSupervisedSegLib.engine.worker import main
+from SemiSupervisedSegLib.engine.worker.worker import main
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import Event, Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder

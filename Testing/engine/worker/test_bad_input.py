@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.reporter import Reporter
+from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.data.cache import prepare_cache
+from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import choose_device
 from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.engine.inference.tensor_files import load_tensors
 from SemiSupervisedSegLib.engine.inference.write import read_classes
-from SemiSupervisedSegLib.engine.training.batches import BatchSource
 from SemiSupervisedSegLib.engine.training.validation import validation_dice
 from SemiSupervisedSegLib.jobs.events import Validated, WarningRaised
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
+from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.model import Role, Study
 from SemiSupervisedSegLib.study.store import save_study
@@ -115,7 +115,7 @@ def test_a_round_goes_on_bit_for_bit(finished, monkeypatch):
     folder.path.joinpath("events.jsonl").unlink()
     steps = []
     monkeypatch.setattr(
-        "SemiSupervisedSegLib.engine.reporter.Reporter.stop_requested",
+        "SemiSupervisedSegLib.engine.worker.reporter.Reporter.stop_requested",
         lambda reporter: len(steps) < 1 and reporter.saved_step >= 1 and not steps.append(1),
     )
     assert main(folder.path) == EXIT_CANCELLED

@@ -81,8 +81,8 @@ import resource, sys
 from pathlib import Path
 # A worker imports these on its way; they shall not use up what is left for images.
 import torch._dynamo
-import SemiSupervisedSegLib.engine.training_round
-from SemiSupervisedSegLib.engine.worker import main
+import SemiSupervisedSegLib.engine.worker.training_round
+from SemiSupervisedSegLib.engine.worker.worker import main
 used = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmSize:"))
 resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + int(sys.argv[1]), resource.RLIM_INFINITY))
 codes = [main(Path(folder)) for folder in sys.argv[2:]]

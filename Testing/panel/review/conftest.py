@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from SemiSupervisedSegLib.panel.sections.export import ExportSection
-from SemiSupervisedSegLib.panel.sections.review import ReviewSection
+from SemiSupervisedSegLib.panel.sections.export.section import ExportSection
+from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 
 from .desk import Desk, finished_study
 

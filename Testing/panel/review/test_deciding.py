@@ -11,7 +11,7 @@ import slicer.util
 
 from SemiSupervisedSegLib.panel.logic.decisions import read_decisions
 from SemiSupervisedSegLib.panel.scene.segments import segmentsOf
-from SemiSupervisedSegLib.panel.sections.review import ReviewSection
+from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image

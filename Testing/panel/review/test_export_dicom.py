@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.panel.logic.dicom_seg import missing_package, terminology_codes, write_dicom_seg
 from SemiSupervisedSegLib.study.dicom import series_files
+from SemiSupervisedSegLib.study.dicom_seg import missing_package, terminology_codes, write_dicom_seg
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Structure

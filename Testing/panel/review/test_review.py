@@ -12,8 +12,8 @@ import slicer
 import slicer.util
 
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.panel.sections.review import ReviewSection
-from SemiSupervisedSegLib.panel.sections.review_view import milliliters
+from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
+from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
 
 from .desk import FIRST, LABELED, SECOND, VALIDATION, prediction, voxels

@@ -1,0 +1,143 @@
+"""The batch of a step, drawn from the streams a method needs and augmented on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from ...planning.cache import CachedCase
+from ...planning.plan import Plan
+from ...planning.tasks import case_tasks, find_tasks
+from ...study.errors import UserError
+from ...study.model import Role
+from ..methods.method import Batch, Labeled
+from .augment import augment
+from .randomness import torch_generator_at
+from .streams import CaseStream
+
+MEBIBYTE = 2**20
+
+
+class BatchSource:
+    """Draws the batch of any step; what it draws depends on the seed and the step alone.
+
+    A method that does not know external images gets them pooled with the local unlabeled ones, as the papers
+    run such baselines (CU2L table 2).
+
+    Args:
+        cases: all cases in the cache.
+        streams: of "labeled", "unlabeled" and "external", those that the method needs.
+        plan: of the study.
+        settings: batch sizes, the cache budget and the share of foreground patches.
+        seed: of the job.
+        device: where batches are made.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CachedCase],
+        streams: frozenset[str],
+        plan: Plan,
+        settings: Mapping[str, Any],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._seed = seed
+        self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
+        self._counts = {name: settings[f"{name}_batch"] for name in streams}
+        members = stream_members(cases, streams)
+        tasks = find_tasks(cases, plan.num_classes)
+        self._tasks = {
+            name: torch.tensor(case_tasks(group, tasks, plan.num_classes), device=device)
+            for name, group in members.items()
+        }
+        budgets = share_budget(members, settings["cache_budget_mb"] * MEBIBYTE)
+        self._streams = {
+            name: CaseStream(
+                group,
+                plan,
+                seed,
+                name,
+                budgets[name],
+                device,
+                settings["foreground_share"] if name == "labeled" else 0.0,
+            )
+            for name, group in members.items()
+        }
+
+    def prepare(self, step: int) -> None:
+        """Read what a step draws from, before the first step or after a jump."""
+        for stream in self._streams.values():
+            stream.prepare(step)
+
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0 over all stages."""
+        images, labels = self._draw("labeled", step)
+        return Batch(
+            Labeled(images, labels, self._draw_tasks("labeled", step)),
+            self._draw("unlabeled", step)[0] if "unlabeled" in self._streams else None,
+            self._draw("external", step)[0] if "external" in self._streams else None,
+            self._draw_tasks("unlabeled", step) if "unlabeled" in self._streams else None,
+        )
+
+    def close(self) -> None:
+        """Let all cases go."""
+        for stream in self._streams.values():
+            stream.close()
+
+    def _draw_tasks(self, name: str, step: int) -> Tensor:
+        return self._tasks[name][self._streams[name].drawn_cases(step, self._counts[name])]
+
+    def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
+        images, labels = self._streams[name].draw(step, self._counts[name])
+        images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
+        return images.contiguous(memory_format=self._memory_format), labels
+
+
+def share_budget(members: Mapping[str, Sequence[CachedCase]], total: int) -> dict[str, int]:
+    """Share the bytes for images: each stream gets what its two largest cases take, the rest goes by what is left.
+
+    A stream needs two cases at once, and a few labeled ones beside hundreds of others must not go short. When all
+    cases fit, each stream gets what all of its cases take. Raises UserError when even the least does not fit.
+    """
+    sizes = {name: sorted((case.nbytes for case in group), reverse=True) for name, group in members.items()}
+    least = {name: sum(values[:2]) for name, values in sizes.items()}
+    left = {name: sum(values[2:]) for name, values in sizes.items()}
+    rest = total - sum(least.values())
+    if rest < 0:
+        needed = math.ceil(sum(least.values()) / MEBIBYTE)
+        raise UserError(
+            f"The memory set aside for images ({total / MEBIBYTE:.0f} MiB) does not hold two cases of each kind.",
+            f'Set "cache_budget_mb" to at least {needed}, or lower "in_plane_scale".',
+        )
+    return {name: least[name] + rest * left[name] // max(1, sum(left.values())) for name in members}
+
+
+class StreamCase(Protocol):
+    """What decides the stream of a case, in a job as in the cache."""
+
+    @property
+    def role(self) -> Role:
+        """What the case is used for."""
+
+    @property
+    def external(self) -> bool:
+        """Whether it comes from another site."""
+
+
+Member = TypeVar("Member", bound=StreamCase)
+
+
+def stream_members(cases: Sequence[Member], streams: frozenset[str]) -> dict[str, list[Member]]:
+    """Return the cases of each stream that a method needs; without an external stream, sites are pooled."""
+    unlabeled = [case for case in cases if case.role is Role.UNLABELED]
+    groups = {
+        "labeled": [case for case in cases if case.role is Role.LABELED],
+        "unlabeled": [case for case in unlabeled if not (case.external and "external" in streams)],
+        "external": [case for case in unlabeled if case.external],
+    }
+    return {name: groups[name] for name in groups if name in streams}

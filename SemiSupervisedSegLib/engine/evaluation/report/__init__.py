@@ -1,0 +1,1 @@
+"""The report of a round: one HTML page with charts, tables and pictures."""

@@ -1,0 +1,74 @@
+"""What a worker says: events on standard output and in the job folder, and the status at a glance."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ...jobs.events import Event, Progress, StageStarted, to_line
+from ...jobs.folder import JobFolder
+
+_POLL_SECONDS = 0.5
+_STATUS_SECONDS = 1.0
+
+
+class JobStopped(Exception):  # noqa: N818 - a request, not an error
+    """The user asked the job to end; ``step`` is where it can go on."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
+class Reporter:
+    """Writes the events and the status of one job, and knows whether the job was asked to stop.
+
+    Attributes:
+        folder: of the job.
+        saved_step: of the checkpoint from which the job would go on.
+    """
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self.saved_step = 0
+        self._asked_at = 0.0
+        self._stop = False
+        self._status_at = 0.0
+        self._stage = ""
+        self._stage_began = 0.0
+
+    def emit(self, event: Event) -> None:
+        """Write an event; raises UserError when the disk takes no more."""
+        stamped = self.folder.append_event(event)
+        sys.stdout.write(to_line(stamped))
+        sys.stdout.flush()
+
+    def start_stage(self, name: str, title: str, steps: int = 0) -> None:
+        """Begin a part of the job; steps 0 means not known."""
+        self._stage, self._stage_began, self._status_at = name, time.monotonic(), 0.0
+        self.emit(StageStarted(name, title, steps))
+        self.update_status(0, steps)
+
+    def progress(self, done: int, total: int) -> None:
+        """Report a part without optimisation steps; raises JobStopped when the user asked to end."""
+        spent = time.monotonic() - self._stage_began
+        left = spent / done * (total - done) if done else None
+        self.emit(Progress(self._stage, done, total, left))
+        self.update_status(done, total)
+        if done < total and self.stop_requested():
+            raise JobStopped(self.saved_step)
+
+    def update_status(self, step: int, total: int) -> None:
+        """Replace the status file, at most once a second."""
+        now = time.monotonic()
+        if now - self._status_at >= _STATUS_SECONDS:
+            self._status_at = now
+            self.folder.write_status("running", stage=self._stage, step=step, total=total)
+
+    def stop_requested(self) -> bool:
+        """Whether the job was asked to end; looks at the folder at most twice a second."""
+        now = time.monotonic()
+        if not self._stop and now - self._asked_at >= _POLL_SECONDS:
+            self._asked_at = now
+            self._stop = self.folder.cancel_requested()
+        return self._stop

@@ -1,0 +1,117 @@
+"""The worker: one process that does one job, and tells the truth about how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from ...jobs.events import Cancelled, Failed, Finished
+from ...jobs.folder import JobFolder
+from ...jobs.spec import JobSpec
+from ...study.errors import UserError
+from ..leftovers import remove_leftovers
+from .reporter import JobStopped, Reporter
+from .train_job import run_train_job
+
+EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
+_MEMORY_ADVICE = (
+    'Lower "labeled_batch", "unlabeled_batch" or "external_batch", then "patch_size" or "in_plane_scale", '
+    "and start a new round."
+)
+
+
+def main(job_folder: Path) -> int:
+    """Do the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request."""
+    folder = JobFolder(job_folder)
+    reporter = Reporter(folder)
+    outcome = _Outcome(reporter)
+    with outcome, folder.lock():
+        outcome.began = True
+        folder.check_links()
+        remove_leftovers(folder)
+        spec = folder.spec()
+        outcome.result = _JOBS[spec.kind](folder, spec, reporter)
+    return outcome.exit_code
+
+
+def _predict(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
+    # It brings MONAI, for which a round of training would wait for seconds before its first word.
+    from .predict_job import run_predict_job
+
+    return run_predict_job(folder, spec, reporter)
+
+
+_JOBS = {"train": run_train_job, "predict": _predict}
+
+
+class _Outcome:
+    """Turns the end of a job, whatever it is, into its last event, its status and an exit code.
+
+    Unexpected errors are reported and then go their way, so that their traceback reaches the log.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.began = False
+        self.result: dict[str, Any] = {}
+        self.exit_code = EXIT_FAILED
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        try:
+            if kind is None:
+                return self._report_success()
+            if isinstance(error, JobStopped):
+                return self._report_stop(error.step)
+        except UserError as full_disk:
+            error = full_disk
+        message, advice, expected = _explain(error)
+        sys.stderr.write(f"{message} {advice}".strip() + "\n")
+        if self.began:
+            self._report_failure(message, advice)
+        return expected
+
+    def _report_success(self) -> bool:
+        folder = self._reporter.folder
+        folder.write_result(self.result)
+        self._reporter.emit(Finished(self.result))
+        folder.write_status("finished", message="Finished.")
+        self.exit_code = EXIT_FINISHED
+        return True
+
+    def _report_stop(self, step: int) -> bool:
+        self._reporter.emit(Cancelled(step))
+        self._reporter.folder.write_status("cancelled", step=step, message="Stopped. It can be resumed.")
+        self.exit_code = EXIT_CANCELLED
+        return True
+
+    def _report_failure(self, message: str, advice: str) -> None:
+        # When the disk is full the report cannot be written either; the exit code and the log still tell.
+        with contextlib.suppress(UserError):
+            self._reporter.emit(Failed(message, advice))
+            self._reporter.folder.write_status("failed", message=f"{message} {advice}".strip())
+
+
+def _explain(error: BaseException | None) -> tuple[str, str, bool]:
+    """Return message, advice, and whether this is an error a user can mend."""
+    if isinstance(error, UserError):
+        return error.message, error.advice, True
+    if _is_out_of_memory(error):
+        return "The memory of the device does not suffice for this training.", _MEMORY_ADVICE, True
+    return "The worker stopped because of an unexpected error.", "Its details are in worker.log of the round.", False
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU allocator of torch raises a plain RuntimeError.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,38 @@
+"""The DICOM files that an image of a study came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from ...study.dicom import series_files
+from ...study.errors import UserError
+from .dicom_source import instanceUids
+
+
+def comesFromDicom(image: Path) -> bool:
+    """Whether an image is a DICOM series, or was taken from one that Slicer had loaded."""
+    try:
+        return image.is_dir() or bool(instanceUids(image))
+    except UserError:
+        return False
+
+
+def findSlices(image: Path) -> list[Path]:
+    """The DICOM files of the slices of an image, none when it did not come from DICOM.
+
+    Raises UserError when the files are not in Slicer's DICOM database any more.
+    """
+    if image.is_dir():
+        return [Path(file) for file in series_files(image)]
+    uids = instanceUids(image)
+    database = getattr(slicer, "dicomDatabase", None)
+    files = [database.fileForInstance(uid) if database is not None else "" for uid in uids]
+    if not all(files):
+        raise UserError(
+            _("The DICOM files that {name} came from are not in Slicer's DICOM database.").format(name=image.name),
+            _("Import the scan in the DICOM module again, or export as segmentation or labelmap."),
+        )
+    return [Path(file) for file in files]

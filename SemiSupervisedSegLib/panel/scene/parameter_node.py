@@ -1,0 +1,80 @@
+"""What a scene remembers of the panel: the study, the shown case, and how things are shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ...study.store import STUDY_FILE
+
+MODULE = "SemiSupervisedSeg"
+_FOLDER, _RELATIVE = "StudyFolder", "StudyFolderFromScene"
+
+
+class Parameters:
+    """Names and texts in a node of the scene that is saved with it.
+
+    The folder of the study is kept twice: as it is, and as seen from the file of the scene, so that a scene and a study
+    that are moved together find each other again.
+    """
+
+    @property
+    def node(self) -> Any:
+        """The node, made when the scene has none."""
+        scene = slicer.mrmlScene
+        node = scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(MODULE)
+            node.SetModuleName(MODULE)
+            node.SetName(MODULE)
+            node = scene.AddNode(node)
+        return node
+
+    def get(self, name: str, default: str = "") -> str:
+        """What was set, `default` before."""
+        node = self.node
+        return node.GetParameter(name) if node.HasParameter(name) else default
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a text; setting what is there already does not mark the scene as changed."""
+        if self.get(name) != value:
+            self.node.SetParameter(name, value)
+
+    def studyFolder(self) -> Path | None:
+        """Where the study of the scene is: as seen from the scene's file, else where it was; None when it is gone."""
+        candidates = [Path(self.get(_FOLDER))] if self.get(_FOLDER) else []
+        place = _scenePlace()
+        if place is not None and self.get(_RELATIVE):
+            candidates.insert(0, Path(os.path.normpath(place / self.get(_RELATIVE))))
+        return next((folder for folder in candidates if (folder / STUDY_FILE).is_file()), None)
+
+    def setStudyFolder(self, folder: Path | None) -> None:
+        """Keep the folder of the study, None for no study."""
+        self.set(_FOLDER, "" if folder is None else folder.as_posix())
+        self.set(_RELATIVE, _fromScene(folder))
+
+    def lostFolder(self) -> str:
+        """The folder of a study that the scene names and that is not there any more, else empty."""
+        return self.get(_FOLDER) if self.studyFolder() is None else ""
+
+
+def _scenePlace() -> Path | None:
+    """The folder of the scene's file, None for a scene that was never saved."""
+    url = slicer.mrmlScene.GetURL()
+    return Path(url).absolute().parent if url else None
+
+
+def _fromScene(folder: Path | None) -> str:
+    place = _scenePlace()
+    if folder is None or place is None:
+        return ""
+    try:
+        return Path(os.path.relpath(folder, place)).as_posix()
+    except ValueError:
+        # Two drives of Windows have no way from one to the other.
+        return ""

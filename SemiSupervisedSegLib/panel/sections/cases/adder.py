@@ -1,0 +1,109 @@
+"""Adding images to the study, in the section Cases: from the scene, files or a folder, in portions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ....study.errors import UserError
+from ...logic.new_cases import IMAGE_SUFFIXES
+from ...scene.volumes import sceneVolumes
+from ...session import Session
+from ...time_slices import Portions
+from .image_import import ImageImport, Progress, Work
+
+
+class CaseAdder:
+    """Finds images, checks them one by one, and adds all or none of them.
+
+    Args:
+        ui: the widgets of Cases.ui.
+        session: what is open.
+        dialogs: ask for files and say what went wrong.
+    """
+
+    def __init__(self, ui: Any, session: Session, dialogs: Any) -> None:
+        self.ui, self._session, self._dialogs = ui, session, dialogs
+        self._portions: Portions | None = None
+        self._import: ImageImport | None = None
+        self._folder: Path | None = None
+        ui.progressRow.setVisible(False)
+        ui.addVolumesButton.connect("clicked()", self._addVolumes)
+        ui.addFilesButton.connect("clicked()", self._addFiles)
+        ui.addFolderButton.connect("clicked()", self._addFolder)
+        ui.cancelButton.connect("clicked()", self.cancel)
+        session.study_changed.connect(self._leaveStudy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether images are being added."""
+        return self._portions is not None
+
+    def cancel(self) -> None:
+        """Stop adding; the study stays as it was."""
+        if self._portions is not None:
+            self._portions.cancel()
+            self._import.undo()
+            self._end(_("Nothing was added."))
+
+    def _addVolumes(self) -> None:
+        volumes = sceneVolumes()
+        if not volumes:
+            error = UserError(_("There are no images in the scene."), _("Load them first, or add files."))
+            self._dialogs.showError(error)
+            return
+        names = [volume.GetName() for volume in volumes]
+        chosen = self._dialogs.chooseItems(_("Add images of the scene"), _("Images to copy into the study:"), names)
+        if chosen:
+            self._start(lambda images: images.fromVolumes([volumes[index] for index in chosen]))
+
+    def _addFiles(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
+        files = self._dialogs.chooseFiles(_("Add images"), f"{_('Images')} ({patterns});;{_('All files')} (*)")
+        if files:
+            self._start(lambda images: images.fromFiles([Path(file) for file in files]))
+
+    def _addFolder(self) -> None:
+        folder = self._dialogs.chooseFolder(_("Add all images of a folder, or a DICOM series"))
+        if folder:
+            self._start(lambda images: images.fromFolder(Path(folder)))
+
+    def _start(self, work: Callable[[ImageImport], Work]) -> None:
+        site = self.ui.addSiteBox.currentText.strip() or self._session.study.local_site
+        self._import, self._folder = ImageImport(self._session, site), self._session.folder
+        self.ui.progressBar.setRange(0, 0)
+        self.ui.progressRow.setVisible(True)
+        self._portions = Portions(work(self._import), self._done, self._failed, self._show)
+        self._session.state_changed.emit()
+
+    def _leaveStudy(self) -> None:
+        if self._session.folder != self._folder:
+            self.cancel()
+
+    def _show(self, progress: Progress) -> None:
+        what, done, total = progress
+        self.ui.progressBar.setRange(0, total)
+        self.ui.progressBar.setValue(done)
+        self.ui.progressBar.setFormat(what + (" %v / %m" if total else ""))
+
+    def _done(self, counts: tuple[int, int]) -> None:
+        added, annotated = counts
+        words = (
+            _("{added} images added, {annotated} of them annotated.") if added else _("There was nothing new to add.")
+        )
+        self._end(words.format(added=added, annotated=annotated))
+
+    def _failed(self, error: UserError) -> None:
+        self._import.undo()
+        self._end(_("Nothing was added."))
+        self._dialogs.showError(error)
+
+    def _end(self, words: str) -> None:
+        self._portions = None
+        self.ui.progressRow.setVisible(False)
+        self.ui.addedLabel.setText(words)
+        self.ui.addedLabel.setVisible(True)
+        self._session.state_changed.emit()

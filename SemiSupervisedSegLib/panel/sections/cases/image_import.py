@@ -1,0 +1,108 @@
+"""From images that the user chose to cases of the study, in steps that a timer can take one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ....study.adding import default_id
+from ....study.errors import UserError
+from ....study.files import write_error
+from ...logic.annotating import new_annotation_file
+from ...logic.new_cases import IMAGES_FOLDER, check_new_cases, find_images, free_file, make_cases, with_new_cases
+from ...scene.adopting import segmentationOf
+from ...scene.annotations import exportSegmentation
+from ...scene.volumes import exportVolume
+from ...session import Session
+
+Progress = tuple[str, int, int]
+"""What is being done, how far it is, and how long it is; zero when that is not known."""
+Work = Generator[Progress, None, tuple[int, int]]
+"""Gives progress, and at the end how many images were added and how many of them are annotated."""
+
+
+class ImageImport:
+    """One import; with any bad image nothing is added, and `undo` removes what was copied.
+
+    Args:
+        session: whose study gets the cases.
+        site: where the images come from.
+    """
+
+    def __init__(self, session: Session, site: str) -> None:
+        self._session, self._site = session, site
+        self._written: list[Path] = []
+
+    def undo(self) -> None:
+        """Remove the files that were copied into the study, after a failure or when the user cancels."""
+        study = self._session.study
+        used = set() if study is None else {study.image_path(case) for case in study.cases}
+        used |= set() if study is None else {study.annotation_path(case) for case in study.cases}
+        for path in self._written:
+            # Whatever went wrong, what the study refers to stays.
+            if path in used:
+                continue
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        self._written = []
+
+    def fromFolder(self, folder: Path) -> Work:
+        """All images in a folder and the folders in it; raises UserError when there are none."""
+        images: list[Path] = []
+        for found in find_images(folder, self._session.study):
+            images = found
+            yield (_("Looking for images"), 0, 0)
+        if not images:
+            raise UserError(
+                _("There are no images in {folder}.").format(folder=folder),
+                _("Choose a folder with NRRD, NIfTI or MetaImage files or DICOM series."),
+            )
+        return (yield from self.fromFiles(images))
+
+    def fromFiles(self, images: list[Path], annotations: dict[Path, Path] | None = None) -> Work:
+        """Images where they lie; raises UserError, naming the case, for one that cannot be used."""
+        cases = []
+        for case in make_cases(self._session.study, images, self._site, annotations):
+            cases.append(case)
+            yield (_("Looking for images"), 0, 0)
+        for done in check_new_cases(self._session.study, cases):
+            yield (_("Checking images"), done, len(cases))
+        if cases:
+            self._session.change(lambda study: with_new_cases(study, cases))
+        return len(cases), sum(1 for case in cases if case.annotation)
+
+    def fromVolumes(self, volumes: list[Any]) -> Work:
+        """Volumes of the scene, copied into the study with the user's segmentations of them."""
+        folder = self._session.folder / IMAGES_FOLDER
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(folder, error) from error
+        images, annotations = [], {}
+        for number, volume in enumerate(volumes, 1):
+            image = free_file(folder, default_id(f"{volume.GetName()}.nrrd"), ".nrrd")
+            self._written.append(image)
+            exportVolume(volume, image)
+            images.append(image)
+            annotation = self._annotationOf(volume, image)
+            if annotation is not None:
+                annotations[image] = annotation
+            yield (_("Copying images"), number, len(volumes))
+        return (yield from self.fromFiles(images, annotations))
+
+    def _annotationOf(self, volume: Any, image: Path) -> Path | None:
+        study = self._session.study
+        node = segmentationOf(volume, study.structures)
+        if node is None:
+            return None
+        target = new_annotation_file(study, default_id(image))
+        self._written.append(target)
+        try:
+            exportSegmentation(node, study.structures, image, target, volume)
+        except UserError as error:
+            raise UserError(f"{node.GetName()}: {error.message}", error.advice) from error
+        return target

@@ -1,0 +1,125 @@
+"""The table of cases as Qt sees it; filtered and sorted in Python, which takes milliseconds for 1,000 rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ....study.model import Role, Study
+from ...logic.case_rows import CaseFiles, CaseRow, arrange, rows_of
+from ...signal import Signal
+
+
+class CasesModel(qt.QAbstractTableModel):
+    """Rows of cases: image, site, role, annotation, uncertainty, status.
+
+    Attributes:
+        rearranged: the rows are others, or in another order; whoever keeps rows by number looks them up again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rearranged = Signal()
+        self._columns = (
+            (_("Image"), _("Name of the image; double-click to show it")),
+            (_("Site"), _("Hospital or scanner that the image comes from")),
+            (_("Role"), _("What the image is used for")),
+            (_("Anno-\ntation"), _("Whether the structures are annotated")),
+            (_("Uncer-\ntainty"), _("How unsure the model of the round under review is within what it found")),
+            (_("Status"), _("Missing files, and whether the round under review has segmented the image")),
+        )
+        self._all: list[CaseRow] = []
+        self._rows: list[CaseRow] = []
+        self._positions: dict[str, int] = {}
+        self._text, self._role = "", None
+        self._column, self._descending = -1, False
+
+    def setCases(self, study: Study | None, files: Mapping[str, CaseFiles]) -> None:
+        """Show the cases of a study, with what is known about their files by id."""
+        self._all = rows_of(study, files)
+        self._arrange()
+
+    def setFilter(self, text: str, role: Role | None) -> None:
+        """Show only rows with all words of `text` in name, site or status, and with this role."""
+        if (text, role) != (self._text, self._role):
+            self._text, self._role = text, role
+            self._arrange()
+
+    def caseId(self, row: int) -> str:
+        """The case in a row."""
+        return self._rows[row].case.id
+
+    def rowOf(self, caseId: str) -> int:
+        """The row of a case, -1 when it is not shown."""
+        return self._positions.get(caseId, -1)
+
+    def total(self) -> int:
+        """The number of cases, shown or not."""
+        return len(self._all)
+
+    def hasUncertainty(self) -> bool:
+        """Whether the uncertainty of any case is known, shown or not."""
+        return any(row.files is not None and row.files.uncertainty is not None for row in self._all)
+
+    def rowCount(self, parent: Any = None) -> int:
+        """The number of rows shown (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Any = None) -> int:
+        """The number of columns (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._columns)
+
+    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
+        """What a cell shows (Qt)."""
+        if not index.isValid():
+            return None
+        row, column = self._rows[index.row()], index.column()
+        if role == qt.Qt.DisplayRole:
+            return row.cells[column]
+        if role == qt.Qt.ToolTipRole:
+            return _toolTip(row, column)
+        return None
+
+    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> Any:
+        """The titles of the columns and what they mean (Qt)."""
+        if orientation != qt.Qt.Horizontal:
+            return None
+        if role == qt.Qt.DisplayRole:
+            return self._columns[section][0]
+        return self._columns[section][1] if role == qt.Qt.ToolTipRole else None
+
+    def sort(self, column: int, order: int = qt.Qt.AscendingOrder) -> None:
+        """Sort by a column (Qt); -1 gives the order of the study."""
+        self._column, self._descending = column, order == qt.Qt.DescendingOrder
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self.beginResetModel()
+        self._rows = arrange(
+            self._all, text=self._text, role=self._role, column=self._column, descending=self._descending
+        )
+        self._positions = {row.case.id: number for number, row in enumerate(self._rows)}
+        self.endResetModel()
+        self.rearranged.emit()
+
+
+def _toolTip(row: CaseRow, column: int) -> str:
+    if column == 0:
+        return row.case.image
+    if column == 3 and row.case.annotation is not None:
+        partly = "" if row.case.structures is None else " (" + ", ".join(row.case.structures) + ")"
+        return row.case.annotation + partly
+    if column == 2:
+        return ROLE_WORDS[row.case.role]
+    return (row.details if column == 5 else "") or row.cells[column]
+
+
+ROLE_WORDS = {
+    Role.LABELED: _("Annotated: the model learns from the image and its annotation"),
+    Role.UNLABELED: _("Not annotated: the model learns from the image alone"),
+    Role.VALIDATION: _("Annotated, but never learned from: shows how well a model works"),
+    Role.IGNORED: _("Left out"),
+}

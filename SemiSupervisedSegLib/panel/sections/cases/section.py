@@ -1,0 +1,227 @@
+"""The section Cases: the table, what can be done with its rows, adding images and annotating."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ....study.assigning import assign_cases, remove_cases
+from ....study.changing import change_cases
+from ....study.errors import UserError
+from ....study.model import Role, Study
+from ...logic.case_rows import CaseFiles, look_at_files
+from ...logic.state import Action
+from ...services import Services
+from ...session import Session
+from ...time_slices import Portions
+from ..buttons import applyAvailability, setEnabledWithReason
+from .adder import CaseAdder
+from .annotation_editor import Annotating
+from .model import ROLE_WORDS, CasesModel
+from .table import CaseTable
+
+
+class CasesSection:
+    """Shows the cases of the study and changes them.
+
+    Args:
+        widget: made of Cases.ui.
+        session: what is open.
+        scene: shows a case.
+        services: dialogs.
+    """
+
+    def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
+        self._session, self._dialogs = session, services.dialogs
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self._folder: Path | None = None
+        self._files: dict[str, CaseFiles] = {}
+        self._looking: Portions | None = None
+        self.model = CasesModel()
+        self.table = CaseTable(self.ui, self.model, self._select, self._show)
+        self.adder = CaseAdder(self.ui, session, self._dialogs)
+        self.annotating = Annotating(self.ui, session, scene, self._dialogs)
+        self._fillRoles()
+        self._connect()
+        session.study_changed.connect(self._showStudy)
+        session.rounds_changed.connect(self.lookAgain)
+        session.case_changed.connect(lambda: self.table.mark(session.case_id))
+        session.state_changed.connect(self.refresh)
+        self._showStudy()
+        self.refresh()
+
+    def enter(self) -> None:
+        """The panel is shown: files may have changed meanwhile."""
+        self.lookAgain()
+        self.annotating.editor.activate()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.annotating.editor.deactivate()
+
+    def cleanup(self) -> None:
+        """Stop what is going on and let go of the scene."""
+        self.adder.cancel()
+        self._stopLooking()
+        self.annotating.editor.cleanup()
+
+    def viewSettings(self) -> dict[str, str]:
+        """What a saved scene remembers of the table: the filter."""
+        return {"filter": self.ui.filterEdit.text, "role": self.ui.roleFilterBox.currentData}
+
+    def restoreView(self, settings: dict[str, str]) -> None:
+        """Filter as a saved scene remembers it."""
+        self.ui.filterEdit.setText(str(settings.get("filter", "")))
+        self.ui.roleFilterBox.setCurrentIndex(max(0, self.ui.roleFilterBox.findData(settings.get("role", ""))))
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        ui, facts = self.ui, self._session.facts()
+        hints = {
+            ui.addVolumesButton: _("Copy images of the scene into the study, with your segmentations of them"),
+            ui.addFilesButton: _(
+                "Add image files where they lie; liver1.seg.nrrd beside liver1.nrrd is its annotation"
+            ),
+            ui.addFolderButton: _("Add all images of a folder where they lie, or a DICOM series"),
+        }
+        for button, hint in hints.items():
+            if applyAvailability(button, Action.ADD_CASES, facts, hint) and self.adder.busy:
+                setEnabledWithReason(button, _("Images are being added. Wait, or cancel it."))
+        for widget in (ui.roleBox, ui.setRoleButton, ui.siteBox, ui.setSiteButton):
+            applyAvailability(widget, Action.CHANGE_CASES, facts, _("For all selected rows"))
+        applyAvailability(ui.removeButton, Action.REMOVE_CASES, facts, _("Take the selected rows out of the study"))
+        self._refreshOne(ui.showButton, Action.SHOW_CASE, facts, _("Show the selected image in the views"))
+        self._refreshOne(ui.annotateButton, Action.ANNOTATE, facts, _("Draw or correct its structures"))
+        if facts.editing and self.annotating.caseId is None:
+            setEnabledWithReason(ui.annotateButton, _("Save or discard the correction under Review first."))
+        hint = _("Use a segmentation or label map file as annotation; the file stays where it is")
+        self._refreshOne(ui.annotationFileButton, Action.ANNOTATE, facts, hint)
+        self.annotating.refresh(facts)
+        self._count()
+
+    def lookAgain(self) -> None:
+        """Look in the background at what the files of the cases say, then show it."""
+        self._stopLooking()
+        study = self._session.study
+        if study is not None:
+            work = self._look(study)
+            self._looking = Portions(work, self._seen, self._dialogs.showError)
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.filterEdit.connect("textChanged(QString)", lambda text: self._session.view_changed.emit())
+        ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._session.view_changed.emit())
+        ui.setRoleButton.connect("clicked()", self._setRole)
+        ui.setSiteButton.connect("clicked()", self._setSite)
+        ui.annotationFileButton.connect("clicked()", self._chooseAnnotation)
+        ui.removeButton.connect("clicked()", self._remove)
+        ui.showButton.connect("clicked()", lambda: self._show(self.table.selected()[0]))
+        ui.annotateButton.connect("clicked()", lambda: self.annotating.start(self.table.selected()[0]))
+
+    def _fillRoles(self) -> None:
+        self.ui.roleFilterBox.addItem(_("All roles"), "")
+        for role, words in ROLE_WORDS.items():
+            for box in (self.ui.roleFilterBox, self.ui.roleBox):
+                box.addItem(role.value, role.value)
+                box.setItemData(box.count - 1, words, qt.Qt.ToolTipRole)
+
+    def _refreshOne(self, button: Any, action: Action, facts: Any, hint: str) -> None:
+        if applyAvailability(button, action, facts, hint) and facts.selected_cases != 1:
+            setEnabledWithReason(button, _("Select exactly one row of the table first."))
+
+    def _showStudy(self) -> None:
+        study = self._session.study
+        known = {case.id for case in study.cases} if study is not None else set()
+        self._files = {caseId: files for caseId, files in self._files.items() if caseId in known}
+        self.model.setCases(study, self._files)
+        self._fillSites(study)
+        self.ui.addedLabel.setVisible(False)
+        self.lookAgain()
+
+    def _fillSites(self, study: Study | None) -> None:
+        sites = [] if study is None else sorted({study.local_site, *(case.site for case in study.cases)})
+        isOther = self._folder != self._session.folder
+        self._folder = self._session.folder
+        for box in (self.ui.addSiteBox, self.ui.siteBox):
+            # What was typed is for the study it was typed for.
+            text = "" if isOther else box.currentText
+            box.clear()
+            box.addItems(sites)
+            box.setEditText(text or ("" if study is None else study.local_site))
+
+    def _look(self, study: Study) -> Generator[int, None, dict[str, CaseFiles]]:
+        seen = {}
+        for caseId, files in look_at_files(study, self._session.round):
+            seen[caseId] = files
+            yield len(seen)
+        return seen
+
+    def _seen(self, files: dict[str, CaseFiles]) -> None:
+        self._looking = None
+        if files != self._files:
+            self._files = files
+            self.model.setCases(self._session.study, files)
+
+    def _stopLooking(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    def _select(self, count: int) -> None:
+        self._session.note(selected_cases=count)
+
+    def _count(self) -> None:
+        shown, total, selected = self.model.rowCount(), self.model.total(), len(self.table.selected())
+        words = _("{total} cases") if shown == total else _("{shown} of {total} cases")
+        words += _(", {selected} selected") if selected else ""
+        self.ui.countLabel.setText(words.format(shown=shown, total=total, selected=selected))
+
+    def _show(self, caseId: str) -> None:
+        if caseId != self._session.case_id and not self.annotating.mayLeave():
+            return
+        self._try(lambda: self._session.show(caseId))
+
+    def _setRole(self) -> None:
+        self._assign(role=Role(self.ui.roleBox.currentData))
+
+    def _setSite(self) -> None:
+        self._assign(site=self.ui.siteBox.currentText.strip())
+
+    def _assign(self, **values: Any) -> None:
+        chosen = self.table.selected()
+        self._try(lambda: self._session.change(lambda study: assign_cases(study, chosen, **values)))
+
+    def _chooseAnnotation(self) -> None:
+        caseId = self.table.selected()[0]
+        files = self._dialogs.chooseFiles(
+            _("Annotation of {case}").format(case=caseId), _("Segmentations") + " (*.nrrd *.nii *.nii.gz *.mha *.mhd)"
+        )
+        if files:
+            self._try(lambda: self._session.change(lambda study: _annotated(study, caseId, files[0])))
+
+    def _remove(self) -> None:
+        chosen = self.table.selected()
+        question = _(
+            "Take the selected cases ({count}) out of the study? Their images and annotations stay as files; rounds "
+            "stay as they are."
+        )
+        if self._dialogs.confirm(question.format(count=len(chosen))):
+            self._try(lambda: self._session.change(lambda study: remove_cases(study, chosen)))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except UserError as error:
+            self._dialogs.showError(error)
+
+
+def _annotated(study: Study, caseId: str, file: str) -> Study:
+    """The study in which a case has the annotation of a file, after a look into it."""
+    role = Role.VALIDATION if study.case(caseId).role is Role.VALIDATION else Role.LABELED
+    names = [structure.name for structure in study.structures]
+    return change_cases(study, [caseId], annotation=file, role=role, structures=names)

@@ -1,0 +1,181 @@
+"""A trained model applied to images, in the section Export."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ....jobs.folder import JobFolder
+from ....jobs.outcome import Outcome
+from ....study.adding import stored_path
+from ....study.errors import UserError
+from ...logic.applying import cases_to_apply_to, check_model, new_prediction_round
+from ...logic.new_cases import check_new_cases, with_new_cases
+from ...logic.state import Action
+from ...session import Session
+from ...signal import Signal
+from ...time_slices import Portions
+from ..buttons import applyAvailability, setEnabledWithReason
+
+_IMAGES = "Images (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd *.hdr);;All files (*)"
+
+
+class Applying:
+    """Chooses a model and images, and lets the runner segment them as a round of its own.
+
+    Args:
+        ui: the widgets of Export.ui.
+        session: what is open.
+        dialogs: questions and errors.
+        runner: of the panel.
+        say: shows a message to the user.
+
+    Attributes:
+        done: the results are there and under review.
+    """
+
+    def __init__(self, ui: Any, session: Session, dialogs: Any, runner: Any, say: Callable[[str], None]) -> None:
+        self.ui, self._session, self._dialogs, self._runner, self._say = ui, session, dialogs, runner, say
+        self.done = Signal()
+        self._others: list[Path] = []
+        self._started: JobFolder | None = None
+        self._checking: Portions | None = None
+        ui.chooseModelButton.connect("clicked()", self._chooseModel)
+        ui.applyCasesButton.connect("clicked()", self._applyToCases)
+        ui.applyFilesButton.connect("clicked()", self._applyToFiles)
+        runner.ended.connect(self._ended)
+
+    def cleanup(self) -> None:
+        """Follow nothing any more."""
+        self._runner.ended.disconnect(self._ended)
+        if self._checking is not None:
+            self._checking.cancel()
+
+    def refresh(self, facts: Any) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        ui = self.ui
+        applyAvailability(ui.applyModelBox, Action.APPLY_MODEL, facts, _("The trained model that segments"))
+        applyAvailability(ui.chooseModelButton, Action.APPLY_MODEL, facts, _("Choose the folder of another model"))
+        hints = {
+            ui.applyCasesButton: _("Segment images that are in the study already"),
+            ui.applyFilesButton: _("Add image files to the study, where training leaves them out, and segment them"),
+        }
+        for button, hint in hints.items():
+            if applyAvailability(button, Action.APPLY_MODEL, facts, hint):
+                setEnabledWithReason(button, self._whyNot(facts, button), hint)
+
+    def showModels(self) -> None:
+        """List the models of the rounds, the latest first, and those that were chosen by their folder."""
+        box = self.ui.applyModelBox
+        chosen = box.currentData
+        box.clear()
+        for folder in reversed(self._session.rounds()):
+            if folder.model.is_dir():
+                box.addItem(folder.name, str(folder.model))
+        for path in self._others:
+            box.addItem(str(path), str(path))
+        box.setCurrentIndex(max(box.findData(chosen), 0) if box.count else -1)
+
+    def _whyNot(self, facts: Any, button: Any) -> str:
+        if self._checking is not None:
+            return _("Images are being checked.")
+        if self.ui.applyModelBox.currentIndex < 0:
+            return _("Choose a model first.")
+        if button is self.ui.applyCasesButton and not facts.study.cases:
+            return _("The study has no images yet.")
+        return ""
+
+    def _chooseModel(self) -> None:
+        chosen = self._dialogs.chooseFolder(_("Folder of a trained model"))
+        if not chosen:
+            return
+        path = Path(chosen)
+        # A round was meant when its folder was chosen.
+        path = path / "model" if (path / "model").is_dir() else path
+        try:
+            check_model(path)
+        except UserError as error:
+            self._dialogs.showError(error)
+            return
+        if path not in self._others:
+            self._others.append(path)
+        self.showModels()
+        self.ui.applyModelBox.setCurrentIndex(self.ui.applyModelBox.findData(str(path)))
+        self.refresh(self._session.facts())
+
+    def _applyToCases(self) -> None:
+        ids = [case.id for case in self._session.study.cases]
+        rows = self._dialogs.chooseItems(_("Apply a trained model"), _("Images to segment"), ids)
+        if rows:
+            self._try(lambda: self._start([ids[row] for row in rows]))
+
+    def _applyToFiles(self) -> None:
+        files = [Path(file) for file in self._dialogs.chooseFiles(_("Images to segment"), _IMAGES)]
+        if not files:
+            return
+        study = self._session.study
+        site = self._dialogs.askText(
+            _("Apply a trained model"), _("Hospital or scanner that the images come from"), study.local_site
+        )
+        if site:
+            self._checking = Portions(self._add(files, site), self._added, self._failed, self._showProgress)
+            self.refresh(self._session.facts())
+
+    def _add(self, files: Sequence[Path], site: str) -> Generator[tuple[int, int], None, list[str]]:
+        """Check the images, add those that are new, and return the ids of all."""
+        cases = cases_to_apply_to(self._session.study, files, site)
+        for done in check_new_cases(self._session.study, cases):
+            yield done, len(cases)
+        if cases:
+            self._session.change(lambda study: with_new_cases(study, cases))
+        study = self._session.study
+        wanted = {stored_path(study, file) for file in files}
+        yield len(cases), len(cases)
+        return [case.id for case in study.cases if case.image in wanted]
+
+    def _added(self, ids: list[str]) -> None:
+        self._checking = None
+        self._try(lambda: self._start(ids))
+        self.refresh(self._session.facts())
+
+    def _failed(self, error: UserError) -> None:
+        self._checking = None
+        self._dialogs.showError(error)
+        self.refresh(self._session.facts())
+
+    def _showProgress(self, progress: tuple[int, int]) -> None:
+        self._say(_("Checking image {done} of {total}").format(done=progress[0], total=progress[1]))
+
+    def _start(self, ids: Sequence[str]) -> None:
+        folder = new_prediction_round(self._session.study, ids, Path(self.ui.applyModelBox.currentData))
+        try:
+            self._runner.start(folder)
+        except UserError:
+            # Nobody has worked on it, and nobody will.
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        self._started = folder
+        self._say(_("Segmenting {count} images. Progress is shown under Train.").format(count=len(ids)))
+        self._session.refresh_rounds()
+
+    def _ended(self, outcome: Outcome) -> None:
+        folder, self._started = self._started, None
+        if folder is None or self._runner.folder is None or self._runner.folder.path != folder.path:
+            return
+        if outcome.kind != "finished":
+            stopped = _("Stopped before all images were segmented.")
+            self._say(f"{outcome.message} {outcome.advice}".strip() or stopped)
+            return
+        self._try(lambda: self._session.choose_round(folder.name))
+        self._say(_("The images are segmented: see {name} under Review.").format(name=folder.name))
+        self.done.emit()
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except UserError as error:
+            self._dialogs.showError(error)

@@ -1,0 +1,289 @@
+"""The section Export: segmentations, the trained model and the report leave the study; a model is applied to images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ....jobs.folder import JobFolder
+from ....jobs.rounds import find_round
+from ....study import dicom_seg
+from ....study.errors import UserError
+from ....study.exporting import FORMATS, Source, chosen_sources
+from ...logic.exporting import (
+    copy_model,
+    copy_report,
+    export_cases,
+    exportable_annotations,
+    exportable_predictions,
+    zip_model,
+)
+from ...logic.state import Action, availability
+from ...scene.dicom_files import comesFromDicom, findSlices
+from ...services import Services
+from ...session import Session
+from ...time_slices import Portions
+from ..buttons import applyAvailability, setEnabledWithReason
+from .apply_model import Applying
+
+_ANNOTATIONS = ""
+_ALL, _SHOWN, _CHOOSE = "all", "shown", "choose"
+
+
+class ExportSection:
+    """Everything that leaves the study.
+
+    Args:
+        widget: made of Export.ui.
+        session: what is open.
+        scene: unused here; all sections have it.
+        services: dialogs.
+        runner: applies models.
+
+    Attributes:
+        reviewWanted: results of an applied model are ready to be looked at.
+        openUrl: shows a document with the system's own program.
+    """
+
+    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Any) -> None:
+        self._session, self._dialogs = session, services.dialogs
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self.openUrl = qt.QDesktopServices.openUrl
+        self._export: Portions | None = None
+        self._lookForDicom: Portions | None = None
+        self._fromDicom: dict[Path, bool] = {}
+        self._noDicom = dicom_seg.missing_package()
+        self.applying = Applying(self.ui, session, self._dialogs, runner, self.say)
+        self.reviewWanted = self.applying.done
+        self._fillChoices()
+        self._connect()
+        session.study_changed.connect(self._showStudy)
+        session.rounds_changed.connect(self._showRounds)
+        session.state_changed.connect(self.refresh)
+        self.ui.exportProgressRow.setVisible(False)
+        self._showRounds()
+        self._showStudy()
+        self.refresh()
+
+    def cleanup(self) -> None:
+        """Stop what is going on."""
+        self.applying.cleanup()
+        for work in (self._export, self._lookForDicom):
+            if work is not None:
+                work.cancel()
+
+    def say(self, text: str) -> None:
+        """Show a message below everything."""
+        self.ui.exportMessage.setText(text)
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        facts, ui = self._session.facts(), self.ui
+        for box in (ui.whatBox, ui.whichBox, ui.formatBox):
+            setEnabledWithReason(box, availability(facts, Action.EXPORT_CASES))
+        hint = _("Write one file for each image; nothing is replaced")
+        if applyAvailability(ui.exportButton, Action.EXPORT_CASES, facts, hint):
+            setEnabledWithReason(ui.exportButton, self._whyNoExport(facts), hint)
+        self._refreshRound(facts)
+        self.applying.refresh(facts)
+
+    def _fillChoices(self) -> None:
+        ui = self.ui
+        ui.whichBox.addItem(_("All"), _ALL)
+        ui.whichBox.addItem(_("The shown image"), _SHOWN)
+        ui.whichBox.addItem(_("Choose from a list…"), _CHOOSE)
+        words = (
+            _("Segmentation (.seg.nrrd)"),
+            _("NIfTI labelmap (.nii.gz)"),
+            _("NRRD labelmap (.nrrd)"),
+            _("DICOM SEG (.dcm)"),
+        )
+        for text, suffix in zip(words, (*FORMATS, dicom_seg.SUFFIX), strict=True):
+            ui.formatBox.addItem(text, suffix)
+        ui.formatBox.setToolTip(_("Labelmaps come with a colour table that names the structures"))
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.exportButton.connect("clicked()", lambda: self._try(self._exportCases))
+        ui.cancelExportButton.connect("clicked()", self._cancel)
+        ui.modelFolderButton.connect("clicked()", lambda: self._try(self._copyModel))
+        ui.modelZipButton.connect("clicked()", lambda: self._try(self._zipModel))
+        ui.openReportButton.connect("clicked()", lambda: self._try(self._openReport))
+        ui.copyReportButton.connect("clicked()", lambda: self._try(self._copyReport))
+        for box in (ui.whatBox, ui.whichBox, ui.formatBox, ui.exportRoundBox):
+            box.connect("currentIndexChanged(int)", lambda index: self.refresh())
+
+    def _showStudy(self) -> None:
+        """Find out in the background whether an image of the study came from DICOM, unless that is known."""
+        if self._lookForDicom is not None:
+            self._lookForDicom.cancel()
+            self._lookForDicom = None
+        missing, study = dicom_seg.missing_package(), self._session.study
+        images = [] if study is None else [study.image_path(case) for case in study.cases]
+        found = any(self._fromDicom.get(image) for image in images)
+        self._setNoDicom(missing or ("" if found else _("None of the images came from DICOM.")))
+        unknown = [image for image in images if image not in self._fromDicom]
+        if unknown and not found and not missing:
+            self._lookForDicom = Portions(self._look(unknown), self._sawDicom, self._dialogs.showError)
+
+    def _look(self, images: list[Path]) -> Generator[int, None, bool]:
+        for number, image in enumerate(images):
+            self._fromDicom[image] = comesFromDicom(image)
+            if self._fromDicom[image]:
+                return True
+            yield number
+        return False
+
+    def _sawDicom(self, found: bool) -> None:
+        self._lookForDicom = None
+        if found:
+            self._setNoDicom("")
+            self.refresh()
+
+    def _setNoDicom(self, reason: str) -> None:
+        box = self.ui.formatBox
+        row = box.findData(dicom_seg.SUFFIX)
+        self._noDicom = reason
+        box.model().item(row).setEnabled(not reason)
+        box.setItemData(row, reason, qt.Qt.ToolTipRole)
+
+    def _showRounds(self) -> None:
+        rounds = list(reversed(self._session.rounds()))
+        predicted = [folder for folder in rounds if folder.predictions.is_dir()]
+        what = [(_("Annotations and accepted results"), _ANNOTATIONS)]
+        what += [(_("Results of {name}").format(name=folder.name), folder.name) for folder in predicted]
+        _fill(self.ui.whatBox, what)
+        trained = [folder for folder in rounds if folder.model.is_dir()]
+        _fill(self.ui.exportRoundBox, [(folder.name, folder.name) for folder in trained])
+        self.applying.showModels()
+
+    def _refreshRound(self, facts: Any) -> None:
+        ui = self.ui
+        folder = self._chosenRound()
+        noRound = "" if folder is not None else _("No round has trained a model yet.")
+        noReport = "" if folder is None or folder.report.is_file() else _("This round has no report.")
+        for button, action, hint in (
+            (ui.exportRoundBox, Action.EXPORT_MODEL, _("The round whose model and report are meant")),
+            (ui.modelFolderButton, Action.EXPORT_MODEL, _("A MONAI bundle that works without this study")),
+            (ui.modelZipButton, Action.EXPORT_MODEL, _("The same as one file")),
+            (ui.openReportButton, Action.OPEN_REPORT, _("Scores, curves and pictures, shown in the browser")),
+            (ui.copyReportButton, Action.OPEN_REPORT, _("One file with all pictures")),
+        ):
+            reason = noRound or (noReport if action is Action.OPEN_REPORT else "")
+            setEnabledWithReason(button, availability(facts, action) or reason, hint)
+
+    def _whyNoExport(self, facts: Any) -> str:
+        if self._export is not None:
+            return _("Images are being exported. Wait, or cancel it.")
+        if self.ui.whichBox.currentData == _SHOWN and facts.case_id is None:
+            return _("Show a case first, or choose other images.")
+        return self._noDicom if self.ui.formatBox.currentData == dicom_seg.SUFFIX else ""
+
+    def _chosenRound(self) -> JobFolder | None:
+        name = self.ui.exportRoundBox.currentData
+        return next((folder for folder in self._session.rounds() if folder.name == name), None)
+
+    def _sources(self) -> list[Source]:
+        study, name = self._session.study, self.ui.whatBox.currentData
+        if name == _ANNOTATIONS:
+            return exportable_annotations(study)
+        return exportable_predictions(find_round(study.folder, name))
+
+    def _chosenSources(self) -> list[Source]:
+        sources, which = self._sources(), self.ui.whichBox.currentData
+        if which == _SHOWN:
+            return chosen_sources(sources, [self._session.case_id])
+        everything = chosen_sources(sources, [])
+        if which == _ALL:
+            return everything
+        ids = [source.case_id for source in everything]
+        rows = self._dialogs.chooseItems(_("Export"), _("Images to export"), ids)
+        return [everything[row] for row in rows]
+
+    def _exportCases(self) -> None:
+        sources = self._chosenSources()
+        folder = self._dialogs.chooseFolder(_("Folder for the exported files")) if sources else None
+        if not folder:
+            return
+        suffix = self.ui.formatBox.currentData
+        work = export_cases(sources, Path(folder), suffix, findSlices)
+        self.ui.exportProgressBar.setRange(0, len(sources))
+        self.ui.exportProgressBar.setValue(0)
+        self.ui.exportProgressRow.setVisible(True)
+        self.say("")
+        self._export = Portions(work, self._exported, self._failed, self._showProgress)
+        self.refresh()
+
+    def _showProgress(self, progress: tuple[int, int]) -> None:
+        self.ui.exportProgressBar.setValue(progress[0])
+
+    def _exported(self, files: list[Path]) -> None:
+        words = _("Exported {count} images to {folder}.") if len(files) != 1 else _("Exported 1 image to {folder}.")
+        self._endExport(words.format(count=len(files), folder=files[0].parent))
+
+    def _failed(self, error: UserError) -> None:
+        self._endExport("")
+        self._dialogs.showError(error)
+
+    def _cancel(self) -> None:
+        if self._export is not None:
+            self._export.cancel()
+            self._endExport(_("Cancelled; what was exported so far stays."))
+
+    def _endExport(self, text: str) -> None:
+        self._export = None
+        self.ui.exportProgressRow.setVisible(False)
+        self.say(text)
+        self.refresh()
+
+    def _copyModel(self) -> None:
+        place, folder = self._dialogs.chooseFolder(_("Folder that gets the model")), self._chosenRound()
+        if place:
+            target = Path(place) / f"{folder.name}-model"
+            copy_model(folder, target)
+            self.say(_("Copied the model to {target}.").format(target=target))
+
+    def _zipModel(self) -> None:
+        chosen, folder = self._dialogs.chooseSaveFile(_("Model as .zip"), "Archive (*.zip)"), self._chosenRound()
+        if chosen:
+            target = _withSuffix(chosen, ".zip")
+            zip_model(folder, target)
+            self.say(_("Wrote the model to {target}.").format(target=target))
+
+    def _openReport(self) -> None:
+        report = self._chosenRound().report
+        if not report.is_file() or not self.openUrl(qt.QUrl.fromLocalFile(str(report))):
+            raise UserError(_("The report could not be opened."), _("Open it by hand: {path}").format(path=report))
+
+    def _copyReport(self) -> None:
+        chosen, folder = self._dialogs.chooseSaveFile(_("Copy of the report"), "Web page (*.html)"), self._chosenRound()
+        if chosen:
+            target = _withSuffix(chosen, ".html")
+            copy_report(folder, target)
+            self.say(_("Copied the report to {target}.").format(target=target))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except UserError as error:
+            self._dialogs.showError(error)
+
+
+def _fill(box: Any, items: list[tuple[str, str]]) -> None:
+    """Give a box other items and keep what was chosen, or choose the first."""
+    chosen = box.currentData
+    box.blockSignals(True)
+    box.clear()
+    for text, value in items:
+        box.addItem(text, value)
+    box.setCurrentIndex(max(box.findData(chosen), 0) if items else -1)
+    box.blockSignals(False)
+
+
+def _withSuffix(chosen: str, suffix: str) -> Path:
+    return Path(chosen if chosen.lower().endswith(suffix) else chosen + suffix)

@@ -1,0 +1,106 @@
+"""The list of results as Qt sees it, in the order in which they need a look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ...logic.decisions import Decision
+from ...logic.ranking import CaseSummary
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """One result and what was decided about it; `annotated` when its case has an annotation now."""
+
+    summary: CaseSummary
+    decision: Decision | None
+    annotated: bool
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Image, disagreement, uncertainty and decision in words."""
+        summary = self.summary
+        uncertainty = _("nothing") if summary.found_nothing else f"{100 * summary.uncertainty:.0f} %"
+        return summary.case_id, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
+
+    def _verdict(self) -> str:
+        if self.decision is not None:
+            return _("accepted") if self.decision.verdict == "accepted" else _("rejected")
+        return _("annotated") if self.annotated else "–"
+
+
+class ReviewModel(qt.QAbstractTableModel):
+    """Rows of results: image, disagreement, uncertainty, decision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns = (
+            (_("Image"), _("The images that need a look most come first")),
+            (_("Differ"), _("How much the two results of an image differ, as share of what they found")),
+            (_("Unsure"), _("How unsure the model is within what it found; 'nothing' where it found nothing")),
+            (_("Decision"), _("What you decided; 'annotated' for images with an annotation of before")),
+        )
+        self._rows: list[ReviewRow] = []
+        self._positions: dict[str, int] = {}
+
+    def setRows(self, rows: Sequence[ReviewRow]) -> None:
+        """Show other rows."""
+        self.beginResetModel()
+        self._rows = list(rows)
+        self._positions = {row.summary.case_id: number for number, row in enumerate(self._rows)}
+        self.endResetModel()
+
+    def caseIds(self) -> list[str]:
+        """The cases from the top."""
+        return [row.summary.case_id for row in self._rows]
+
+    def row(self, caseId: str | None) -> ReviewRow | None:
+        """The row of a case, None when it has none."""
+        number = self._positions.get(caseId, -1)
+        return self._rows[number] if number >= 0 else None
+
+    def rowOf(self, caseId: str | None) -> int:
+        """The number of the row of a case, -1 when it has none."""
+        return self._positions.get(caseId, -1)
+
+    def decided(self) -> set[str]:
+        """The cases with a decision."""
+        return {row.summary.case_id for row in self._rows if row.decision is not None}
+
+    def rowCount(self, parent: Any = None) -> int:
+        """The number of rows (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Any = None) -> int:
+        """The number of columns (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._columns)
+
+    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
+        """What a cell shows (Qt)."""
+        if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
+            return None
+        return self._rows[index.row()].cells[index.column()]
+
+    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> Any:
+        """The titles of the columns and what they mean (Qt)."""
+        if orientation != qt.Qt.Horizontal:
+            return None
+        if role == qt.Qt.DisplayRole:
+            return self._columns[section][0]
+        return self._columns[section][1] if role == qt.Qt.ToolTipRole else None
+
+
+def makeRows(
+    order: Sequence[CaseSummary], decisions: Mapping[str, Decision], annotated: Mapping[str, bool]
+) -> list[ReviewRow]:
+    """The rows for those cases that are still in the study; `annotated` says for each whether it has an annotation."""
+    return [
+        ReviewRow(summary, decisions.get(summary.case_id), annotated[summary.case_id])
+        for summary in order
+        if summary.case_id in annotated
+    ]

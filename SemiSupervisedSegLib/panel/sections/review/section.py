@@ -1,0 +1,264 @@
+"""The section Review: the results of a round, those that need a look most first, and what the user makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ....jobs.folder import JobFolder
+from ....study.errors import UserError
+from ...logic.decisions import Decision, read_decisions, write_decisions
+from ...logic.ranking import CaseSummary, neighbour, next_undecided, ranked, read_summaries
+from ...logic.state import Action
+from ...services import Services
+from ...session import Session
+from ...signal import Signal
+from ...time_slices import Portions
+from ..buttons import applyAvailability, setEnabledWithReason
+from .decision_buttons import Deciding
+from .model import ReviewModel, makeRows
+from .view import ReviewView
+
+_WIDTHS = (130, 52, 60, 80)
+
+
+class ReviewSection:
+    """Goes through the results of a round.
+
+    Args:
+        widget: made of Review.ui.
+        session: what is open; the panel shows the case it names.
+        scene: of cases.
+        services: dialogs.
+        runner: unused here; all sections that may start work have it.
+
+    Attributes:
+        trainWanted: the user wants to train the next round.
+    """
+
+    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Any = None) -> None:
+        self._session, self._dialogs = session, services.dialogs
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self.trainWanted = Signal()
+        self._order: list[CaseSummary] = []
+        self._decisions: dict[str, Decision] = {}
+        self._loaded: JobFolder | None = None
+        self._loading: Portions | None = None
+        self._filling = False
+        self.model = ReviewModel()
+        self.view = ReviewView(self.ui, scene, session.view_changed.emit)
+        self.deciding = Deciding(self.ui, session, scene, self._dialogs, self, self.moveOn)
+        self._setUpTable()
+        self._connect()
+        session.study_changed.connect(self._showRows)
+        session.rounds_changed.connect(self._showRounds)
+        session.case_changed.connect(self._showCase)
+        session.state_changed.connect(self.refresh)
+        self._showRounds()
+        self.refresh()
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self.deciding.editor.activate()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.deciding.editor.deactivate()
+
+    def cleanup(self) -> None:
+        """Stop what is going on and let go of the scene."""
+        self._stopLoading()
+        self.deciding.editor.cleanup()
+
+    def viewSettings(self) -> dict[str, str]:
+        """What a scene remembers of the view."""
+        return self.view.settings()
+
+    def restoreView(self, settings: Mapping[str, Any]) -> None:
+        """Show things as a scene remembers them."""
+        self.view.restore(settings)
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        facts, ui = self._session.facts(), self.ui
+        applyAvailability(ui.roundBox, Action.STEP_THROUGH_CASES, facts, _("The round whose results are shown"))
+        self._refreshSteps(facts)
+        self.view.refresh("" if facts.case_id is not None else _("Show a case first: choose one of the list."))
+        applyAvailability(
+            ui.nextRoundButton, Action.NEXT_ROUND, facts, _("Go to Train, to learn from what you accepted")
+        )
+        self.deciding.refresh(facts)
+        self._count()
+
+    def summary(self, caseId: str) -> CaseSummary | None:
+        """What the round says about a case, None when it has not segmented it."""
+        row = self.model.row(caseId)
+        return None if row is None else row.summary
+
+    def decision(self, caseId: str) -> Decision | None:
+        """What was decided about the result of a case."""
+        return self._decisions.get(caseId)
+
+    def decide(self, caseId: str, decision: Decision | None) -> None:
+        """Keep a decision, None to take it back; raises UserError when it cannot be kept on disk."""
+        decisions = {key: value for key, value in self._decisions.items() if key != caseId}
+        if decision is not None:
+            decisions[caseId] = decision
+        # What was stored is stored: the list shows it even if the disk is full by now.
+        self._decisions = decisions
+        self._showRows()
+        self.refresh()
+        write_decisions(self._loaded, decisions)
+
+    def moveOn(self) -> None:
+        """Show the next result without a decision, and stay where it is after the last."""
+        following = next_undecided(self.model.caseIds(), self._session.case_id, self.model.decided())
+        if following is not None:
+            self._show(following)
+
+    def step(self, places: int) -> None:
+        """Show the result that is so many places further down the list."""
+        following = neighbour(self.model.caseIds(), self._session.case_id, places)
+        if following is not None:
+            self._open(following)
+
+    def _setUpTable(self) -> None:
+        table = self.ui.resultsTable
+        table.setModel(self.model)
+        header = table.horizontalHeader()
+        for column, width in enumerate(_WIDTHS):
+            table.setColumnWidth(column, width)
+        header.setStretchLastSection(True)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.roundBox.connect("activated(int)", self._chooseRound)
+        ui.previousButton.connect("clicked()", lambda: self.step(-1))
+        ui.nextButton.connect("clicked()", lambda: self.step(1))
+        ui.nextRoundButton.connect("clicked()", self.trainWanted.emit)
+        changed = "selectionChanged(QItemSelection,QItemSelection)"
+        ui.resultsTable.selectionModel().connect(changed, lambda *_: self._rowChosen())
+
+    def _chooseRound(self, index: int) -> None:
+        name = self.ui.roundBox.itemData(index)
+        if self.deciding.mayLeave():
+            self._try(lambda: self._session.choose_round(name))
+        else:
+            self._showRounds()
+
+    def _showRounds(self) -> None:
+        box, chosen = self.ui.roundBox, self._session.round
+        box.clear()
+        for folder in reversed(self._session.rounds()):
+            if folder.predictions.is_dir():
+                box.addItem(folder.name, folder.name)
+        box.setCurrentIndex(-1 if chosen is None else box.findData(chosen.name))
+        self._load(chosen)
+
+    def _load(self, folder: JobFolder | None) -> None:
+        """Read the summaries of a round in portions; those of another round are shown no longer at once."""
+        self._stopLoading()
+        if folder is None or self._loaded is None or folder.path != self._loaded.path:
+            self._order, self._decisions = [], {}
+            self._showRows()
+        self._loaded = folder
+        if folder is not None:
+            self._loading = Portions(self._read(folder), self._read_done, self._failed)
+
+    def _read(self, folder: JobFolder) -> Generator[int, None, tuple[list[CaseSummary], dict[str, Decision]]]:
+        summaries = []
+        for summary in read_summaries(folder):
+            summaries.append(summary)
+            yield len(summaries)
+        annotated = {case.id for case in folder.spec().cases if case.annotation is not None}
+        yield len(summaries)
+        return ranked(summaries, annotated), read_decisions(folder)
+
+    def _read_done(self, found: tuple[list[CaseSummary], dict[str, Decision]]) -> None:
+        self._loading = None
+        self._order, self._decisions = found
+        self._showRows()
+        self._showCase()
+        self.refresh()
+
+    def _failed(self, error: UserError) -> None:
+        self._loading = None
+        self.refresh()
+        self._dialogs.showError(error)
+
+    def _stopLoading(self) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+            self._loading = None
+
+    def _showRows(self) -> None:
+        study = self._session.study
+        annotated = {} if study is None else {case.id: case.annotation is not None for case in study.cases}
+        self._filling = True
+        self.model.setRows(makeRows(self._order, self._decisions, annotated))
+        self._filling = False
+        self._markRow()
+        self.view.showLegend(() if study is None else study.structures)
+
+    def _showCase(self) -> None:
+        caseId, study = self._session.case_id, self._session.study
+        summary = None if caseId is None else self.summary(caseId)
+        self.view.showNumbers(summary, () if study is None else study.structures)
+        self._markRow()
+        self._session.note(predicted=summary is not None)
+
+    def _markRow(self) -> None:
+        row, table = self.model.rowOf(self._session.case_id), self.ui.resultsTable
+        self._filling = True
+        if row < 0:
+            table.clearSelection()
+        else:
+            table.selectRow(row)
+            table.scrollTo(self.model.index(row, 0))
+        self._filling = False
+
+    def _rowChosen(self) -> None:
+        rows = [index.row() for index in self.ui.resultsTable.selectionModel().selectedRows()]
+        if not self._filling and rows:
+            self._open(self.model.caseIds()[rows[0]])
+
+    def _open(self, caseId: str) -> None:
+        """Show another result, unless the user stays with what is being corrected."""
+        if caseId != self._session.case_id and self.deciding.mayLeave():
+            self._show(caseId)
+        else:
+            self._markRow()
+
+    def _show(self, caseId: str) -> None:
+        self._try(lambda: self._session.show(caseId))
+
+    def _refreshSteps(self, facts: Any) -> None:
+        cases, shown = self.model.caseIds(), self._session.case_id
+        for button, places, end in (
+            (self.ui.previousButton, -1, _("This is the first image of the list.")),
+            (self.ui.nextButton, 1, _("This is the last image of the list.")),
+        ):
+            hint = _("Show the image above in the list") if places < 0 else _("Show the image below in the list")
+            if applyAvailability(button, Action.STEP_THROUGH_CASES, facts, hint):
+                empty = "" if cases else _("This round has not segmented any image.")
+                setEnabledWithReason(button, empty or ("" if neighbour(cases, shown, places) else end), hint)
+
+    def _count(self) -> None:
+        total = self.model.rowCount()
+        verdicts = [decision.verdict for decision in map(self.decision, self.model.caseIds()) if decision is not None]
+        words = _("{total} images: {accepted} accepted, {rejected} rejected, {left} to look at")
+        accepted, rejected = verdicts.count("accepted"), verdicts.count("rejected")
+        left = total - len(verdicts)
+        text = words.format(total=total, accepted=accepted, rejected=rejected, left=left)
+        self.ui.countLabel.setText(text if total else _("No results yet: train first, or apply a trained model."))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except UserError as error:
+            self._dialogs.showError(error)

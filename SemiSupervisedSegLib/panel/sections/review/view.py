@@ -1,0 +1,186 @@
+"""How the results of a case are shown: three switches with a legend, the heatmap, the layout and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ....study.model import Structure
+from ...logic.ranking import CaseSummary
+from ...scene.styles import STYLES
+from ..buttons import setEnabledWithReason
+
+_ICON = 20
+# Like the dark part of an image behind it.
+_GREY = (48, 48, 48)
+_NO_STRUCTURE = (128, 128, 128)
+# How far light outlines go towards white.
+_LIGHT = 0.4
+
+
+class ReviewView:
+    """The widgets of Review.ui that change how things look and nothing else.
+
+    Args:
+        ui: the widgets of Review.ui.
+        scene: shows cases.
+        onChange: is called when the user changed something that a saved scene remembers.
+    """
+
+    def __init__(self, ui: Any, scene: Any, onChange: Callable[[], None]) -> None:
+        self.ui, self._scene, self._onChange = ui, scene, onChange
+        self._switches = {
+            "annotation": ui.showAnnotationBox,
+            "prototype": ui.showPrototypeBox,
+            "final": ui.showFinalBox,
+        }
+        self._setUpChoices()
+        self._setUpNumbers()
+        self._connect()
+
+    def refresh(self, reason: str) -> None:
+        """Enable what needs a shown case, or say why it cannot be used."""
+        ui = self.ui
+        heatmapHint = _("Warm colours over the image: how probable any structure is, or how unsure the model is")
+        setEnabledWithReason(ui.heatmapBox, reason, heatmapHint)
+        setEnabledWithReason(ui.layoutBox, reason, _("Where the two results are shown"))
+        self._refreshOpacity(reason)
+
+    def showLegend(self, structures: Sequence[Structure]) -> None:
+        """Draw beside every switch how it looks in the views, in the colour of the first structure."""
+        color = structures[0].color if structures else _NO_STRUCTURE
+        for kind, box in self._switches.items():
+            box.setIconSize(qt.QSize(_ICON, _ICON))
+            box.setIcon(qt.QIcon(_legendPicture(kind, color)))
+
+    def showNumbers(self, summary: CaseSummary | None, structures: Sequence[Structure]) -> None:
+        """List volumes and agreement of every structure of a result, none to list nothing."""
+        table = self.ui.numbersTable
+        colors = {structure.name: structure.color for structure in structures}
+        names = [] if summary is None else list(summary.final_ml)
+        table.setRowCount(len(names))
+        for row, name in enumerate(names):
+            first = qt.QTableWidgetItem(name)
+            first.setIcon(qt.QIcon(_colorPicture(colors.get(name, _NO_STRUCTURE))))
+            first.setToolTip(name)
+            table.setItem(row, 0, first)
+            for column, text in enumerate(_numbers(summary, name), 1):
+                item = qt.QTableWidgetItem(text)
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                table.setItem(row, column, item)
+        rows = sum(table.rowHeight(row) for row in range(len(names)))
+        height = table.horizontalHeader().sizeHint.height() + rows + 2 * table.frameWidth
+        table.setFixedHeight(height)
+        table.setVisible(bool(names))
+
+    def settings(self) -> dict[str, str]:
+        """What a scene remembers."""
+        shown = {kind: str(int(box.checked)) for kind, box in self._switches.items()}
+        heatmap = self.ui.heatmapBox.currentData or ""
+        return shown | {
+            "heatmap": heatmap,
+            "opacity": str(self.ui.opacitySlider.value),
+            "layout": self.ui.layoutBox.currentData,
+        }
+
+    def restore(self, settings: Mapping[str, Any]) -> None:
+        """Show things as a scene remembers them; what it does not know stays."""
+        for kind, box in self._switches.items():
+            if settings.get(kind) in ("0", "1"):
+                box.setChecked(settings[kind] == "1")
+        if str(settings.get("opacity", "")).isdecimal():
+            self.ui.opacitySlider.setValue(int(settings["opacity"]))
+        for box, name in ((self.ui.heatmapBox, "heatmap"), (self.ui.layoutBox, "layout")):
+            index = box.findData(settings.get(name, ""))
+            if index >= 0:
+                box.setCurrentIndex(index)
+
+    def _setUpChoices(self) -> None:
+        ui = self.ui
+        ui.heatmapBox.addItem(_("None"), "")
+        ui.heatmapBox.addItem(_("Probability"), "probability")
+        ui.heatmapBox.addItem(_("Uncertainty"), "uncertainty")
+        ui.layoutBox.addItem(_("Both results in the same views"), "overlaid")
+        ui.layoutBox.addItem(_("Side by side: prototype-based, final"), "side_by_side")
+        ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted"))
+        ui.showPrototypeBox.setToolTip(
+            _("Filled: every point is compared with typical points of each structure in the annotated images")
+        )
+        ui.showFinalBox.setToolTip(_("Thick outline: what the model says; where it leaves the filled area, look twice"))
+
+    def _setUpNumbers(self) -> None:
+        table = self.ui.numbersTable
+        table.setColumnCount(4)
+        table.setHorizontalHeaderLabels([_("Structure"), _("Final\nmL"), _("Prototype\nmL"), _("Dice")])
+        table.horizontalHeaderItem(3).setToolTip(_("Agreement of the two results: 1.00 is the same, 0.00 is apart"))
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        header.setSectionsClickable(False)
+
+    def _connect(self) -> None:
+        for kind, box in self._switches.items():
+            box.connect("toggled(bool)", lambda visible, kind=kind: self._setVisible(kind, visible))
+        self.ui.heatmapBox.connect("currentIndexChanged(int)", lambda index: self._showHeatmap())
+        self.ui.opacitySlider.connect("valueChanged(int)", lambda value: self._showHeatmap())
+        self.ui.layoutBox.connect("currentIndexChanged(int)", lambda index: self._setLayout())
+
+    def _setVisible(self, kind: str, visible: bool) -> None:
+        self._scene.setVisible(kind, visible)
+        self._onChange()
+
+    def _showHeatmap(self) -> None:
+        kind = self.ui.heatmapBox.currentData or None
+        self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100)
+        self._refreshOpacity("")
+        self._onChange()
+
+    def _refreshOpacity(self, reason: str) -> None:
+        noHeatmap = "" if self.ui.heatmapBox.currentData else _("Choose a heatmap first.")
+        setEnabledWithReason(self.ui.opacitySlider, reason or noHeatmap, _("Opacity of the heatmap"))
+
+    def _setLayout(self) -> None:
+        self._scene.setLayout(self.ui.layoutBox.currentData)
+        self._onChange()
+
+
+def _numbers(summary: CaseSummary, name: str) -> tuple[str, str, str]:
+    volumes = [milliliters(values.get(name, 0.0)) for values in (summary.final_ml, summary.prototype_ml)]
+    return volumes[0], volumes[1], f"{summary.dice.get(name, 0.0):.2f}"
+
+
+def milliliters(volume: float) -> str:
+    """A volume in mL with three digits that count: 0.123, 1.23, 12.3, 123, 1234."""
+    decimals = 3 if volume < 1 else 2 if volume < 10 else 1 if volume < 100 else 0
+    return f"{volume:.{decimals}f}" if volume else "0"
+
+
+def _colorPicture(color: tuple[int, int, int]) -> Any:
+    picture = qt.QPixmap(_ICON - 8, _ICON - 8)
+    picture.fill(qt.QColor(*color))
+    return picture
+
+
+def _legendPicture(kind: str, color: tuple[int, int, int]) -> Any:
+    """A small square drawn as a structure of this kind is drawn in the views."""
+    style = STYLES[kind]
+    picture = qt.QPixmap(_ICON, _ICON)
+    picture.fill(qt.QColor(*_GREY))
+    painter = qt.QPainter(picture)
+    if style.light:
+        color = tuple(round(part + _LIGHT * (255 - part)) for part in color)
+    inside = qt.QRect(3, 3, _ICON - 7, _ICON - 7)
+    if style.fill:
+        painter.fillRect(inside, qt.QColor(*color, round(255 * style.fill)))
+    if style.outline:
+        pen = qt.QPen(qt.QColor(*color))
+        pen.setWidth(style.outline)
+        painter.setPen(pen)
+        painter.drawRect(inside)
+    painter.end()
+    return picture

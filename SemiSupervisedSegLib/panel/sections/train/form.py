@@ -1,0 +1,226 @@
+"""What to train: method, preset, device, start, settings, and about what that takes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ....jobs.catalogue import load_catalogue
+from ....jobs.folder import JobFolder
+from ....jobs.spec import SettingValue
+from ....jobs.training_spec import DEFAULT_PRESET
+from ....study.errors import UserError
+from ....study.images import Geometry, image_geometry
+from ....study.model import Role, Study
+from ...logic.devices import DeviceInfo
+from ...logic.estimates import Shape, estimate, expected_shape, in_words, pace_of, trained_like
+from ...logic.needs import missing_for, needs
+from ..buttons import setEnabledWithReason
+from .settings_form import SettingsForm
+
+_QUICK_PRESET = "quick"
+_LOOKED_AT = 3
+
+
+class TrainingForm:
+    """The widgets of section Train that say what the next round is to be.
+
+    Args:
+        ui: the widgets of Train.ui.
+        onChanged: is called when the user has chosen something else.
+    """
+
+    def __init__(self, ui: Any, onChanged: Callable[[], None]) -> None:
+        self.ui = ui
+        self._onChanged = onChanged
+        self._study: Study | None = None
+        self._rounds: list[JobFolder] = []
+        self._devices: tuple[DeviceInfo, ...] = ()
+        self._geometries: dict[Path, Geometry] = {}
+        self._paces: dict[str, float | None] = {}
+        self._presetChosen = False
+        self.settings = SettingsForm(ui.settingsContainer, self._changed)
+        for entry in load_catalogue().methods.values():
+            ui.methodBox.addItem(_(entry.title), entry.id)
+        for preset in load_catalogue().presets.values():
+            ui.presetBox.addItem(_(preset.title), preset.id)
+        self.showStudy(None, [])
+        self.choosePreset(DEFAULT_PRESET)
+        for box in (ui.methodBox, ui.presetBox, ui.deviceBox, ui.startBox):
+            box.connect("currentIndexChanged(int)", lambda index: self._changed())
+        ui.presetBox.connect("activated(int)", self._notePreset)
+        ui.resetButton.connect("clicked()", self.settings.reset)
+        self.refresh()
+
+    @property
+    def method(self) -> str:
+        """Id of the chosen method."""
+        return self.ui.methodBox.currentData
+
+    @property
+    def preset(self) -> str:
+        """Id of the chosen preset."""
+        return self.ui.presetBox.currentData
+
+    @property
+    def device(self) -> str:
+        """The chosen device as jobs name it, empty before one is known."""
+        return self.ui.deviceBox.currentData or ""
+
+    @property
+    def warmStart(self) -> JobFolder | None:
+        """The round whose model the next one begins with, None to begin from scratch."""
+        name = self.ui.startBox.currentData
+        return next((folder for folder in self._rounds if folder.name == name), None)
+
+    def chooseMethod(self, name: str) -> None:
+        """Choose a method by its id; nothing happens when there is none."""
+        _choose(self.ui.methodBox, name)
+
+    def choosePreset(self, name: str) -> None:
+        """Choose a preset by its id; nothing happens when there is none."""
+        _choose(self.ui.presetBox, name)
+
+    def chooseStart(self, folder: JobFolder | None) -> None:
+        """Choose a round to build on, None for a start from scratch."""
+        _choose(self.ui.startBox, "" if folder is None else folder.name)
+
+    def showStudy(self, study: Study | None, rounds: list[JobFolder]) -> None:
+        """Take another study, or a change of it or its rounds."""
+        self._study, self._rounds = study, rounds
+        self._paces.clear()
+        chosen, box = self.ui.startBox.currentData, self.ui.startBox
+        before = box.blockSignals(True)
+        box.clear()
+        box.addItem(_("scratch: it forgets earlier rounds"), "")
+        for folder in reversed(rounds):
+            if folder.model.is_dir():
+                box.addItem(_("what round {name} has learned").format(name=folder.name), folder.name)
+        _choose(box, chosen or "")
+        box.blockSignals(before)
+        self.refresh()
+
+    def showDevices(self, devices: tuple[DeviceInfo, ...]) -> None:
+        """Offer devices; the chosen one stays when it is still there."""
+        self._devices = devices
+        chosen, box = self.device, self.ui.deviceBox
+        before = box.blockSignals(True)
+        box.clear()
+        for info in devices:
+            if not info.problem:
+                box.addItem(info.short_title, info.name)
+        _choose(box, chosen)
+        box.blockSignals(before)
+        if devices and all(info.is_processor or info.problem for info in devices) and not self._presetChosen:
+            self.choosePreset(_QUICK_PRESET)
+        self._changed()
+
+    def setAvailable(self, reason: str) -> None:
+        """Let the user choose, or say why not."""
+        ui = self.ui
+        hints = {
+            ui.methodBox: _(load_catalogue().method(self.method).paper),
+            ui.presetBox: _(load_catalogue().preset(self.preset).help),
+            ui.deviceBox: ui.deviceBox.currentText,
+            ui.startBox: _("Whether the new round begins with what an earlier one has learned"),
+            ui.settingsContainer: "",
+            ui.detachedCheck: _("Else it saves what it learned and stops with Slicer; it is found again in both cases"),
+        }
+        for widget, hint in hints.items():
+            setEnabledWithReason(widget, reason, hint)
+        changed = reason or ("" if self.settings.overrides() else _("You have changed no setting."))
+        setEnabledWithReason(ui.resetButton, changed, _("Forget every value that you changed"))
+
+    def refresh(self) -> None:
+        """Show what belongs to the present choice."""
+        entry, ui = load_catalogue().method(self.method), self.ui
+        ui.methodLabel.setText(_(entry.sentence))
+        ui.needsLabel.setText(self._needs())
+        try:
+            self.settings.show(entry, self._base())
+            problem = ""
+        except UserError as error:
+            problem = str(error)
+        changed = len(self.settings.overrides())
+        ui.advancedButton.setText(
+            _("Advanced settings ({count} changed)").format(count=changed) if changed else _("Advanced settings")
+        )
+        ui.estimateLabel.setText(problem or self._estimate())
+
+    def _needs(self) -> str:
+        entry = load_catalogue().method(self.method)
+        parts = [f"{_(need.words)}: {need.count if self._study else '–'}" for need in needs(entry, self._study)]
+        text = _("Learns from {kinds}.").format(kinds="; ".join(parts))
+        missing = missing_for(entry, self._study) if self._study is not None and self._study.cases else ""
+        return f"{text} {_(missing)}".strip()
+
+    def _resolved(self, overrides: dict[str, SettingValue]) -> dict[str, SettingValue]:
+        shape = self._shape(load_catalogue().resolve(self.method, self.preset, overrides))
+        return load_catalogue().resolve(self.method, self.preset, overrides, shape.dimensions)
+
+    def _base(self) -> dict[str, SettingValue]:
+        """What every setting is as long as the user does not change it."""
+        decisive = self._decisive()
+        plain = self._resolved({})
+        return self._resolved(decisive) | {name: plain[name] for name in decisive}
+
+    def _decisive(self) -> dict[str, SettingValue]:
+        # These decide what the other settings are where the user does not say it.
+        own, entry, kept = self.settings.overrides(), load_catalogue().method(self.method), {}
+        for name in {"fidelity", "dimension"} & set(own):
+            # The form may still be that of another method, which can follow other code.
+            with contextlib.suppress(UserError):
+                kept |= entry.check({name: own[name]})
+        return kept
+
+    def _estimate(self) -> str:
+        info = next((info for info in self._devices if info.name == self.device), None)
+        entry, own = load_catalogue().method(self.method), self.settings.overrides()
+        try:
+            settings = self._resolved(own)
+        except UserError as error:
+            return str(error)
+        expected = estimate(self._shape(settings), settings, info, self._pace(entry.id, settings))
+        text = in_words(expected, info)
+        return text if info is None else f"{_(info.in_words())} {_(text)}"
+
+    def _shape(self, settings: dict[str, SettingValue]) -> Shape:
+        return expected_shape(self._typicalGeometries(), settings)
+
+    def _typicalGeometries(self) -> list[Geometry]:
+        # A few headers; more would take time on a slow disk. A folder of DICOM files has no header of its own.
+        found = []
+        study = self._study
+        for case in study.cases_of(Role.LABELED)[:_LOOKED_AT] if study is not None else ():
+            path = study.image_path(case)
+            if path not in self._geometries and path.is_file():
+                with contextlib.suppress(UserError):
+                    self._geometries[path] = image_geometry(path)
+            if path in self._geometries:
+                found.append(self._geometries[path])
+        return found
+
+    def _pace(self, method: str, settings: dict[str, SettingValue]) -> float | None:
+        for folder in reversed(self._rounds):
+            if trained_like(folder, method, settings, self.device):
+                if folder.name not in self._paces:
+                    self._paces[folder.name] = pace_of(folder)
+                return self._paces[folder.name]
+        return None
+
+    def _notePreset(self, index: int) -> None:
+        self._presetChosen = True
+
+    def _changed(self) -> None:
+        self.refresh()
+        self._onChanged()
+
+
+def _choose(box: Any, data: str) -> None:
+    index = box.findData(data)
+    if index >= 0:
+        box.setCurrentIndex(index)

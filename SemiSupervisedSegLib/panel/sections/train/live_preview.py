@@ -1,0 +1,107 @@
+"""What Slicer's views show of a training while it goes on: its curves, and the shown case as segmented so far."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+
+from ....jobs.events import Event, PreviewReady, StepDone, Validated
+from ....jobs.folder import JobFolder
+from ....study.errors import UserError
+from ...session import Session
+
+_TICK_MILLISECONDS = 100
+# Of each tick: the rest belongs to the user.
+_SECONDS_AT_ONCE = 0.02
+
+
+class LivePreview:
+    """Feeds curves and overlays a little at a time, as a long round that is found again has many points.
+
+    Args:
+        session: says which case is shown.
+        scene: of cases; refreshes the predictions of the shown one.
+        curves: in Slicer's plot view.
+    """
+
+    def __init__(self, session: Session, scene: Any, curves: Any) -> None:
+        self._session, self._scene, self._curves = session, scene, curves
+        self._folder: JobFolder | None = None
+        self._colors: dict[str, tuple[int, int, int]] = {}
+        self._points: deque[StepDone | Validated] = deque()
+        self._previews: dict[str, PreviewReady] = {}
+        self._shown: tuple[str, int] | None = None
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_TICK_MILLISECONDS)
+        self._timer.connect("timeout()", self._work)
+        session.case_changed.connect(self._showAgain)
+
+    def begin(self, folder: JobFolder) -> None:
+        """Follow another run from its beginning."""
+        self._folder = folder
+        self._colors = {item.name: item.color for item in self._session.study.structures} if self._session.study else {}
+        self._points.clear()
+        self._previews.clear()
+        self._shown = None
+        self._curves.clear()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Note what happened; it is shown soon."""
+        for event in events:
+            if isinstance(event, StepDone | Validated):
+                self._points.append(event)
+            elif isinstance(event, PreviewReady):
+                self._previews[event.case] = event
+        if not self._timer.active:
+            self._timer.start()
+
+    def end(self) -> None:
+        """The run has ended: previews give way to what the round predicts."""
+        self._previews.clear()
+
+    def cleanup(self) -> None:
+        """Show nothing any more."""
+        self._timer.stop()
+        self._session.case_changed.disconnect(self._showAgain)
+
+    def showCurves(self) -> None:
+        """Bring the curves into view."""
+        self._curves.show()
+
+    def _showAgain(self) -> None:
+        # Another case was loaded, without the preview of the present run.
+        self._shown = None
+        if self._previews and not self._timer.active:
+            self._timer.start()
+
+    def _work(self) -> None:
+        end = time.monotonic() + _SECONDS_AT_ONCE
+        while self._points and time.monotonic() < end:
+            point = self._points.popleft()
+            if isinstance(point, StepDone):
+                self._curves.addStep(point.step, point.losses)
+            else:
+                self._curves.addValidation(point.step, point.dice, self._colors)
+        self._curves.redraw()
+        if not self._points:
+            self._timer.stop()
+            self._refreshOverlays()
+
+    def _refreshOverlays(self) -> None:
+        preview = self._previews.get(self._session.case_id or "")
+        if preview is None or self._shown == (preview.case, preview.step) or not self._isOfThisStudy():
+            return
+        self._shown = (preview.case, preview.step)
+        files = {kind: self._folder.path / path for kind, path in preview.files.items()}
+        try:
+            self._scene.refreshPredictions(files, preview.step)
+        except UserError:
+            # The worker replaces these files now and then; the next preview comes soon.
+            self._shown = None
+
+    def _isOfThisStudy(self) -> bool:
+        return self._session.folder is not None and self._session.folder in self._folder.path.parents

@@ -1,0 +1,124 @@
+"""How a run gets on: its progress, warnings in words, and a log that can be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ....jobs.events import Event
+from ....jobs.folder import JobFolder
+from ....jobs.outcome import Outcome
+from ....study.errors import UserError
+from ...logic.estimates import about
+from ...logic.progress import RunProgress
+
+_FULL = 1000
+_SHOWN_WARNINGS = 3
+_LOG_END = 8 * 1024
+
+
+class RunView:
+    """The widgets of section Train that follow a run; they are touched once for many events.
+
+    Args:
+        ui: the widgets of Train.ui.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self.ui = ui
+        self._progress = RunProgress()
+        ui.progressPanel.setVisible(False)
+        ui.outcomeLabel.setVisible(False)
+        ui.logButton.setVisible(False)
+        ui.copyButton.connect("clicked()", self.copyLog)
+
+    def begin(self, folder: JobFolder) -> None:
+        """A run begins, or is found."""
+        self._progress = RunProgress()
+        self.ui.logEdit.clear()
+        self.ui.logEdit.setToolTip(str(folder.log))
+        for widget in (self.ui.progressPanel, self.ui.logButton):
+            widget.setVisible(True)
+        self.say("")
+        self.ui.stageLabel.setText(_("{name}: getting ready").format(name=folder.name))
+        self._showProgress()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Show what happened."""
+        stage = self._progress.stage
+        for event in events:
+            self._progress.take(event)
+        lines = self._progress.new_lines()
+        if lines:
+            self.ui.logEdit.appendPlainText("\n".join(lines))
+        if self._progress.stage != stage:
+            self.ui.stageLabel.setText(_(self._progress.stage))
+        self._showProgress()
+
+    def end(self, folder: JobFolder, outcome: Outcome) -> None:
+        """A run has ended."""
+        self.ui.progressPanel.setVisible(False)
+        text = _describe(folder, outcome)
+        details = _lastWords(folder) if outcome.kind == "failed" else ""
+        self.ui.logEdit.appendPlainText(f"{text}\n{details}".rstrip())
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Show a sentence below the buttons, or take it away."""
+        self.ui.outcomeLabel.setText(text)
+        self.ui.outcomeLabel.setVisible(bool(text))
+
+    def copyLog(self) -> None:
+        """Put the log on the clipboard."""
+        qt.QApplication.clipboard().setText(self.ui.logEdit.plainText)
+
+    def _showProgress(self) -> None:
+        progress, bar = self._progress, self.ui.progressBar
+        # A bar without a maximum moves by itself: nobody knows how far it is.
+        bar.setMaximum(_FULL if progress.fraction is not None else 0)
+        bar.setValue(round(_FULL * (progress.fraction or 0.0)))
+        parts = [progress.count]
+        if progress.seconds_left:
+            parts.append(_("{time} left").format(time=about(progress.seconds_left)))
+        if progress.mean_dice is not None:
+            parts.append(_("validation Dice {dice:.2f}").format(dice=progress.mean_dice))
+        self.ui.detailLabel.setText(", ".join(filter(None, parts)) or progress.device)
+        self.ui.detailLabel.setToolTip(progress.device)
+        warnings = progress.warnings[-_SHOWN_WARNINGS:]
+        self.ui.warningsLabel.setText("\n".join(_("Note: {text}").format(text=_(text)) for text in warnings))
+        self.ui.warningsLabel.setVisible(bool(warnings))
+
+
+def describeInterruption(folder: JobFolder) -> str:
+    """How a round ended while this panel did not look."""
+    try:
+        status = folder.status()
+    except UserError as error:
+        return str(error)
+    if status.state in ("failed", "cancelled") and status.message:
+        return _("{name}: {message}").format(name=folder.name, message=_(status.message))
+    return _("{name} broke off. Resume goes on from where it last saved.").format(name=folder.name)
+
+
+def _lastWords(folder: JobFolder) -> str:
+    try:
+        return folder.log.read_bytes()[-_LOG_END:].decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _describe(folder: JobFolder, outcome: Outcome) -> str:
+    if outcome.kind == "stopped":
+        return _("{name} was stopped at step {step}. Resume goes on from there.").format(
+            name=folder.name, step=outcome.step
+        )
+    if outcome.kind == "failed":
+        text = _("{name} did not finish. {message} {advice}")
+        return text.format(name=folder.name, message=_(outcome.message), advice=_(outcome.advice)).strip()
+    dice = (outcome.result.get("mean_dice") or {}).get("final")
+    if dice is None:
+        return _("{name} is finished.").format(name=folder.name)
+    return _("{name} is finished: mean Dice of the validation cases {dice:.2f}.").format(name=folder.name, dice=dice)

@@ -1,0 +1,296 @@
+"""The section Train: set a round up, start it, follow it, stop it and let it go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ....jobs.continuation import model_of
+from ....jobs.events import Event
+from ....jobs.folder import JobFolder
+from ....jobs.outcome import Outcome
+from ....jobs.rounds import next_round
+from ....jobs.training_spec import make_training_spec
+from ....study.errors import UserError
+from ...logic.job_head import can_go_on, head_of
+from ...logic.state import Action, Run, availability
+from ...run.probe import DeviceProbe
+from ...run.runner import Runner
+from ...scene.curves import TrainingCurves
+from ...services import Services
+from ...session import Session
+from ..buttons import applyAvailability, setEnabledWithReason
+from .form import TrainingForm
+from .live_preview import LivePreview
+from .run_view import RunView, describeInterruption
+
+# Another program works on one of the newest rounds, if on any.
+_LOOKED_AT = 3
+
+
+class TrainSection:
+    """Without a run the form describes the next round; during one, progress, curves and previews are shown.
+
+    Args:
+        widget: made of Train.ui.
+        session: what is open.
+        scene: of cases.
+        services: dialogs, installer and processes.
+        runner: of the panel.
+    """
+
+    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Runner) -> None:
+        self._session, self._scene, self._services, self._runner = session, scene, services, runner
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self.probe = DeviceProbe(services)
+        self.form = TrainingForm(self.ui, self._noteForm)
+        self.view = RunView(self.ui)
+        self.preview = LivePreview(session, scene, TrainingCurves())
+        self._folder: Path | None = None
+        self._connectButtons()
+        self._connections = [
+            (self.probe.done, self._showDevices),
+            (runner.changed, self._noteRun),
+            (runner.events, self._take),
+            (runner.ended, self._end),
+            (session.study_changed, self._showStudy),
+            (session.rounds_changed, self._showStudy),
+            (session.state_changed, self.refresh),
+        ]
+        for signal, receiver in self._connections:
+            signal.connect(receiver)
+        self._noteForm()
+        self.lookForPackages()
+        self._showStudy()
+        self.refresh()
+
+    def enter(self) -> None:
+        """The module is shown: a package or a graphics card may have come or gone."""
+        self.lookForPackages()
+
+    def cleanup(self) -> None:
+        """Follow nothing any more; a run goes on, and is found again."""
+        for signal, receiver in self._connections:
+            signal.disconnect(receiver)
+        self.probe.cancel()
+        self.preview.cleanup()
+        self._runner.letGo()
+
+    def viewSettings(self) -> dict[str, str]:
+        """What a scene remembers of this section."""
+        return {"method": self.form.method, "preset": self.form.preset}
+
+    def restoreView(self, settings: dict[str, str]) -> None:
+        """Choose what a scene remembers."""
+        self.form.chooseMethod(settings.get("method", ""))
+        self.form.choosePreset(settings.get("preset", ""))
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        facts, ui = self._session.facts(), self.ui
+        self.form.setAvailable(availability(facts, Action.SET_UP_TRAINING))
+        probing = _("Looking already.") if self.probe.running else ""
+        setEnabledWithReason(ui.deviceButton, probing, _("Look again what this computer can train on"))
+        applyAvailability(ui.startButton, Action.START, facts, _("Train a new round"))
+        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Go on with {name}").format(name=facts.resumable))
+        applyAvailability(
+            ui.installButton,
+            Action.INSTALL,
+            facts,
+            _("Download and install: {packages}").format(packages=", ".join(facts.missing_packages)),
+        )
+        ui.installPanel.setVisible(bool(facts.missing_packages))
+        stopping = facts.run is not None and facts.run.stopping
+        ui.stopButton.setText(_("End now") if stopping else _("Stop"))
+        hint = (
+            _("Without saving: steps since the last saved state are lost")
+            if stopping
+            else _("Save what was learned and stop; it can be resumed")
+        )
+        applyAvailability(ui.stopButton, Action.END_NOW if stopping else Action.STOP, facts, hint)
+
+    def startRound(self, warmStart: JobFolder | None = None) -> bool:
+        """Train a new round as the form says, on the model of an earlier one if given; False when it did not start."""
+        self.form.chooseStart(warmStart)
+        return self._start()
+
+    def offerNextRound(self) -> None:
+        """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
+        self.form.chooseStart(self._session.round)
+
+    def lookForPackages(self) -> None:
+        """Find out what is missing, and what there is to train on once nothing is and a study is open."""
+        installer = self._services.installer
+        try:
+            missing, problem = tuple(installer.missing()), ""
+            versions = ", ".join(f"{name} {version}" for name, version in installer.versions().items() if version)
+        except UserError as error:
+            missing, problem, versions = (), str(error), ""
+        text = _("Training needs packages that are not installed yet: {packages}.")
+        self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
+        self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
+        self._session.note(missing_packages=missing, device_problem=problem or self._whyNoDevice())
+        if not missing and not problem:
+            self._lookForDevicesOnce()
+
+    def lookForDevices(self) -> None:
+        """Ask the worker's Python what there is to train on."""
+        self.probe.start()
+        self._session.note(device_problem=self._whyNoDevice())
+
+    def _connectButtons(self) -> None:
+        ui = self.ui
+        ui.startButton.connect("clicked()", self._start)
+        ui.stopButton.connect("clicked()", self._stop)
+        ui.resumeButton.connect("clicked()", self._resume)
+        ui.installButton.connect("clicked()", self._install)
+        ui.deviceButton.connect("clicked()", self.lookForDevices)
+        ui.curvesButton.connect("clicked()", self.preview.showCurves)
+
+    def _lookForDevicesOnce(self) -> None:
+        # It takes seconds of a processor, which nobody needs who only looks at the module.
+        facts = self._session.facts()
+        if facts.study is not None and not facts.missing_packages and not facts.device_problem and not self.form.device:
+            self.lookForDevices()
+
+    def _install(self) -> None:
+        self._session.note(installing=True)
+        try:
+            said = self._services.installer.install()
+        except UserError as error:
+            said = str(error)
+        finally:
+            self._session.note(installing=False)
+        self.view.say(said)
+        self.lookForPackages()
+
+    def _start(self) -> bool:
+        study = self._session.study
+        unsaved = [] if study is None else self._scene.unsavedCases(study)
+        question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
+        if unsaved and not self._services.dialogs.confirm(question.format(cases=", ".join(unsaved))):
+            return False
+        return self._try(self._startRound)
+
+    def _startRound(self) -> None:
+        reason = availability(self._session.facts(), Action.START)
+        if reason:
+            raise UserError(reason)
+        study, form = self._session.study, self.form
+        spec = make_training_spec(
+            study,
+            form.method,
+            form.preset,
+            form.settings.overrides(),
+            device=form.device,
+            warm_start=None if form.warmStart is None else model_of(form.warmStart),
+            watched_case=self._session.case_id,
+        )
+        folder = next_round(study.folder, spec.method)
+        folder.write_spec(spec)
+        self._launch(folder)
+
+    def _resume(self) -> None:
+        self._try(self._resumeRound)
+
+    def _resumeRound(self) -> None:
+        name = self._session.facts().resumable
+        folder = next(folder for folder in self._session.rounds() if folder.name == name)
+        # Another program may have been quicker.
+        if not self._runner.attach(folder):
+            self._launch(folder)
+
+    def _launch(self, folder: JobFolder) -> None:
+        try:
+            self._runner.start(folder, detached=self.ui.detachedCheck.checked)
+        finally:
+            self._session.refresh_rounds()
+
+    def _stop(self) -> None:
+        if not self._runner.stopping:
+            self._try(self._runner.stop)
+            return
+        question = _("End {name} now? What it learned since it last saved is lost.").format(
+            name=self._runner.folder.name
+        )
+        if self._services.dialogs.confirm(question):
+            self._try(self._runner.kill)
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except UserError as error:
+            self.view.say(_(str(error)))
+            return False
+        return True
+
+    def _take(self, events: Sequence[Event]) -> None:
+        self.view.take(events)
+        self.preview.take(events)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.view.end(self._runner.folder, outcome)
+        self.preview.end()
+        self._session.refresh_rounds()
+
+    def _showStudy(self) -> None:
+        self.form.showStudy(self._session.study, self._session.rounds())
+        self._lookForDevicesOnce()
+        self._lookForRun()
+        if self._session.folder != self._folder:
+            self._folder = self._session.folder
+            if not self._runner.running:
+                self._sayHowItEnded()
+        self.refresh()
+
+    def _sayHowItEnded(self) -> None:
+        name = self._session.facts().resumable
+        folder = next((folder for folder in self._session.rounds() if folder.name == name), None)
+        self.view.say("" if folder is None else describeInterruption(folder))
+
+    def _lookForRun(self) -> None:
+        """Follow a worker that is at work on this study, else find the round that could go on."""
+        rounds = self._session.rounds()
+        if self._runner.running:
+            return
+        if any(self._runner.attach(folder) for folder in reversed(rounds[-_LOOKED_AT:])):
+            return
+        last = rounds[-1] if rounds else None
+        self._session.note(resumable=last.name if last is not None and can_go_on(last) else "")
+
+    def _noteRun(self) -> None:
+        runner = self._runner
+        if not runner.running:
+            self._session.note(run=None)
+            return
+        facts = self._session.facts()
+        if facts.run is None or facts.run.name != runner.folder.name:
+            self.view.begin(runner.folder)
+            self.preview.begin(runner.folder)
+        kind = head_of(runner.folder).kind or "train"
+        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.elsewhere)
+        self._session.note(run=run, resumable="")
+
+    def _noteForm(self) -> None:
+        self._session.note(method=self.form.method)
+        self.refresh()
+
+    def _showDevices(self) -> None:
+        self.form.showDevices(self.probe.devices)
+        self._session.note(device_problem=self._whyNoDevice(answered=True))
+        self.refresh()
+
+    def _whyNoDevice(self, answered: bool = False) -> str:
+        """Why nothing can be trained on; empty when something can, or nobody has looked yet."""
+        if self.form.device:
+            return ""
+        if self.probe.running:
+            return _("Looking for what this computer can train on; that takes some seconds.")
+        if not answered:
+            return ""
+        problems = [f"{info.title}: {info.problem}" for info in self.probe.devices if info.problem]
+        return self.probe.problem or " ".join(problems) or _("Nothing was found to train on.")

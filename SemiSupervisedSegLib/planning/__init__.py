@@ -1,0 +1,1 @@
+"""What is decided and prepared before training, without torch: fingerprint, plan, preprocessing, the cache."""

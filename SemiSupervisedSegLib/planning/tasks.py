@@ -1,0 +1,54 @@
+"""Tasks: the groups of structures that cases of a study are annotated for.
+
+With partially annotated cases a study has several tasks; what is background in a case of one task is not known for the
+structures of the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..study.model import Role
+from .cache import CachedCase
+
+Task = tuple[int, ...]
+"""Class indices of the structures of one task, ascending."""
+UNKNOWN_TASK = -1
+
+
+def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...]:
+    """Return the distinct groups of structures that labeled cases are annotated for, sorted."""
+    everything = tuple(range(1, num_classes))
+    return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
+
+
+def shown_classes(annotated: Task | None, settings: Mapping[str, Any]) -> Task | None:
+    """Return the only classes that an image can show, None for all.
+
+    Where images show one organ each ("shared_anatomy" off), they are those that a case is annotated or taken for.
+    """
+    return None if settings.get("shared_anatomy", True) else annotated
+
+
+def tasks_in_turn(cases: Sequence[CachedCase]) -> list[CachedCase]:
+    """Return the cases with the first of each task before the second ones, and so on."""
+    seen: Counter[Task | None] = Counter()
+    ranks = []
+    for case in cases:
+        ranks.append(seen[case.annotated])
+        seen[case.annotated] += 1
+    return [case for _, case in sorted(zip(ranks, cases, strict=True), key=lambda pair: pair[0])]
+
+
+def case_tasks(cases: Sequence[CachedCase], tasks: Sequence[Task], num_classes: int) -> list[int]:
+    """Return the place of each case's task in ``tasks``, `UNKNOWN_TASK` of a case without annotation that names none.
+
+    Where there is one task, it is everybody's.
+    """
+    everything = tuple(range(1, num_classes))
+    groups = [everything if case.annotated is None and case.has_labels else case.annotated for case in cases]
+    if len(tasks) == 1:
+        return [0] * len(cases)
+    return [tasks.index(group) if group in tasks else UNKNOWN_TASK for group in groups]
