@@ -18,6 +18,8 @@ from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 
+from ...planning.plans import plan_2d, plan_3d
+
 PLENTY = 2**30
 _opened_here: list[str] | None = None
 
@@ -81,7 +83,7 @@ def equal(a: tuple, b: tuple) -> bool:
     return same and (torch.equal(a[1], b[1]) if a[1] is not None else b[1] is None)
 
 
-def test_every_slice_comes_once_in_a_pass(cached, stream_of, plan_2d):
+def test_every_slice_comes_once_in_a_pass(cached, stream_of):
     cases = [cached(number, (3 + number, 32, 32)) for number in range(4)]
     stream = stream_of(cases, plan_2d())
     assert stream.items == 18
@@ -91,7 +93,7 @@ def test_every_slice_comes_once_in_a_pass(cached, stream_of, plan_2d):
     assert drawn[:18] != drawn[18:]
 
 
-def test_every_case_comes_once_in_a_pass_in_3d(cached, stream_of, plan_3d):
+def test_every_case_comes_once_in_a_pass_in_3d(cached, stream_of):
     cases = [cached(number, (16, 32, 32), labels=False) for number in range(5)]
     stream = stream_of(cases, plan_3d())
     images, labels = stream.draw(0, 5)
@@ -101,7 +103,7 @@ def test_every_case_comes_once_in_a_pass_in_3d(cached, stream_of, plan_3d):
 
 @pytest.mark.parametrize("held", ["all", "window"])
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_stream_that_starts_anywhere_draws_the_same(held, dimensions, cached, stream_of, plan_2d, plan_3d):
+def test_a_stream_that_starts_anywhere_draws_the_same(held, dimensions, cached, stream_of):
     cases = [cached(number, (4 + number % 3, 36, 40)) for number in range(9)]
     plan = plan_2d() if dimensions == 2 else plan_3d()
     budget = PLENTY if held == "all" else 4 * max(case.nbytes for case in cases)
@@ -113,7 +115,7 @@ def test_a_stream_that_starts_anywhere_draws_the_same(held, dimensions, cached, 
     assert not equal(stream_of(cases, plan, budget, seed=2, foreground_share=0.5).draw(3, 3), batches[3])
 
 
-def test_resident_bytes_stay_within_the_budget_and_all_cases_come(cached, stream_of, plan_2d):
+def test_resident_bytes_stay_within_the_budget_and_all_cases_come(cached, stream_of):
     cases = [cached(number, (2 + number % 5, 32, 32), labels=False) for number in range(40)]
     budget = 7 * max(case.nbytes for case in cases)
     stream = stream_of(cases, plan_2d(), budget)
@@ -125,7 +127,7 @@ def test_resident_bytes_stay_within_the_budget_and_all_cases_come(cached, stream
     assert set(seen) == set(range(40))
 
 
-def test_memory_does_not_grow_with_the_number_of_cases(cached, stream_of, plan_2d):
+def test_memory_does_not_grow_with_the_number_of_cases(cached, stream_of):
     cases = [cached(number, (4, 64, 64), labels=False) for number in range(30)]
     budget = 6 * cases[0].nbytes
     stream = stream_of(cases, plan_2d(), budget)
@@ -136,7 +138,7 @@ def test_memory_does_not_grow_with_the_number_of_cases(cached, stream_of, plan_2
 
 
 @pytest.mark.parametrize("cases_in_budget", [100, 4])
-def test_steps_read_no_file(cases_in_budget, cached, stream_of, plan_2d):
+def test_steps_read_no_file(cases_in_budget, cached, stream_of):
     cases = [cached(number, (4, 40, 40)) for number in range(12)]
     stream = stream_of(cases, plan_2d(), cases_in_budget * cases[0].nbytes, foreground_share=0.3)
     stream.prepare(0)
@@ -148,7 +150,7 @@ def test_steps_read_no_file(cases_in_budget, cached, stream_of, plan_2d):
     assert opened == [__file__]
 
 
-def test_crops_reach_both_ends(cached, stream_of, plan_2d, plan_3d):
+def test_crops_reach_both_ends(cached, stream_of):
     case = cached(0, (1, 35, 33))
     ramp = np.arange(35 * 33, dtype=np.float32).reshape(1, 35, 33)
     np.save(case.folder / "image.npy", ramp)
@@ -158,7 +160,7 @@ def test_crops_reach_both_ends(cached, stream_of, plan_2d, plan_3d):
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 50), (20, 10, 10), (1, 1, 1)])
-def test_small_volumes_are_padded(shape, cached, stream_of, plan_2d, plan_3d):
+def test_small_volumes_are_padded(shape, cached, stream_of):
     case = cached(5, shape)
     for plan in (plan_2d(), plan_3d()):
         images, labels = stream_of([case], plan).draw(0, 2)
@@ -172,7 +174,7 @@ def test_small_volumes_are_padded(shape, cached, stream_of, plan_2d, plan_3d):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_foreground_share(dimensions, cached, stream_of, plan_2d, plan_3d):
+def test_foreground_share(dimensions, cached, stream_of):
     case = cached(1, (9 if dimensions == 2 else 40, 200, 200))
     plan = plan_2d() if dimensions == 2 else plan_3d()
     shown = {}
@@ -185,14 +187,14 @@ def test_foreground_share(dimensions, cached, stream_of, plan_2d, plan_3d):
     assert shown[1.0] == pytest.approx(1 / 9 if dimensions == 2 else 1.0)
 
 
-def test_a_batch_from_a_window_repeats_no_slice(cached, stream_of, plan_2d):
+def test_a_batch_from_a_window_repeats_no_slice(cached, stream_of):
     cases = [cached(number, (10 if number == 0 else 2, 32, 32), labels=False) for number in range(3)]
     stream = stream_of(cases, plan_2d(), sum(case.nbytes for case in cases) - 1)
     values = stream.draw(0, 4)[0][:, 0, 0, 0]
     assert len(set(values.tolist())) == len(values)
 
 
-def test_a_budget_too_small_and_an_empty_stream_are_said_in_words(cached, plan_2d):
+def test_a_budget_too_small_and_an_empty_stream_are_said_in_words(cached):
     cases = [cached(number, (4, 64, 64), labels=False) for number in range(3)]
     with pytest.raises(UserError, match="two of the largest"):
         CaseStream(cases, plan_2d(), 1, "unlabeled", cases[0].nbytes, "cpu")
@@ -200,7 +202,7 @@ def test_a_budget_too_small_and_an_empty_stream_are_said_in_words(cached, plan_2
         CaseStream([], plan_2d(), 1, "external", PLENTY, "cpu")
 
 
-def test_a_cache_that_vanishes_is_said_in_words(cached, stream_of, plan_2d):
+def test_a_cache_that_vanishes_is_said_in_words(cached, stream_of):
     case = cached(0, (4, 32, 32))
     (case.folder / "labels.npy").unlink()
     with pytest.raises(UserError, match="removed or damaged"):

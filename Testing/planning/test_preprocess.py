@@ -14,6 +14,9 @@ from SemiSupervisedSegLib.planning.preprocess import (
 )
 from SemiSupervisedSegLib.study.model import Modality
 
+from .ellipsoids import ellipsoid
+from .plans import plan_2d, plan_3d
+
 IDENTITY = np.eye(3)
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 30], degrees=True).as_matrix()
 PERMUTED = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -43,8 +46,8 @@ def there_and_back(class_map: sitk.Image, plan, classes: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", DIRECTIONS)
 @pytest.mark.parametrize("slice_axis", [0, 1, 2])
-def test_without_resampling_classes_come_back_exactly(name, slice_axis, plan_2d, organs):
-    array = organs((9, 14, 17), 3)
+def test_without_resampling_classes_come_back_exactly(name, slice_axis):
+    array = ellipsoid((9, 14, 17), 3)
     image = image_of(array, (0.7, 0.7, 0.7), DIRECTIONS[name])
     plan = plan_2d(slice_axis=slice_axis, spacing=(None, 0.7, 0.7), num_classes=4)
     assert not PlanGrid.of(image, plan).is_resampled
@@ -61,8 +64,8 @@ def test_without_resampling_classes_come_back_exactly(name, slice_axis, plan_2d,
         ((1.0, 1.0, 2.5), (1.0, 0.8, 0.8)),
     ],
 )
-def test_resampled_classes_come_back_with_high_dice(name, spacing, target, plan_2d, plan_3d, organs):
-    array = organs((28, 48, 56), 2)
+def test_resampled_classes_come_back_with_high_dice(name, spacing, target):
+    array = ellipsoid((28, 48, 56), 2)
     image = image_of(array, spacing, DIRECTIONS[name])
     plan = (plan_2d if target[0] is None else plan_3d)(slice_axis=0, spacing=target)
     if plan.dimensions == 3 and name in ("permuted", "both"):
@@ -76,7 +79,7 @@ def test_resampled_classes_come_back_with_high_dice(name, spacing, target, plan_
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
-def test_grid_lies_where_it_says(name, plan_3d):
+def test_grid_lies_where_it_says(name):
     spacing = (0.8, 1.1, 2.3)
     template = image_of(np.zeros((12, 20, 16), dtype=np.float32), spacing, DIRECTIONS[name])
     slope = np.array([0.7, -1.3, 0.4])
@@ -99,7 +102,7 @@ def test_grid_lies_where_it_says(name, plan_3d):
         assert count * step == pytest.approx(native * native_step)
 
 
-def test_maps_come_back_where_they_were(plan_3d):
+def test_maps_come_back_where_they_were():
     image = image_of(np.zeros((10, 22, 26), dtype=np.int16), (1.0, 0.9, 2.0), OBLIQUE @ PERMUTED)
     plan = plan_3d(slice_axis=2, spacing=(1.3, 1.1, 0.7), normalization=PLAIN)
     grid = PlanGrid.of(image, plan)
@@ -114,7 +117,7 @@ def test_maps_come_back_where_they_were(plan_3d):
         np.testing.assert_allclose(back[:, index[2], index[1], index[0]], physical, atol=2e-3)
 
 
-def test_borders_take_the_nearest_value(plan_3d):
+def test_borders_take_the_nearest_value():
     image = image_of(np.full((5, 9, 9), 7, dtype=np.uint8), (1.0, 1.0, 4.0), OBLIQUE)
     plan = plan_3d(spacing=(1.0, 0.37, 0.61), normalization=PLAIN)
     voxels = to_plan_grid(image, plan)
@@ -123,7 +126,7 @@ def test_borders_take_the_nearest_value(plan_3d):
     np.testing.assert_allclose(back, 7, rtol=1e-5)
 
 
-def test_coarsening_blurs_what_is_too_fine(plan_3d):
+def test_coarsening_blurs_what_is_too_fine():
     stripes = np.zeros((8, 40, 40), dtype=np.float32)
     stripes[:, :, ::2] = 100.0
     image = image_of(stripes, (1.0, 1.0, 1.0), IDENTITY)
@@ -132,7 +135,7 @@ def test_coarsening_blurs_what_is_too_fine(plan_3d):
     np.testing.assert_allclose(voxels[:, :, 1:-1], 50, atol=3)
 
 
-def test_thick_slices_are_found_along_another_axis(plan_2d):
+def test_thick_slices_are_found_along_another_axis():
     array = np.arange(5 * 20 * 30, dtype=np.int16).reshape(5, 20, 30)
     image = image_of(array, (1.0, 1.0, 8.0), PERMUTED)
     voxels = to_plan_grid(image, plan_2d(normalization=PLAIN))
@@ -142,7 +145,7 @@ def test_thick_slices_are_found_along_another_axis(plan_2d):
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 24, 20), (24, 20, 1), (1, 1, 1)])
-def test_one_slice_and_constant_images(dtype, shape, plan_2d, plan_3d):
+def test_one_slice_and_constant_images(dtype, shape):
     image = image_of(np.full(shape, 3, dtype=dtype), (0.3, 10.0, 2.0), OBLIQUE)
     for plan in (plan_2d(), plan_3d()):
         voxels = to_plan_grid(image, plan)
@@ -166,7 +169,7 @@ def test_ct_uses_the_study():
     np.testing.assert_allclose(normal, [-6, 0, 2, 6])
 
 
-def test_maps_of_another_grid_are_refused(plan_2d):
+def test_maps_of_another_grid_are_refused():
     image = image_of(np.zeros((4, 20, 20), dtype=np.int16), (1.0, 1.0, 8.0), IDENTITY)
     with pytest.raises(ValueError, match="plan grid"):
         probabilities_to_image_grid(np.zeros((2, 4, 20, 21), dtype=np.float32), plan_2d(), image)

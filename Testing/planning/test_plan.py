@@ -4,10 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint, ForegroundIntensity, fingerprint
 from SemiSupervisedSegLib.planning.grid import PlanGrid
 from SemiSupervisedSegLib.planning.plan import Plan, make_plan
@@ -68,20 +65,6 @@ def test_settings_go_first():
     assert (plan.dimensions, plan.patch, plan.network) == (2, (384, 320), "monai_basic_unet_2d")
     assert plan.spacing == (None, 2.0, 2.0)
     assert plan_of(case, dimension="2d", in_plane_scale=0.5).patch == (128, 128)
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_every_network_of_the_catalogue_can_be_built_or_is_refused_in_words(dimensions):
-    case = ((40, 64, 64), (1.0, 1.0, 1.0))
-    for choice in load_catalogue().method("supervised").setting("network").choices:
-        if (choice == "unet_2d") == (dimensions == 2) or choice in ("auto", "monai_basic_unet"):
-            plan = plan_of(case, dimension=f"{dimensions}d", network=choice)
-            assert (
-                build_network(plan.network, 1, 2)(torch.zeros(2, 1, *[32] * dimensions)).logits.dim() == dimensions + 2
-            )
-        else:
-            with pytest.raises(UserError, match=f"does not work in {dimensions}D"):
-                plan_of(case, dimension=f"{dimensions}d", network=choice)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 
 from SemiSupervisedSegLib.jobs.spec import JobCase
-from SemiSupervisedSegLib.planning.normalization import Normalization
-from SemiSupervisedSegLib.planning.plan import Plan
-from SemiSupervisedSegLib.study.model import Modality, Role, Structure
+from SemiSupervisedSegLib.study.model import Role, Structure
 
-torch.set_num_threads(1)
+from .ellipsoids import ellipsoid
 
 
 @pytest.fixture
@@ -52,42 +49,3 @@ def make_case(tmp_path: Path) -> Callable[..., JobCase]:
         return JobCase(case_id, str(image_path), "here", role, False, str(annotation_path) if annotated else None)
 
     return make
-
-
-def ellipsoid(shape: tuple[int, int, int], structures: int) -> np.ndarray:
-    """Return nested ellipsoids with the classes 1 to `structures`, the last one inside."""
-    axes = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape]
-    z, y, x = np.meshgrid(*axes, indexing="ij")
-    radius = np.sqrt((z / 0.9) ** 2 + ((y - 0.1) / 0.8) ** 2 + ((x + 0.05) / 0.7) ** 2)
-    return sum((radius < 1 - 0.9 * inner / structures).astype(np.uint8) for inner in range(structures))
-
-
-@pytest.fixture
-def plan_2d() -> Callable[..., Plan]:
-    def make(**changes: object) -> Plan:
-        values = {
-            "dimensions": 2,
-            "slice_axis": 0,
-            "spacing": (None, 1.0, 1.0),
-            "patch": (32, 32),
-            "normalization": Normalization(Modality.MR),
-            "num_classes": 3,
-            "network": "unet_2d",
-        }
-        return Plan(**{**values, **changes})
-
-    return make
-
-
-@pytest.fixture
-def plan_3d(plan_2d: Callable[..., Plan]) -> Callable[..., Plan]:
-    def make(**changes: object) -> Plan:
-        values = {"dimensions": 3, "spacing": (8.0, 1.0, 1.0), "patch": (16, 32, 32), "network": "v_net"}
-        return plan_2d(**{**values, **changes})
-
-    return make
-
-
-@pytest.fixture
-def organs() -> Callable[..., np.ndarray]:
-    return ellipsoid

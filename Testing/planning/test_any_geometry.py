@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -13,14 +13,16 @@ from SemiSupervisedSegLib.planning.preprocess import (
     to_plan_grid,
 )
 
+from .plans import plan_2d, plan_3d
+
 SPACING = st.tuples(*[st.floats(0.3, 10.0)] * 3)
 SHAPE = st.tuples(*[st.integers(1, 24)] * 3)
 ANGLES = st.tuples(*[st.floats(-180.0, 180.0)] * 3)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None)
 @given(shape=SHAPE, spacing=SPACING, target=SPACING, angles=ANGLES, slice_axis=st.integers(0, 2), flat=st.booleans())
-def test_any_image_reaches_its_grid_and_returns(plan_2d, plan_3d, shape, spacing, target, angles, slice_axis, flat):
+def test_any_image_reaches_its_grid_and_returns(shape, spacing, target, angles, slice_axis, flat):
     # At most a dozen new voxels for an old one, to keep the test small.
     target = tuple(max(goal, max(spacing) / 12) for goal in target)
     plan = plan_2d(spacing=(None, *target[1:])) if flat else plan_3d(spacing=target, slice_axis=slice_axis)

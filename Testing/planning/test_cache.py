@@ -12,6 +12,8 @@ from SemiSupervisedSegLib.planning.cache import foreground_voxels, prepare_cache
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 
+from .plans import plan_2d
+
 
 def ignore(done: int, total: int) -> None:
     pass
@@ -30,7 +32,7 @@ def count_preprocessed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_cases_are_preprocessed_once(tmp_path, make_case, plan_2d, structures, monkeypatch):
+def test_cases_are_preprocessed_once(tmp_path, make_case, structures, monkeypatch):
     seen = count_preprocessed(monkeypatch)
     cases = [make_case("a"), make_case("b", role=Role.UNLABELED)]
     progress: list[tuple[int, int]] = []
@@ -45,7 +47,7 @@ def test_cases_are_preprocessed_once(tmp_path, make_case, plan_2d, structures, m
     assert first[1].load().labels is None and not first[1].has_labels
 
 
-def test_a_changed_annotation_or_plan_makes_the_case_again(tmp_path, make_case, plan_2d, structures, monkeypatch):
+def test_a_changed_annotation_or_plan_makes_the_case_again(tmp_path, make_case, structures, monkeypatch):
     seen = count_preprocessed(monkeypatch)
     case = make_case("a")
     folder = tmp_path / "cache"
@@ -61,7 +63,7 @@ def test_a_changed_annotation_or_plan_makes_the_case_again(tmp_path, make_case, 
 
 @pytest.mark.parametrize("name", ["image.npy", "labels.npy", "foreground.npy", "meta.json"])
 @pytest.mark.parametrize("damage", ["cut", "removed"])
-def test_damaged_cases_are_made_again(tmp_path, make_case, plan_2d, structures, name, damage):
+def test_damaged_cases_are_made_again(tmp_path, make_case, structures, name, damage):
     case = make_case("a")
     (cached,) = prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)
     whole = cached.load()
@@ -76,7 +78,7 @@ def test_damaged_cases_are_made_again(tmp_path, make_case, plan_2d, structures, 
     assert sorted(path.name for path in cached.folder.parent.iterdir()) == [cached.folder.name]
 
 
-def test_nothing_is_left_when_writing_fails(tmp_path, make_case, plan_2d, structures, monkeypatch):
+def test_nothing_is_left_when_writing_fails(tmp_path, make_case, structures, monkeypatch):
     case = make_case("a")
 
     def full(*args, **kwargs):
@@ -88,7 +90,7 @@ def test_nothing_is_left_when_writing_fails(tmp_path, make_case, plan_2d, struct
     assert list((tmp_path / "cache" / plan_2d().key()).iterdir()) == []
 
 
-def test_a_case_that_another_job_makes_at_the_same_time_is_taken(tmp_path, make_case, plan_2d, structures, monkeypatch):
+def test_a_case_that_another_job_makes_at_the_same_time_is_taken(tmp_path, make_case, structures, monkeypatch):
     case = make_case("a")
     (theirs,) = prepare_cache([case], plan_2d(), tmp_path / "theirs", structures, ignore)
     target = tmp_path / "cache" / plan_2d().key() / theirs.folder.name
@@ -105,7 +107,7 @@ def test_a_case_that_another_job_makes_at_the_same_time_is_taken(tmp_path, make_
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_abandoned_folders_go_and_young_ones_stay(tmp_path, make_case, plan_2d, structures):
+def test_abandoned_folders_go_and_young_ones_stay(tmp_path, make_case, structures):
     home = tmp_path / "cache" / plan_2d().key()
     old, young = home / ".tmp-1-aa", home / ".tmp-2-bb"
     for folder in (old, young):
@@ -115,14 +117,14 @@ def test_abandoned_folders_go_and_young_ones_stay(tmp_path, make_case, plan_2d, 
     assert not old.exists() and young.exists()
 
 
-def test_removed_cache_is_said_in_words(tmp_path, make_case, plan_2d, structures):
+def test_removed_cache_is_said_in_words(tmp_path, make_case, structures):
     (cached,) = prepare_cache([make_case("a")], plan_2d(), tmp_path / "cache", structures, ignore)
     shutil.rmtree(cached.folder)
     with pytest.raises(UserError, match="a was removed"):
         cached.load()
 
 
-def test_unlabeled_cases_never_show_an_annotation(tmp_path, make_case, plan_2d, structures):
+def test_unlabeled_cases_never_show_an_annotation(tmp_path, make_case, structures):
     labeled = make_case("a")
     hidden = type(labeled)(**{**vars(labeled), "role": Role.UNLABELED})
     (cached,) = prepare_cache([hidden], plan_2d(), tmp_path / "cache", structures, ignore)
@@ -144,7 +146,7 @@ def test_foreground_voxels_come_from_every_slice_and_class():
     assert foreground_voxels(np.zeros((2, 3, 3), np.uint8), np.random.default_rng(0)).shape == (0, 4)
 
 
-def test_a_missing_file_is_said_in_words(tmp_path, make_case, plan_2d, structures):
+def test_a_missing_file_is_said_in_words(tmp_path, make_case, structures):
     case = make_case("a")
     Path(case.image).unlink()
     with pytest.raises(UserError, match=r"a\.nrrd of the case a is missing"):
