@@ -71,7 +71,7 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
         seed=options.seed,
         warm_start=model_of(find_round(study.folder, options.warm_start)) if options.warm_start else None,
     )
-    for warning in check_study(study, load_catalogue().method(spec.method).streams - {"labeled"}):
+    for warning in check_study(study):
         print(f"warning: {warning}")
     folder = next_round(study.folder, spec.method)
     folder.write_spec(spec)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..study.model import Case, Role, Study
-from ..study.partial_annotations import check_fully_annotated
 from .catalogue import load_catalogue
+from .needs import missing_in_study
 from .spec import JobCase, JobSpec, SettingValue
 from .versions import installed_versions
 
@@ -39,11 +39,11 @@ def make_training_spec(
         watched_case: id of a case that is previewed while training, beside those chosen anyway.
 
     Raises:
-        UserError: the settings cannot be used, or the method needs annotations of all structures and some lack one.
+        UserError: The settings cannot be used, or the study lacks cases or annotations that the method needs.
     """
     catalogue = load_catalogue()
-    if not catalogue.method(method).partial_annotations:
-        check_fully_annotated(study.cases, catalogue.method(method).title)
+    if (problem := missing_in_study(study, catalogue.method(method))) is not None:
+        raise problem
     catalogue.resolve(method, preset, settings)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     return JobSpec(

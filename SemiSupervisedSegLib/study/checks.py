@@ -9,20 +9,15 @@ from .errors import UserError
 from .images import Geometry, read_image
 from .model import Case, Role, Study
 
-NEEDS_UNLABELED = "unlabeled"
-NEEDS_EXTERNAL = "external"
 _MOST_NAMES = 5
 
 
-def check_study(
-    study: Study, needs: frozenset[str] = frozenset(), progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[str]:
+def check_study(study: Study, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
     """Check the study and all cases that are not ignored, and return warnings.
 
-    `needs` are the kinds of cases a method needs beside labeled ones, "unlabeled" (local) and "external"; `progress`
-    is told how many cases are done. Raises UserError when a role is missing or a case cannot be used.
+    `progress` is told how many cases are done. Raises UserError when there is no labeled case or a case cannot be used.
     """
-    check_roles(study, needs)
+    check_roles(study)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     geometries = {}
     for number, case in enumerate(cases, 1):
@@ -45,21 +40,10 @@ def geometry_warnings(study: Study, geometries: Mapping[str, Geometry]) -> list[
     return warnings
 
 
-def check_roles(study: Study, needs: frozenset[str] = frozenset()) -> None:
-    """Raise UserError when the study lacks cases of a role that a method needs, without reading any image."""
+def check_roles(study: Study) -> None:
+    """Raise UserError when the study has no labeled case, which every training needs; no image is read."""
     if not study.cases_of(Role.LABELED):
         raise UserError("The study has no labeled case.", "Annotate at least one case and give it the role labeled.")
-    unlabeled = study.cases_of(Role.UNLABELED)
-    if NEEDS_UNLABELED in needs and all(study.is_external(case) for case in unlabeled):
-        raise UserError(
-            f"This method needs unlabeled cases of the local site ({study.local_site}), and the study has none.",
-            "Add images without annotation with the role unlabeled, or choose the method Supervised.",
-        )
-    if NEEDS_EXTERNAL in needs and not any(study.is_external(case) for case in unlabeled):
-        raise UserError(
-            "This method needs unlabeled cases of another site, and the study has none.",
-            f"Add unlabeled images with a site other than {study.local_site}, or choose another method.",
-        )
 
 
 def check_case(study: Study, case: Case) -> Geometry:

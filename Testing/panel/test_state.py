@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.panel.logic.guidance import next_step
-from SemiSupervisedSegLib.panel.logic.needs import missing_for, needs
 from SemiSupervisedSegLib.panel.logic.state import Action, Facts, PanelState, Run, availability, state_of
-from SemiSupervisedSegLib.study.checks import check_roles
-from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
 
 EMPTY = Study(Path("/study"), "Hearts", Modality.MR, "here", (Structure("wall", 1, (255, 0, 0)),))
@@ -122,7 +118,7 @@ def test_the_table_of_all_actions(state: PanelState) -> None:
         ({"missing_packages": ("monai>=1.5",)}, Action.START, "monai"),
         ({"device_problem": "PyTorch could not be loaded."}, Action.START, "PyTorch"),
         ({"method": ""}, Action.START, "method"),
-        ({"study": with_cases(("labeled", "here", True))}, Action.START, "own site"),
+        ({"study": with_cases(("labeled", "here", True))}, Action.START, "local site"),
         ({"study": with_cases(("labeled", "here", True), ("unlabeled", "here", False))}, Action.START, "other sites"),
         ({"selected_cases": 0}, Action.CHANGE_CASES, "Select"),
         ({"case_id": None}, Action.ACCEPT, "double-click"),
@@ -144,26 +140,6 @@ def test_a_run_that_needs_nobody_does_not_hold_the_study() -> None:
         assert availability(facts, Action.OPEN_STUDY) == ""
         assert availability(facts, Action.START) != ""
         assert availability(facts, Action.STOP) == ""
-
-
-@pytest.mark.parametrize("method", load_catalogue().methods)
-@pytest.mark.parametrize("cases", [(), ("l",), ("l", "u"), ("l", "u", "e"), ("l", "e"), ("u", "e")])
-def test_what_is_missing_agrees_with_the_check_of_the_study(method: str, cases: tuple[str, ...]) -> None:
-    kinds = {"l": ("labeled", "here", True), "u": ("unlabeled", "here", False), "e": ("unlabeled", "there", False)}
-    study = with_cases(*(kinds[letter] for letter in cases))
-    entry = load_catalogue().method(method)
-    try:
-        check_roles(study, entry.streams - {"labeled"})
-    except UserError:
-        assert_is_sentence(missing_for(entry, study))
-    else:
-        assert missing_for(entry, study) == ""
-    assert {need.stream for need in needs(entry, study)} == set(entry.streams)
-
-
-def test_a_role_without_its_annotation_is_named() -> None:
-    study = with_cases(("labeled", "here", True), ("validation", "here", False))
-    assert "case-1" in missing_for(load_catalogue().method("supervised"), study)
 
 
 def assert_is_sentence(text: str) -> None:

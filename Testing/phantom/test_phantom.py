@@ -31,7 +31,7 @@ def study(tmp_path_factory):
 
 def test_study_is_complete_and_good(study):
     assert load_study(study.folder) == study
-    assert check_study(study, frozenset({"unlabeled", "external"})) == []
+    assert check_study(study) == []
     assert [len(study.cases_of(role)) for role in (Role.LABELED, Role.VALIDATION, Role.UNLABELED)] == [2, 1, 6]
     assert {case.site for case in study.cases if study.is_external(case)} == {"external-1", "external-2"}
     for case in study.cases_of(Role.LABELED):

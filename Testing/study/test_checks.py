@@ -33,22 +33,14 @@ def changed(study: Study, case_id: str, **values) -> Study:
 
 def test_good_study(filled, make_image):
     seen = []
-    needs = frozenset({"labeled", "unlabeled", "external"})
-    assert check_study(filled, needs, lambda done, total: seen.append((done, total))) == []
+    assert check_study(filled, lambda done, total: seen.append((done, total))) == []
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert same_grid(check_case(filled, filled.case("a")), make_image())
 
 
-def test_roles_that_a_method_needs(filled):
+def test_a_study_without_a_labeled_case(filled):
     with pytest.raises(UserError, match="no labeled case"):
         check_study(changed(filled, "a", role=Role.IGNORED))
-    no_local = changed(filled, "c", site="there")
-    with pytest.raises(UserError, match=r"unlabeled cases of the local site \(here\)"):
-        check_study(no_local, frozenset({"unlabeled"}))
-    no_external = changed(filled, "d", site="here")
-    with pytest.raises(UserError, match="unlabeled cases of another site"):
-        check_study(no_external, frozenset({"external"}))
-    assert check_study(no_external, frozenset({"unlabeled"})) == []
 
 
 def test_warning_without_validation(filled):

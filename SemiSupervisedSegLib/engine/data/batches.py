@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...jobs.needs import streams_of
 from ...planning.cache import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import case_tasks, find_tasks
 from ...study.errors import UserError
-from ...study.model import Role
 from ..methods.method import Batch, Labeled
 from .augment import augment
 from .randomness import torch_generator_at
@@ -24,9 +24,6 @@ MEBIBYTE = 2**20
 
 class BatchSource:
     """Draws the batch of any step; what it draws depends on the seed and the step alone.
-
-    A method that does not know external images gets them pooled with the local unlabeled ones, as the papers
-    run such baselines (CU2L table 2).
 
     Args:
         cases: all cases in the cache.
@@ -49,7 +46,7 @@ class BatchSource:
         self._seed = seed
         self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
-        members = stream_members(cases, streams)
+        members = streams_of(cases, streams)
         tasks = find_tasks(cases, plan.num_classes)
         self._tasks = {
             name: torch.tensor(case_tasks(group, tasks, plan.num_classes), device=device)
@@ -115,29 +112,3 @@ def share_budget(members: Mapping[str, Sequence[CachedCase]], total: int) -> dic
             f'Set "cache_budget_mb" to at least {needed}, or lower "in_plane_scale".',
         )
     return {name: least[name] + rest * left[name] // max(1, sum(left.values())) for name in members}
-
-
-class StreamCase(Protocol):
-    """What decides the stream of a case, in a job as in the cache."""
-
-    @property
-    def role(self) -> Role:
-        """What the case is used for."""
-
-    @property
-    def external(self) -> bool:
-        """Whether it comes from another site."""
-
-
-Member = TypeVar("Member", bound=StreamCase)
-
-
-def stream_members(cases: Sequence[Member], streams: frozenset[str]) -> dict[str, list[Member]]:
-    """Return the cases of each stream that a method needs; without an external stream, sites are pooled."""
-    unlabeled = [case for case in cases if case.role is Role.UNLABELED]
-    groups = {
-        "labeled": [case for case in cases if case.role is Role.LABELED],
-        "unlabeled": [case for case in unlabeled if not (case.external and "external" in streams)],
-        "external": [case for case in unlabeled if case.external],
-    }
-    return {name: groups[name] for name in groups if name in streams}

@@ -8,20 +8,12 @@ from typing import Any
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import CheckpointSaved, Started
 from ...jobs.folder import JobFolder
+from ...jobs.needs import missing
 from ...jobs.spec import JobSpec
-from ...study.errors import UserError
-from ...study.partial_annotations import check_fully_annotated
-from ..data.batches import stream_members
 from ..device import choose_device
 from ..training.checkpoint import has_checkpoint
 from .prepare import prepare
 from .reporter import Reporter
-
-_STREAM_ADVICE = {
-    "labeled": "Annotate at least one case and give it the role labeled.",
-    "unlabeled": "Add images without annotation with the role unlabeled, or choose the method Supervised.",
-    "external": "Add unlabeled images of another site, or choose another method.",
-}
 
 
 def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
@@ -33,7 +25,8 @@ def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[
     """
     early = load_catalogue().resolve(spec.method, spec.preset, spec.settings)
     device = choose_device(spec.device, early["precision"], early["threads"])
-    _check_streams(spec)
+    if (problem := missing(spec.cases, load_catalogue().method(spec.method))) is not None:
+        raise problem
     saved_step = _saved_step(folder)
     reporter.saved_step = saved_step or 0
     reporter.emit(Started(device.title, os.getpid(), saved_step))
@@ -53,14 +46,3 @@ def _saved_step(folder: JobFolder) -> int | None:
     events, _ = folder.events()
     steps = [event.step for event in events if isinstance(event, CheckpointSaved)]
     return steps[-1] if steps and has_checkpoint(folder.checkpoints) else None
-
-
-def _check_streams(spec: JobSpec) -> None:
-    """Raise UserError when the job lacks cases or annotations that its method needs, before anything else is done."""
-    entry = load_catalogue().method(spec.method)
-    if not entry.partial_annotations:
-        check_fully_annotated(spec.cases, entry.title)
-    members = stream_members(spec.cases, entry.streams)
-    for name, cases in members.items():
-        if not cases:
-            raise UserError(f"The round has no {name} case, and its method needs some.", _STREAM_ADVICE[name])

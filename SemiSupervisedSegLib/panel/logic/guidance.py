@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...jobs.catalogue import load_catalogue
-from .needs import missing_for
+from ...jobs.needs import missing_in_study
 from .state import Facts, PanelState, state_of
 
 
@@ -32,5 +32,5 @@ def next_step(facts: Facts) -> str:
 def _before_training(facts: Facts) -> str:
     if facts.missing_packages:
         return "Install what training needs, under Train."
-    missing = missing_for(load_catalogue().method(facts.method), facts.study) if facts.method else ""
-    return missing or "Start the training under Train, or annotate more images first."
+    missing = missing_in_study(facts.study, load_catalogue().method(facts.method)) if facts.method else None
+    return str(missing or "") or "Start the training under Train, or annotate more images first."

@@ -11,8 +11,8 @@ from enum import Enum, auto
 
 from ...jobs.catalogue import load_catalogue
 from ...jobs.folder import JobFolder
+from ...jobs.needs import missing_in_study
 from ...study.model import Role, Study
-from .needs import missing_for
 
 
 class PanelState(Enum):
@@ -202,7 +202,7 @@ def _not_installing(facts: Facts) -> str:
 def _method(facts: Facts) -> str:
     if not facts.method:
         return "Choose a method first."
-    return missing_for(load_catalogue().method(facts.method), facts.study)
+    return str(missing_in_study(facts.study, load_catalogue().method(facts.method)) or "")
 
 
 def _resumable(facts: Facts) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, share_budget, stream_members
+from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, share_budget
 from SemiSupervisedSegLib.planning.cache import CachedCase
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
@@ -32,15 +32,3 @@ def test_when_all_cases_fit_every_stream_holds_all_of_its_cases():
 def test_a_budget_that_holds_too_little_names_what_is_needed():
     with pytest.raises(UserError, match=r'30 MiB.* "cache_budget_mb" to at least 40'):
         share_budget({"labeled": [case(1), case(2)], "unlabeled": [case(3), case(4), case(5)]}, 30 * MEBIBYTE)
-
-
-def test_sites_are_pooled_for_methods_that_do_not_tell_them_apart():
-    cases = [case(0, Role.LABELED), case(1), case(2, external=True), case(3, Role.VALIDATION), case(4, Role.IGNORED)]
-    pooled = stream_members(cases, frozenset({"labeled", "unlabeled"}))
-    apart = stream_members(cases, frozenset({"labeled", "unlabeled", "external"}))
-    assert {name: [item.id for item in group] for name, group in pooled.items()} == {
-        "labeled": ["c0"],
-        "unlabeled": ["c1", "c2"],
-    }
-    assert [item.id for item in apart["unlabeled"]] == ["c1"]
-    assert [item.id for item in apart["external"]] == ["c2"]

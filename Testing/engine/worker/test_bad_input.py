@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
+from SemiSupervisedSegLib.study.model import Role
 
 from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study
 
@@ -165,17 +166,20 @@ def test_an_image_that_vanishes_before_the_prediction_can_be_put_back(
 
 
 @pytest.mark.parametrize(
-    ("method", "counts", "words"),
+    ("method", "missing", "words"),
     [
-        ("supervised", {"labeled": 0}, ["no", "labeled"]),
-        ("mean_teacher", {"unlabeled": 0}, ["no", "unlabeled"]),
-        ("cu2l", {"external": 0}, ["no", "external"]),
+        ("supervised", lambda case: case.role is Role.LABELED, "no annotated images"),
+        ("mean_teacher", lambda case: case.role is Role.UNLABELED, "no images without annotation yet"),
+        ("cu2l", lambda case: case.external, "no images without annotation from other sites"),
     ],
 )
-def test_a_study_without_the_cases_that_a_method_needs(
-    study_folder: Path, method: str, counts: dict[str, int], words: list[str]
-) -> None:
-    assert_fails_with(new_round(tiny_study(study_folder, **counts), method), *words)
+def test_a_round_without_the_cases_that_a_method_needs(study_folder: Path, method: str, missing, words: str) -> None:
+    folder = new_round(tiny_study(study_folder, external=1), method)
+    spec = folder.spec()
+    folder.write_spec(
+        dataclasses.replace(spec, cases=tuple(case for case in spec.cases if not missing(case)), preview_cases=())
+    )
+    assert_fails_with(folder, words)
 
 
 def test_a_patch_that_the_network_would_halve_to_one_voxel_is_refused(study_folder: Path) -> None:

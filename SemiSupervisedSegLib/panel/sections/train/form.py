@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.catalogue import load_catalogue
 from ....jobs.folder import JobFolder
+from ....jobs.needs import missing_in_study, needs_of, training_cases
 from ....jobs.spec import SettingValue
 from ....jobs.training_spec import DEFAULT_PRESET
 from ....study.errors import UserError
@@ -18,7 +19,6 @@ from ....study.images import Geometry, image_geometry
 from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
 from ...logic.estimates import Shape, estimate, expected_shape, in_words, pace_of, trained_like
-from ...logic.needs import missing_for, needs
 from ..buttons import setEnabledWithReason
 from .settings_form import SettingsForm
 
@@ -153,10 +153,11 @@ class TrainingForm:
 
     def _needs(self) -> str:
         entry = load_catalogue().method(self.method)
-        parts = [f"{_(need.words)}: {need.count if self._study else '–'}" for need in needs(entry, self._study)]
+        needs = needs_of(training_cases(self._study) if self._study else (), entry)
+        parts = [f"{_(need.words)}: {need.count if self._study else '–'}" for need in needs]
         text = _("Learns from {kinds}.").format(kinds="; ".join(parts))
-        missing = missing_for(entry, self._study) if self._study is not None and self._study.cases else ""
-        return f"{text} {_(missing)}".strip()
+        missing = missing_in_study(self._study, entry) if self._study is not None and self._study.cases else None
+        return f"{text} {_(str(missing or ''))}".strip()
 
     def _resolved(self, overrides: dict[str, SettingValue]) -> dict[str, SettingValue]:
         shape = self._shape(load_catalogue().resolve(self.method, self.preset, overrides))
