@@ -1,4 +1,5 @@
-# make test: all set-up, the linter and the tests.   make demo: all set-up and the whole loop on made-up images.
+# make test: all set-up, the linter, the type checker and the tests.   make test-all: the same with the slow tests.
+# make demo: all set-up and the whole loop on synthetic images.
 # make benchmark-accuracy, benchmark-speed, benchmark-reliability: see Docs/benchmarks.md.
 #
 # PYTHON=...    the Python to use, else the first of 3.11 to 3.13 found
@@ -13,27 +14,29 @@
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
 
-QUICKLY := $(if $(QUICK),--quick)
+QUICK_OPTION := $(if $(QUICK),--quick)
 OUTPUT := benchmarks
 PROTOCOL := acdc
 
-.PHONY: test demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
+.PHONY: test test-all demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
 .DELETE_ON_ERROR:
 
-test: $(VENV)/.ready-test
+test: SELECTION := -m "not slow"
+test test-all: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m mypy
 	# Two processes with one thread each: many tests wait, and PyTorch's threads would fight over the cores.
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(SELECTION)
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/semi-supervised-seg demo
 
 benchmark-accuracy: $(VENV)/.ready-test
-	$(VENV)/bin/python -m Testing.benchmarks.accuracy.sweep $(PROTOCOL) $(if $(DATA),--data "$(DATA)") --output "$(OUTPUT)/accuracy-$(notdir $(PROTOCOL))$(if $(QUICK),-quick)" $(QUICKLY)
+	$(VENV)/bin/python -m Testing.benchmarks.accuracy.sweep $(PROTOCOL) $(if $(DATA),--data "$(DATA)") --output "$(OUTPUT)/accuracy-$(notdir $(PROTOCOL))$(if $(QUICK),-quick)" $(QUICK_OPTION)
 
 benchmark-speed benchmark-reliability: benchmark-%: $(VENV)/.ready-test
-	$(VENV)/bin/python -m Testing.benchmarks.$* --output "$(OUTPUT)/$*" $(QUICKLY)
+	$(VENV)/bin/python -m Testing.benchmarks.$* --output "$(OUTPUT)/$*" $(QUICK_OPTION)
 
 setup: $(VENV)/.ready
 
@@ -53,5 +56,5 @@ $(VENV)/.ready-test: $(VENV)/.ready .ci/install_libraries
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis demo benchmarks
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis demo benchmarks
 	find SemiSupervisedSegLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..study.files import open_no_link, write_error
 from .events import Event
@@ -103,7 +104,7 @@ class WorkerProcess:
         """End the worker and everything it started at once, and return the exit code."""
         # The group of a process that was waited for may belong to somebody else by now.
         if self.poll() is None:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.pid)], check=False, capture_output=True)
             else:
                 with contextlib.suppress(ProcessLookupError):
@@ -126,8 +127,8 @@ def worker_arguments(folder: JobFolder, detached: bool = False) -> list[str]:
     return [*arguments, "--detached"] if detached else arguments
 
 
-def _own_group(detached: bool) -> dict[str, int | bool]:
-    if os.name != "nt":
-        return {"start_new_session": True}
-    flags = subprocess.CREATE_NEW_PROCESS_GROUP
-    return {"creationflags": flags | (subprocess.DETACHED_PROCESS if detached else 0)}
+def _own_group(detached: bool) -> dict[str, Any]:
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP
+        return {"creationflags": flags | (subprocess.DETACHED_PROCESS if detached else 0)}
+    return {"start_new_session": True}

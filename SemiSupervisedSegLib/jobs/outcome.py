@@ -42,10 +42,11 @@ def judge(folder: JobFolder, code: int | None, said: Iterable[Event]) -> Outcome
         said: the events of this worker, without those of earlier ones.
     """
     ends = [event for event in said if isinstance(event, Cancelled | Failed)]
-    if ends and isinstance(ends[-1], Cancelled):
-        return Outcome("stopped", f"Stopped at step {ends[-1].step}, from where it can go on.", step=ends[-1].step)
-    if ends:
-        return Outcome("failed", ends[-1].message, ends[-1].advice)
+    end = ends[-1] if ends else None
+    if isinstance(end, Cancelled):
+        return Outcome("stopped", f"Stopped at step {end.step}, from where it can go on.", step=end.step)
+    if isinstance(end, Failed):
+        return Outcome("failed", end.message, end.advice)
     try:
         result = folder.result()
     except UserError as error:

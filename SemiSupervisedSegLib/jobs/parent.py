@@ -16,10 +16,9 @@ def watch_parent(on_lost: Callable[[], None]) -> threading.Thread:
 
     That happens when the parent ends, however it does: it holds the other end of the pipe open and writes nothing.
     """
-    wait = _wait_on_windows if sys.platform == "win32" else _wait_for_end_of_file
 
     def watch() -> None:
-        wait()
+        _wait_for_parent()
         on_lost()
 
     thread = threading.Thread(target=watch, name="parent watch", daemon=True)
@@ -27,24 +26,27 @@ def watch_parent(on_lost: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def _wait_for_end_of_file() -> None:
-    # Not sys.stdin: its buffer would be locked while the interpreter shuts down.
-    try:
-        while os.read(_STANDARD_INPUT, 4096):
-            pass
-    except OSError:
-        # Closed standard input: nobody holds the other end.
-        return
+if sys.platform == "win32":
 
+    def _wait_for_parent() -> None:
+        # A blocked read would hold the handle's lock, on which other libraries wait when they use standard input.
+        import ctypes
+        import msvcrt
 
-def _wait_on_windows() -> None:
-    # A blocked read would hold the handle's lock, on which other libraries wait when they look at standard input.
-    import ctypes
-    import msvcrt
+        try:
+            handle = msvcrt.get_osfhandle(_STANDARD_INPUT)
+        except OSError:
+            return
+        while ctypes.windll.kernel32.PeekNamedPipe(handle, None, 0, None, None, None):
+            time.sleep(1.0)
 
-    try:
-        handle = msvcrt.get_osfhandle(_STANDARD_INPUT)
-    except OSError:
-        return
-    while ctypes.windll.kernel32.PeekNamedPipe(handle, None, 0, None, None, None):
-        time.sleep(1.0)
+else:
+
+    def _wait_for_parent() -> None:
+        # Not sys.stdin: its buffer would be locked while the interpreter shuts down.
+        try:
+            while os.read(_STANDARD_INPUT, 4096):
+                pass
+        except OSError:
+            # Standard input is closed: no process holds the other end.
+            return

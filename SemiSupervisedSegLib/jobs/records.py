@@ -8,9 +8,16 @@ import types
 import typing
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-Record = TypeVar("Record")
+
+class Dataclass(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+Record = TypeVar("Record", bound=Dataclass)
 
 
 def to_plain(value: Any) -> Any:
@@ -74,7 +81,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return _read_tuple(typing.get_args(hint), value, where)
     elif origin is dict:
         return _read_dict(typing.get_args(hint)[1], value, where)
-    elif dataclasses.is_dataclass(hint):
+    elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_plain(hint, value)
     elif issubclass(hint, Enum):
         if isinstance(value, str) and value in {member.value for member in hint}:

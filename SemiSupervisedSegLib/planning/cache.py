@@ -125,8 +125,9 @@ def prepare_cache(
 def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
     """Return a short hash that changes when a file of the case (name, size or time) or the structures change."""
     parts: list[object] = [_stamps(case, Path(case.image))]
-    if _has_labels(case):
-        parts += [_stamps(case, Path(case.annotation)), [(structure.name, structure.label) for structure in structures]]
+    annotation = _usable_annotation(case)
+    if annotation is not None:
+        parts += [_stamps(case, annotation), [(structure.name, structure.label) for structure in structures]]
         # What may be in the annotation is checked when it is read.
         parts += [] if case.structures is None else [case.structures]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -139,8 +140,11 @@ def annotated_classes(case: JobCase, structures: Sequence[Structure]) -> tuple[i
     return tuple(index for index, structure in enumerate(structures, 1) if structure.name in case.structures)
 
 
-def _has_labels(case: JobCase) -> bool:
-    return case.role in (Role.LABELED, Role.VALIDATION) and case.annotation is not None
+def _usable_annotation(case: JobCase) -> Path | None:
+    """Return the annotation that may be read: none of cases that a method learns without labels."""
+    if case.annotation is None or case.role not in (Role.LABELED, Role.VALIDATION):
+        return None
+    return Path(case.annotation)
 
 
 def _stamps(case: JobCase, path: Path) -> list[tuple[str, int, int]]:
@@ -171,10 +175,10 @@ def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[St
 def _preprocess(case: JobCase, plan: Plan, structures: Sequence[Structure]) -> CaseArrays:
     image = read_image(Path(case.image))
     voxels = to_plan_grid(image, plan)
-    if not _has_labels(case):
+    annotation = _usable_annotation(case)
+    if annotation is None:
         return CaseArrays(voxels, None, None)
-    annotation = read_annotation(Path(case.annotation), structures, image, case.structures)
-    labels = labels_to_plan_grid(annotation, plan)
+    labels = labels_to_plan_grid(read_annotation(annotation, structures, image, case.structures), plan)
     return CaseArrays(voxels, labels, foreground_voxels(labels, np.random.default_rng(0)))
 
 
@@ -231,7 +235,7 @@ def _open(target: Path, case: JobCase) -> CachedCase | None:
         has_labels = "labels" in meta["files"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if not whole or has_labels != _has_labels(case):
+    if not whole or has_labels != (_usable_annotation(case) is not None):
         return None
     return CachedCase(case.id, case.site, case.external, case.role, target, shape, has_labels, pad_value, nbytes)
 

@@ -17,7 +17,7 @@ from ..study.errors import UserError
 from ..study.images import image_geometry, read_image
 from ..study.model import Role, Structure
 from .normalization import CLIP_PERCENTILES, sample_evenly
-from .orientation import lps_axes
+from .orientation import lps_axes, triple
 
 # Voxels of one case that enter the statistics; so a large case neither outweighs the others nor fills the memory.
 _VOXELS_PER_CASE = 100_000
@@ -108,8 +108,8 @@ def fingerprint(
 def _case_fingerprint(case: JobCase) -> CaseFingerprint:
     geometry = image_geometry(Path(case.image))
     axes, _ = lps_axes(geometry.direction)
-    size = tuple(int(geometry.size[2 - axis]) for axis in axes)
-    spacing = tuple(float(geometry.spacing[2 - axis]) for axis in axes)
+    size = triple(int(geometry.size[2 - axis]) for axis in axes)
+    spacing = triple(float(geometry.spacing[2 - axis]) for axis in axes)
     return CaseFingerprint(case.id, size, spacing)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .orientation import lps_axes
+from .orientation import lps_axes, triple
 from .plan import Plan, grid_order
 
 
@@ -55,16 +55,16 @@ class PlanGrid:
         lps, lps_flips = lps_axes(image.GetDirection())
         size, spacing = tuple(image.GetSize())[::-1], tuple(image.GetSpacing())[::-1]
         order = grid_order([spacing[axis] for axis in lps], plan.slice_axis, plan.dimensions)
-        axes = tuple(lps[axis] for axis in order)
-        flips = tuple(lps_flips[axis] for axis in order)
-        native_shape = tuple(int(size[axis]) for axis in axes)
-        native_spacing = tuple(float(spacing[axis]) for axis in axes)
+        axes = triple(lps[axis] for axis in order)
+        flips = triple(lps_flips[axis] for axis in order)
+        native_shape = triple(int(size[axis]) for axis in axes)
+        native_spacing = triple(float(spacing[axis]) for axis in axes)
         extents = [count * step for count, step in zip(native_shape, native_spacing, strict=True)]
-        shape = tuple(
+        shape = triple(
             count if target is None else max(1, round(extent / target))
             for count, extent, target in zip(native_shape, extents, plan.spacing, strict=True)
         )
-        grid_spacing = tuple(extent / count for extent, count in zip(extents, shape, strict=True))
+        grid_spacing = triple(extent / count for extent, count in zip(extents, shape, strict=True))
         origin, directions = _placement(image, axes, flips, native_shape, grid_spacing)
         return cls(axes, flips, native_shape, native_spacing, shape, grid_spacing, origin, directions)
 
@@ -104,9 +104,4 @@ def _placement(
         directions.append(-along if flip else along)
     for along, step in zip(directions, grid_spacing, strict=True):
         corner = corner + 0.5 * step * along
-    return _triple(corner), tuple(_triple(along) for along in directions)
-
-
-def _triple(vector: np.ndarray) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in vector)
-    return x, y, z
+    return triple(corner.tolist()), tuple(triple(along.tolist()) for along in directions)

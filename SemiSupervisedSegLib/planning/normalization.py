@@ -31,9 +31,8 @@ class Normalization:
     def apply(self, voxels: np.ndarray) -> np.ndarray:
         """Return normalised float32 voxels of the same shape; a constant volume becomes zero."""
         values = voxels.astype(np.float32)
-        if self.modality == Modality.CT:
-            lower, upper, mean, std = self.lower, self.upper, self.mean, self.std
-        else:
+        lower, upper, mean, std = self.lower, self.upper, self.mean, self.std
+        if lower is None or upper is None or mean is None or std is None:
             lower, upper, mean, std = _own_statistics(values)
         np.clip(values, lower, upper, out=values)
         values -= np.float32(mean)

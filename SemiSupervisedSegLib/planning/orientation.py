@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import SimpleITK as sitk
+
+Value = TypeVar("Value")
+
+
+def triple(values: Iterable[Value]) -> tuple[Value, Value, Value]:
+    """Return the three values of a vector, one for each axis, as a tuple; raises ValueError for another number."""
+    first, second, third = values
+    return first, second, third
 
 
 def lps_axes(direction: Sequence[float]) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

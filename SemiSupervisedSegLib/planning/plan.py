@@ -16,6 +16,7 @@ from ..study.errors import UserError
 from ..study.model import MAX_LABEL, Modality
 from .fingerprint import Fingerprint
 from .normalization import Normalization
+from .orientation import triple
 
 # From this ratio of through-plane to in-plane spacing on, neighbouring slices share too little for 3D convolutions.
 THICK_SLICES = 3.0
@@ -92,8 +93,7 @@ class Plan:
 def _check_values(plan: Plan) -> None:
     """Raise ValueError or TypeError when a plan has a value that `make_plan` never chooses."""
     own = plan.normalization
-    normalization = [own.lower, own.upper, own.mean, own.std]
-    is_ct = own.modality is Modality.CT
+    normalization = [value for value in (own.lower, own.upper, own.mean, own.std) if value is not None]
     whole = (plan.dimensions, plan.slice_axis, plan.num_classes, plan.in_channels)
     in_order = (
         all(type(number) is int for number in whole)
@@ -105,7 +105,8 @@ def _check_values(plan: Plan) -> None:
         and all(0 < side <= _LARGEST_SIDE and side % PATCH_MULTIPLE == 0 for side in plan.patch)
         and len(plan.spacing) == 3
         and all(step is None or (math.isfinite(step) and step > 0) for step in plan.spacing)
-        and all(math.isfinite(value) if is_ct else value is None for value in normalization)
+        and len(normalization) == (4 if own.modality is Modality.CT else 0)
+        and all(math.isfinite(value) for value in normalization)
         and isinstance(plan.network, str)
     )
     if not in_order:
@@ -162,7 +163,8 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
     # Medians also for anisotropic 3D studies: those beyond THICK_SLICES are 2D already, so that a rule for very thick
     # slices would have nothing left to do.
     # Headers of oblique images carry rounding noise, which must not change the key of the cache.
-    spacing = (None if dimensions == 2 else round(through, 5), *(round(value / scale, 5) for value in in_plane))
+    through_plane = None if dimensions == 2 else round(through, 5)
+    spacing = triple([through_plane, *(round(value / scale, 5) for value in in_plane)])
     return Plan(
         dimensions=dimensions,
         slice_axis=usual,

@@ -181,7 +181,7 @@ def _turned(classes: np.ndarray, part: Geometry, whole: Geometry) -> tuple[np.nd
     last = np.where(against, np.array(part.size) - 1, 0)
     origin = part.position(tuple(last))
     turned = Geometry(part.size, part.spacing, tuple(origin), tuple((axes * np.where(against, -1, 1)).ravel()))
-    return np.flip(classes, [2 - axis for axis in np.flatnonzero(against)]), turned
+    return np.flip(classes, tuple(2 - int(axis) for axis in np.flatnonzero(against))), turned
 
 
 def _different_grids(path: Path) -> UserError:

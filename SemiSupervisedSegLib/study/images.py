@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Geometry:
         """The grid of an image, or of a file whose header was read."""
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
-    def position(self, index: tuple[float, float, float]) -> np.ndarray:
+    def position(self, index: Sequence[float]) -> np.ndarray:
         """Where a voxel index lies, in mm (3,)."""
         axes = np.array(self.direction).reshape(3, 3)
         return np.array(self.origin) + axes @ (np.array(index) * np.array(self.spacing))

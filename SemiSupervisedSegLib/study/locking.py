@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from .errors import UserError
 from .files import open_no_link, write_error
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
@@ -67,7 +68,7 @@ def _try_for_a_moment(file: BinaryIO) -> bool:
 
 def _try_lock(file: BinaryIO) -> bool:
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             file.seek(_LOCKED_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
@@ -78,7 +79,7 @@ def _try_lock(file: BinaryIO) -> bool:
 
 
 def _unlock(file: BinaryIO) -> None:
-    if os.name == "nt":
+    if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
     else:

@@ -218,7 +218,7 @@ def _check_structures(study: Study) -> None:
 def _check_unique(study: Study) -> None:
     if not study.structures:
         raise UserError("The study has no structure.", "Name at least one structure to segment.")
-    keys = [
+    keys: list[tuple[str, list[str] | list[int]]] = [
         ("structure name", [structure.name.casefold() for structure in study.structures]),
         ("label value", [structure.label for structure in study.structures]),
         ("case id", [case.id.casefold() for case in study.cases]),

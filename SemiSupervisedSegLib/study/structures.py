@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 from .errors import UserError
 from .model import MAX_LABEL, Structure, Study
@@ -98,7 +99,7 @@ def check_names_are_free(study: Study) -> None:
         )
 
 
-def _replace(structures: tuple[Structure, ...], label: int, **changes: object) -> tuple[Structure, ...]:
+def _replace(structures: tuple[Structure, ...], label: int, **changes: Any) -> tuple[Structure, ...]:
     return tuple(
         dataclasses.replace(structure, **changes) if structure.label == label else structure for structure in structures
     )
