@@ -72,9 +72,9 @@ class SemiSupervisedSegWidget(ScriptedLoadableModuleWidget):
 
     def onReload(self) -> None:
         """The developer's button Reload."""
-        from SemiSupervisedSegLib.panel.reloading import forgetLibrary
+        from SemiSupervisedSegLib.panel.reloading import unloadPackage
 
-        forgetLibrary()
+        unloadPackage()
         super().onReload()
 
 

@@ -43,7 +43,7 @@ class Session:
         self.round: JobFolder | None = None
         self._rounds: list[JobFolder] = []
         self._chosen: str | None = None
-        self._noted: dict[str, Any] = {}
+        self._section_facts: dict[str, Any] = {}
 
     @property
     def folder(self) -> Path | None:
@@ -73,7 +73,7 @@ class Session:
         """Open nothing."""
         self._open(None)
 
-    def change(self, function: Callable[[Study], Study]) -> None:
+    def edit_study(self, function: Callable[[Study], Study]) -> None:
         """Apply `function` to the study as it is on disk, save it and keep the result.
 
         The lock of the study is held, so that two programs cannot undo each other's changes; `function` may save by
@@ -85,7 +85,7 @@ class Session:
         with study_lock(self.study.folder):
             changed = function(load_study(self.study.folder))
             save_study(changed)
-        self._keep(changed)
+        self._replace_study(changed)
 
     def reload(self) -> None:
         """Read the study and its rounds again, as another program may have changed them; raises UserError."""
@@ -93,7 +93,7 @@ class Session:
             return
         found = load_study(self.study.folder)
         if found != self.study:
-            self._keep(found)
+            self._replace_study(found)
         self.refresh_rounds()
 
     def show(self, case_id: str | None) -> None:
@@ -103,7 +103,7 @@ class Session:
                 raise UserError("No study is open.", "Open or create a study first.")
             self.study.case(case_id)
         self.case_id = case_id
-        self._tell(self.case_changed)
+        self._notify(self.case_changed)
 
     def rounds(self) -> list[JobFolder]:
         """The rounds of the study, oldest first, as `refresh_rounds` found them."""
@@ -112,7 +112,7 @@ class Session:
     def refresh_rounds(self) -> None:
         """Look for rounds on disk: a round was started, ended or deleted."""
         self._find_rounds()
-        self._tell(self.rounds_changed)
+        self._notify(self.rounds_changed)
 
     @property
     def chosen_round(self) -> str | None:
@@ -126,18 +126,18 @@ class Session:
         self._chosen = name
         self.refresh_rounds()
 
-    def note(self, **facts: Any) -> None:
+    def set_facts(self, **facts: Any) -> None:
         """Keep what only a section knows and the state depends on, such as a running worker, by names of `Facts`."""
-        if any(self._noted.get(name, _UNKNOWN) != value for name, value in facts.items()):
-            self._noted.update(facts)
+        if any(self._section_facts.get(name, _UNKNOWN) != value for name, value in facts.items()):
+            self._section_facts.update(facts)
             self.state_changed.emit()
 
     def facts(self) -> Facts:
-        """Everything that decides what can be done: study, case_id, rounds, round, and what was noted."""
+        """Everything that decides what can be done: study, case_id, rounds, round, and what the sections have set."""
         from .logic.state import Facts
 
         return Facts(
-            study=self.study, case_id=self.case_id, rounds=tuple(self._rounds), round=self.round, **self._noted
+            study=self.study, case_id=self.case_id, rounds=tuple(self._rounds), round=self.round, **self._section_facts
         )
 
     @property
@@ -154,14 +154,14 @@ class Session:
             signal.emit()
         self.state_changed.emit()
 
-    def _keep(self, study: Study) -> None:
+    def _replace_study(self, study: Study) -> None:
         self.study = study
         is_gone = self.case_id is not None and all(case.id != self.case_id for case in study.cases)
         if is_gone:
             self.case_id = None
-        self._tell(self.study_changed)
+        self._notify(self.study_changed)
         if is_gone:
-            self._tell(self.case_changed)
+            self._notify(self.case_changed)
 
     def _find_rounds(self) -> None:
         self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]
@@ -169,7 +169,7 @@ class Session:
         finished = [folder for folder in reversed(self._rounds) if _is_finished(folder)]
         self.round = next(iter(chosen or finished), None)
 
-    def _tell(self, signal: Signal) -> None:
+    def _notify(self, signal: Signal) -> None:
         signal.emit()
         self.state_changed.emit()
 

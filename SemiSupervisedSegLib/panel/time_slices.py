@@ -17,7 +17,7 @@ _SECONDS_AT_ONCE = 0.02
 _PAUSE_MS = 2
 
 
-class Portions:
+class TimeSlicedTask:
     """Runs a generator until it ends; what it yields is progress, what it returns is the result.
 
     Args:
@@ -39,7 +39,7 @@ class Portions:
         self.running = True
         self._timer = qt.QTimer()
         self._timer.setInterval(_PAUSE_MS)
-        self._timer.connect("timeout()", self._goOn)
+        self._timer.connect("timeout()", self._tick)
         self._timer.start()
 
     def cancel(self) -> None:
@@ -47,13 +47,13 @@ class Portions:
         self._stop()
         self._work.close()
 
-    def _goOn(self) -> None:
+    def _tick(self) -> None:
         if not self.running:
             return
         # Only what comes back from a whole portion keeps the timer going, whatever goes wrong in it.
         self._stop()
         try:
-            progress = self._portion()
+            progress = self._runSlice()
         except StopIteration as stop:
             self._onDone(stop.value)
         except UserError as error:
@@ -63,7 +63,7 @@ class Portions:
             self._timer.start()
             self._onProgress(progress)
 
-    def _portion(self) -> Any:
+    def _runSlice(self) -> Any:
         end = time.monotonic() + _SECONDS_AT_ONCE
         progress = next(self._work)
         while time.monotonic() < end:

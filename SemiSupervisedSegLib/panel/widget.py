@@ -12,7 +12,7 @@ from ..jobs.folder import JobFolder
 from ..study.errors import UserError
 from .run.runner import Runner
 from .scene.case_scene import CaseScene
-from .scene.scene_state import Memory
+from .scene.scene_state import SceneState
 from .sections.cases.section import CasesSection
 from .sections.disk import DiskSection
 from .sections.export.section import ExportSection
@@ -70,7 +70,7 @@ class Panel:
         # The last is for the end of editing; before the others the sections would look at nodes of the case before.
         for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
             signal.connect(self._showCase)
-        self.memory = Memory(self, mrmlScene)
+        self.sceneState = SceneState(self, mrmlScene)
 
     def enter(self) -> None:
         """The module is shown; another program may have changed the study meanwhile."""
@@ -87,7 +87,7 @@ class Panel:
     def cleanup(self) -> None:
         """The module goes away: nothing of it may be called any more."""
         self._scrolling.stop()
-        self.memory.cleanup()
+        self.sceneState.cleanup()
         self._tell("cleanup")
 
     def goTo(self, name: str) -> None:

@@ -177,7 +177,7 @@ class RandomUser:
     def node(self) -> Any:
         """The segmentation that is being edited, None when none is."""
         sections = self.panel.sections
-        return sections["Cases"].annotating.editor.node or sections["Review"].deciding.editor.node
+        return sections["Cases"].annotationEditor.editor.node or sections["Review"].decisionButtons.editor.node
 
     def leave(self) -> None:
         """End the panel as Slicer does when it reloads a module or ends."""
@@ -284,7 +284,7 @@ class RandomUser:
             return
         other, case = Session(), self.chance.choice(study.cases)
         other.open_study(study.folder)
-        other.change(lambda current: assign_cases(current, [case.id], site="Elsewhere"))
+        other.edit_study(lambda current: assign_cases(current, [case.id], site="Elsewhere"))
         self._leaveAndEnter()
 
     def _inUse(self) -> None:

@@ -20,8 +20,8 @@ from .test_cases_section import opened, section  # noqa: F401 (fixtures)
 
 def paint(part: Any, name: str, where: tuple[slice, slice, slice]) -> None:
     """As a brush does: voxels (x, y, z from the right-handed node) into one segment."""
-    node = part.annotating.editor.node
-    volume = part.annotating._scene.nodes.volume
+    node = part.annotationEditor.editor.node
+    volume = part.annotationEditor._scene.nodes.volume
     mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
     mask[where] = 1
     segment = node.GetSegmentation().GetSegmentIdBySegmentName(name)
@@ -48,7 +48,7 @@ def painted(opened: Any) -> Any:  # noqa: F811
 
 def test_annotate_prepares_all_structures_in_the_embedded_editor(opened):  # noqa: F811
     annotate(opened, "case02")
-    node = opened.annotating.editor.node
+    node = opened.annotationEditor.editor.node
     names = [node.GetSegmentation().GetNthSegment(index).GetName() for index in range(2)]
     assert names == ["liver", "tumor"]
     assert opened._session.case_id == "case02"
@@ -56,7 +56,7 @@ def test_annotate_prepares_all_structures_in_the_embedded_editor(opened):  # noq
     assert "case02" in opened.ui.editorLabel.text
     editor = opened.ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)[0]
     assert editor.segmentationNode() is node
-    assert editor.sourceVolumeNode() is opened.annotating._scene.nodes.volume
+    assert editor.sourceVolumeNode() is opened.annotationEditor._scene.nodes.volume
 
 
 def test_saving_makes_the_case_labeled(painted):
@@ -149,7 +149,7 @@ def test_closing_the_editor_asks_before_it_discards(painted, dialogs):
     assert painted._session.facts().editing
     painted.ui.discardButton.click()
     assert not painted._session.facts().editing
-    assert not painted.annotating._scene.hasUnsavedAnnotation()
+    assert not painted.annotationEditor._scene.hasUnsavedAnnotation()
 
 
 def test_closing_what_is_saved_asks_nothing(opened):  # noqa: F811
@@ -181,7 +181,7 @@ def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, None), (False, ("liver", "tumor"))])
 def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opened, dialogs, answer, expected):  # noqa: F811
-    opened._session.change(lambda study: with_structures(study, add_structure(study.structures, "vessel")))
+    opened._session.edit_study(lambda study: with_structures(study, add_structure(study.structures, "vessel")))
     annotate(opened, "case00")
     paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
     dialogs.answer("confirm", answer)
@@ -192,7 +192,7 @@ def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opene
 
 def test_a_correction_under_review_comes_first(opened):  # noqa: F811
     opened.table.select(["case02"])
-    opened._session.note(editing=True)
+    opened._session.set_facts(editing=True)
     assert not opened.ui.annotateButton.enabled
     assert "Review" in opened.ui.annotateButton.toolTip
 

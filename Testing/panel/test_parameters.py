@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from SemiSupervisedSegLib.panel.scene.parameter_node import Parameters
+from SemiSupervisedSegLib.panel.scene.parameter_node import ParameterNode
 
 from .studies import make_study
 
 
 @pytest.fixture
-def parameters(scene: Any) -> Parameters:
+def parameters(scene: Any) -> ParameterNode:
     scene.SetURL("")
-    yield Parameters()
+    yield ParameterNode()
     scene.SetURL("")
 
 
@@ -32,7 +32,7 @@ def load(scene: Any, path: Path) -> None:
 def test_texts_are_kept_in_one_node_of_the_scene(parameters, scene):
     assert parameters.get("Filter", "none") == "none"
     parameters.set("Filter", "liver")
-    assert Parameters().get("Filter") == "liver"
+    assert ParameterNode().get("Filter") == "liver"
     assert scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") == 1
     time = parameters.node.GetMTime()
     parameters.set("Filter", "liver")
@@ -44,8 +44,8 @@ def test_a_study_is_found_where_it_was(parameters, scene, tmp_path):
     parameters.setStudyFolder(study.folder)
     save(scene, tmp_path / "scenes" / "a.mrml")
     load(scene, tmp_path / "scenes" / "a.mrml")
-    assert Parameters().studyFolder() == study.folder
-    assert Parameters().lostFolder() == ""
+    assert ParameterNode().studyFolder() == study.folder
+    assert ParameterNode().lostFolder() == ""
 
 
 def test_a_scene_and_a_study_that_moved_together_find_each_other(parameters, scene, tmp_path):
@@ -55,7 +55,7 @@ def test_a_scene_and_a_study_that_moved_together_find_each_other(parameters, sce
     save(scene, tmp_path / "disk1" / "scene.mrml")
     (tmp_path / "disk1").rename(tmp_path / "disk2")
     load(scene, tmp_path / "disk2" / "scene.mrml")
-    assert Parameters().studyFolder() == tmp_path / "disk2" / "study"
+    assert ParameterNode().studyFolder() == tmp_path / "disk2" / "study"
 
 
 def test_a_study_that_is_gone_is_named(parameters, tmp_path):

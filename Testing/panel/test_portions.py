@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from SemiSupervisedSegLib.panel.time_slices import Portions
+from SemiSupervisedSegLib.panel.time_slices import TimeSlicedTask
 from SemiSupervisedSegLib.study.errors import UserError
 
 
 def run(work, spin):
     heard = []
-    portions = Portions(
+    portions = TimeSlicedTask(
         work,
         lambda result: heard.append(("done", result)),
         lambda error: heard.append(("error", error.message)),

@@ -65,9 +65,9 @@ def test_a_study_that_cannot_be_opened_leaves_the_open_one(session, tmp_path):
 def test_a_change_applies_to_what_is_on_disk_and_tells(session):
     other = Session()
     other.open_study(session.folder)
-    other.change(lambda study: assign_cases(study, ["case03"], site="Elsewhere"))
+    other.edit_study(lambda study: assign_cases(study, ["case03"], site="Elsewhere"))
     heard = listen(session)
-    session.change(lambda study: assign_cases(study, ["case02"], role=Role.IGNORED))
+    session.edit_study(lambda study: assign_cases(study, ["case02"], role=Role.IGNORED))
     on_disk = load_study(session.folder)
     assert on_disk.case("case03").site == "Elsewhere"
     assert on_disk.case("case02").role is Role.IGNORED
@@ -79,7 +79,7 @@ def test_a_refused_change_leaves_everything(session):
     before = session.study
     heard = listen(session)
     with pytest.raises(UserError, match="no annotation"):
-        session.change(lambda study: assign_cases(study, ["case02", "case03"], role=Role.LABELED))
+        session.edit_study(lambda study: assign_cases(study, ["case02", "case03"], role=Role.LABELED))
     assert session.study is before
     assert load_study(session.folder) == before
     assert heard == []
@@ -97,17 +97,17 @@ def test_a_change_is_refused_while_another_program_holds_the_lock(session):
     holder.start()
     held.wait(10)
     with pytest.raises(UserError, match="in use"):
-        session.change(lambda study: study)
+        session.edit_study(lambda study: study)
     done.set()
     holder.join()
-    session.change(lambda study: dataclasses.replace(study, name="After"))
+    session.edit_study(lambda study: dataclasses.replace(study, name="After"))
     assert session.study.name == "After"
 
 
 def test_removing_the_shown_case_shows_none(session):
     session.show("case01")
     heard = listen(session)
-    session.change(lambda study: remove_cases(study, ["case01"]))
+    session.edit_study(lambda study: remove_cases(study, ["case01"]))
     assert session.case_id is None
     assert heard == ["study_changed", "state_changed", "case_changed", "state_changed"]
 
@@ -116,7 +116,7 @@ def test_what_another_program_changed_is_seen_after_reloading(session):
     session.show("case01")
     other = Session()
     other.open_study(session.folder)
-    other.change(lambda study: remove_cases(study, ["case01"]))
+    other.edit_study(lambda study: remove_cases(study, ["case01"]))
     heard = listen(session)
     session.reload()
     assert session.study == other.study
@@ -159,8 +159,8 @@ def test_a_damaged_result_does_not_count_as_finished(session):
 
 def test_noting_the_same_again_tells_nobody(session):
     heard = listen(session)
-    session.note(selected_cases=3)
-    session.note(selected_cases=3)
+    session.set_facts(selected_cases=3)
+    session.set_facts(selected_cases=3)
     assert heard == ["state_changed"]
     assert session.facts().selected_cases == 3
 

@@ -135,7 +135,7 @@ def test_reasons_name_what_is_in_the_way(changes: dict, action: Action, words: s
 
 
 def test_a_run_that_needs_nobody_does_not_hold_the_study() -> None:
-    for run in (Run("002-cu2l", detached=True), Run("002-cu2l", detached=True, elsewhere=True)):
+    for run in (Run("002-cu2l", detached=True), Run("002-cu2l", detached=True, externallyStarted=True)):
         facts = dataclasses.replace(REVIEWING, run=run)
         assert availability(facts, Action.OPEN_STUDY) == ""
         assert availability(facts, Action.START) != ""

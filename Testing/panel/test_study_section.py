@@ -157,7 +157,7 @@ def test_closing_empties_the_form(opened):
 def test_nothing_about_the_study_can_be_changed_during_a_training(opened):
     from SemiSupervisedSegLib.panel.logic.state import Run
 
-    opened._session.note(run=Run("001-cu2l"))
+    opened._session.set_facts(run=Run("001-cu2l"))
     ui = opened.ui
     for widget in (ui.openButton, ui.closeButton, ui.addStructureButton, ui.takeButton, ui.siteEdit):
         assert not widget.enabled

@@ -196,7 +196,7 @@ def test_changes_of_the_case_do_not_disturb_its_annotation(panel):
     cases = panel.sections["Cases"]
     cases.table.select(["case02"])
     cases.ui.annotateButton.click()
-    node = cases.annotating.editor.node
+    node = cases.annotationEditor.editor.node
     cases.ui.siteBox.setEditText("Third")
     cases.ui.setSiteButton.click()
     make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
@@ -251,7 +251,7 @@ def test_the_study_may_be_closed_while_something_is_edited(panel, dialogs):
     cases.table.select(["case02"])
     cases.ui.annotateButton.click()
     panel.sections["Study"].ui.closeButton.click()
-    assert cases.annotating.editor.node is None
+    assert cases.annotationEditor.editor.node is None
     assert not panel.session.facts().editing
 
 

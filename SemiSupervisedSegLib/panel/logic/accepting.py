@@ -14,7 +14,7 @@ from ...study.images import image_geometry, same_grid
 from ...study.model import Case, Role, Study
 from ...study.partial_annotations import case_structures
 from ...study.segments import read_segments
-from .annotating import new_annotation_file
+from .annotation_files import new_annotation_file
 from .decisions import CaseBefore, Decision
 
 PREDICTION_FILES = {"final": "final.seg.nrrd", "prototype": "prototype.seg.nrrd"}
@@ -25,8 +25,8 @@ WriteAnnotation = Callable[[Study, Case, Path], tuple[str, ...] | None]
 def accept(study: Study, case_id: str, write: WriteAnnotation, *, use_for_training: bool) -> tuple[Study, Decision]:
     """Store a new annotation of a case in a file of its own and return the changed study, which is not saved.
 
-    The file of an earlier annotation stays where it is. Call it within `Session.change`, whose lock keeps others from
-    taking the same file.
+    The file of an earlier annotation stays where it is. Call it within `Session.edit_study`, whose lock keeps other
+    programs from taking the same file.
 
     Args:
         study: as it is on disk.

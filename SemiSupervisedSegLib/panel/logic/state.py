@@ -71,21 +71,21 @@ class Run:
         kind: `train` or `predict`.
         stopping: it was asked to stop.
         detached: it goes on when Slicer quits.
-        elsewhere: another program started it; it is followed by its files.
+        externallyStarted: another program started it; it is followed by its files.
     """
 
     name: str
     kind: str = "train"
     stopping: bool = False
     detached: bool = False
-    elsewhere: bool = False
+    externallyStarted: bool = False
 
 
 @dataclass(frozen=True)
 class Facts:
     """All that decides what can be done next.
 
-    The first four come from the session; who knows one of the others keeps it there with `Session.note`.
+    The first four come from the session; who knows one of the others keeps it there with `Session.set_facts`.
 
     Attributes:
         study: what is open.
@@ -178,7 +178,7 @@ def _idle(facts: Facts) -> str:
 
 def _free_to_leave(facts: Facts) -> str:
     # A run that goes on by itself, or that somebody else started, is found again when its study is opened.
-    return "" if facts.run is not None and (facts.run.detached or facts.run.elsewhere) else _idle(facts)
+    return "" if facts.run is not None and (facts.run.detached or facts.run.externallyStarted) else _idle(facts)
 
 
 def _packages(facts: Facts) -> str:

@@ -56,9 +56,9 @@ class Runner:
         return self._worker is not None and self._worker.detached
 
     @property
-    def elsewhere(self) -> bool:
+    def externallyStarted(self) -> bool:
         """Whether another program started it."""
-        return self._worker is not None and self._worker.elsewhere
+        return self._worker is not None and self._worker.externallyStarted
 
     def start(self, folder: JobFolder, detached: bool = False) -> None:
         """Start the worker of a job, or let one go on; raises UserError when that is not possible."""
@@ -82,7 +82,7 @@ class Runner:
         if self.running and not self.stopping:
             self.folder.request_cancel()
             self.stopping = True
-            if not self.elsewhere:
+            if not self.externallyStarted:
                 self._killAt = time.monotonic() + GRACE_SECONDS
             self.changed.emit()
 
@@ -91,18 +91,18 @@ class Runner:
         if self.running:
             self._worker.kill()
 
-    def letGo(self) -> None:
+    def stopFollowing(self) -> None:
         """Follow the worker no longer, without a word; it goes on, and can be found again by `attach`."""
         self._timer.stop()
         if self._worker is not None:
-            self._worker.letGo()
+            self._worker.stopFollowing()
             self._worker = None
 
     def _follow(self, folder: JobFolder, worker: Worker, history: int) -> None:
         self.folder, self._worker = folder, worker
         self._tail = EventTail(folder.path / "events.jsonl", history)
         self._ends, self._askAt = [], 0.0
-        self.stopping = worker.elsewhere and folder.cancel_requested()
+        self.stopping = worker.externallyStarted and folder.cancel_requested()
         self._killAt = float("inf")
         self._timer.start(_CATCH_UP_MILLISECONDS)
         self.changed.emit()
@@ -125,7 +125,7 @@ class Runner:
             self._worker.kill()
 
     def _hasEnded(self) -> bool:
-        if self._worker.elsewhere:
+        if self._worker.externallyStarted:
             if time.monotonic() < self._askAt:
                 return False
             self._askAt = time.monotonic() + _FOREIGN_SECONDS
@@ -146,6 +146,6 @@ class Runner:
             outcome = judge(self.folder, worker.exitCode(), self._ends)
         except UserError as error:
             outcome = Outcome("failed", error.message, error.advice)
-        worker.letGo()
+        worker.stopFollowing()
         self.changed.emit()
         self.ended.emit(outcome)

@@ -29,7 +29,7 @@ _KILL_MILLISECONDS = 1000
 class ChildWorker:
     """A worker that saves a checkpoint and ends when Slicer does: it watches its standard input."""
 
-    detached = elsewhere = False
+    detached = externallyStarted = False
 
     def __init__(self, process: Any) -> None:
         self._process = process
@@ -69,7 +69,7 @@ class ChildWorker:
         self._process.kill()
         self._process.waitForFinished(_KILL_MILLISECONDS)
 
-    def letGo(self) -> None:
+    def stopFollowing(self) -> None:
         """Follow it no longer."""
         # One that still runs is found again by its name, and stopped when Slicer quits.
         if not self.isRunning():
@@ -79,7 +79,7 @@ class ChildWorker:
 class DetachedWorker:
     """A worker that goes on when Slicer quits."""
 
-    detached, elsewhere = True, False
+    detached, externallyStarted = True, False
 
     def __init__(self, folder: JobFolder, services: Services) -> None:
         if shutil.which(services.pythonExecutable) is None:
@@ -99,14 +99,14 @@ class DetachedWorker:
         """End it and everything it started."""
         self._process.kill_tree()
 
-    def letGo(self) -> None:
+    def stopFollowing(self) -> None:
         """Follow it no longer."""
 
 
-class ForeignWorker:
+class ExternalWorker:
     """A worker that another program started, or an earlier Slicer."""
 
-    detached, elsewhere = True, True
+    detached, externallyStarted = True, True
 
     def __init__(self, folder: JobFolder) -> None:
         self._folder = folder
@@ -127,11 +127,11 @@ class ForeignWorker:
         if self.isRunning():
             kill_tree(status.pid)
 
-    def letGo(self) -> None:
+    def stopFollowing(self) -> None:
         """Follow it no longer."""
 
 
-Worker = ChildWorker | DetachedWorker | ForeignWorker
+Worker = ChildWorker | DetachedWorker | ExternalWorker
 
 
 def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker:
@@ -147,7 +147,7 @@ def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker
 
 def findWorker(folder: JobFolder) -> Worker | None:
     """The worker that is at work on a job, None when nobody is."""
-    return ChildWorker.find(folder) or (ForeignWorker(folder) if folder.is_running() else None)
+    return ChildWorker.find(folder) or (ExternalWorker(folder) if folder.is_running() else None)
 
 
 def _notStarted(reason: str) -> UserError:

@@ -52,7 +52,7 @@ class CaseLoader:
             return
         new = addVolume(path, self._case.id)
         if node is not None:
-            self._changes.putAway(node)
+            self._changes.removeOrHide(node)
         self._finish(new, VOLUME, path)
         segmentations = vars(nodesOf(self._study.folder, self._case.id)).values()
         for segmentation in segmentations:
@@ -82,7 +82,7 @@ class CaseLoader:
             self._name(node, kind, note)
             return
         if node is not None and (path is None or self._changes.isChanged(node)):
-            self._changes.putAway(node)
+            self._changes.removeOrHide(node)
             node = None
         if path is None:
             return

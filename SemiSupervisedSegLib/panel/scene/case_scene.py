@@ -203,7 +203,7 @@ class CaseScene:
         others = [node for node in taggedNodes() if (studyOf(node), caseOf(node)) != own]
         cases = {caseOf(node) for node in others}
         for node in others:
-            self._changes.putAway(node)
+            self._changes.removeOrHide(node)
         for caseId in cases:
             removeEmptyFolder(caseId)
         if others:

@@ -7,7 +7,7 @@ from typing import Any
 from . import views
 from .hierarchy import removeNode
 from .segments import segmentationFingerprint, segmentsOf
-from .tags import ANNOTATION, SEGMENTATIONS, isSourceGone, kindOf, release, savedFingerprint
+from .tags import ANNOTATION, SEGMENTATIONS, disown, isSourceGone, kindOf, savedFingerprint
 from .volumes import volumeFingerprint
 
 
@@ -33,7 +33,7 @@ class Changes:
             return True
         return self.fingerprint(node) != savedFingerprint(node)
 
-    def putAway(self, node: Any) -> None:
+    def removeOrHide(self, node: Any) -> None:
         """Remove a node that is as it was read; hide a changed one.
 
         A changed annotation still belongs to its case; any other changed node becomes the user's own.
@@ -43,7 +43,7 @@ class Changes:
             return
         hide(node)
         if kindOf(node) != ANNOTATION:
-            release(node)
+            disown(node)
 
 
 def hide(node: Any) -> None:

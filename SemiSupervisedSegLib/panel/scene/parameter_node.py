@@ -14,7 +14,7 @@ MODULE = "SemiSupervisedSeg"
 _FOLDER, _RELATIVE = "StudyFolder", "StudyFolderFromScene"
 
 
-class Parameters:
+class ParameterNode:
     """Names and texts in a node of the scene that is saved with it.
 
     The folder of the study is kept twice: as it is, and as seen from the file of the scene, so that a scene and a study

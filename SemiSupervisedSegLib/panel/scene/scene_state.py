@@ -10,12 +10,12 @@ from slicer.i18n import tr as _
 
 from ...study.errors import UserError
 from ..logic.state import Action, availability
-from .parameter_node import Parameters
+from .parameter_node import ParameterNode
 
 _CASE, _ROUND, _FOLDED, _VIEWS = "ShownCase", "Round", "FoldedSections", "ViewSettings"
 
 
-class Memory:
+class SceneState:
     """Follows the scene.
 
     A section takes part by `viewSettings()`, which gives texts by name, and `restoreView(settings)`, which gets them.
@@ -27,7 +27,7 @@ class Memory:
 
     def __init__(self, panel: Any, mrmlScene: Any) -> None:
         self._panel, self._scene = panel, mrmlScene
-        self._parameters = Parameters()
+        self._parameters = ParameterNode()
         self._reading = False
         events = {
             slicer.vtkMRMLScene.StartSaveEvent: self.write,

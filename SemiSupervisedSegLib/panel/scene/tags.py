@@ -42,7 +42,7 @@ def tag(node: Any, study: Study, case: Case, kind: str) -> None:
     node.SetAttribute(_KIND, kind)
 
 
-def release(node: Any) -> None:
+def disown(node: Any) -> None:
     """Make a node the user's own: it is never touched again."""
     for name in _OWN:
         node.RemoveAttribute(name)

@@ -15,7 +15,7 @@ from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_fol
 from ..logic.state import Action
 from ..services import Services
 from ..session import Session
-from ..time_slices import Portions
+from ..time_slices import TimeSlicedTask
 from .buttons import applyAvailability, setEnabledWithReason
 
 _LOST = {
@@ -40,8 +40,8 @@ class DiskSection:
         self._widget, self._session, self._dialogs = widget, session, services.dialogs
         self.ui = slicer.util.childWidgetVariables(widget)
         self._items: tuple[DiskItem, ...] = ()
-        self._measuring: Portions | None = None
-        self._freeing: Portions | None = None
+        self._measuring: TimeSlicedTask | None = None
+        self._freeing: TimeSlicedTask | None = None
         self._setUpTable()
         self.ui.freeCacheButton.connect("clicked()", self._freeCache)
         self.ui.deleteRoundButton.connect("clicked()", self._deleteRound)
@@ -71,7 +71,7 @@ class DiskSection:
             self._show(())
         elif not self._widget.collapsed:
             work = self._measure(self._session.folder)
-            self._measuring = Portions(work, self._show, self._dialogs.showError, self._show)
+            self._measuring = TimeSlicedTask(work, self._show, self._dialogs.showError, self._show)
 
     def refresh(self) -> None:
         """Enable what can be done now and say why the rest cannot."""
@@ -140,7 +140,7 @@ class DiskSection:
         except UserError as error:
             self._dialogs.showError(error)
             return
-        self._freeing = Portions(self._remove(item.paths), self._freed, self._failed)
+        self._freeing = TimeSlicedTask(self._remove(item.paths), self._freed, self._failed)
         self.refresh()
 
     def _remove(self, paths: tuple[Path, ...]) -> Iterator[None]:

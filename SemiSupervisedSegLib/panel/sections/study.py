@@ -107,7 +107,7 @@ class StudySection:
             ).format(count=partly)
             if not self._dialogs.confirm(question):
                 return
-        self._session.change(lambda study: with_structures(study, change(study.structures)))
+        self._session.edit_study(lambda study: with_structures(study, change(study.structures)))
 
     def _structures(self) -> tuple[Structure, ...]:
         return self._draft if self._session.study is None else self._session.study.structures
@@ -149,13 +149,13 @@ class StudySection:
     def _edit(self, field: str, value: str) -> None:
         study = self._session.study
         if study is not None and getattr(study, field) != value:
-            self._try(lambda: self._session.change(lambda current: _with(current, field, value)))
+            self._try(lambda: self._session.edit_study(lambda current: _with(current, field, value)))
             self._showStudy()
 
     def _editModality(self, index: int) -> None:
         study, modality = self._session.study, Modality(self.ui.modalityBox.itemData(index))
         if study is not None and study.modality is not modality:
-            self._try(lambda: self._session.change(lambda current: _with(current, "modality", modality)))
+            self._try(lambda: self._session.edit_study(lambda current: _with(current, "modality", modality)))
             self._showStudy()
 
     def _missing(self) -> str:

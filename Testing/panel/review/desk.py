@@ -92,7 +92,7 @@ class Desk:
     def close(self) -> None:
         for section in self.sections:
             section.cleanup()
-        self.runner.letGo()
+        self.runner.stopFollowing()
         if self.widget is not None:
             self.widget.delete()
 

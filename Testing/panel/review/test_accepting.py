@@ -58,7 +58,7 @@ class Loop:
             kept.append(decision)
             return changed
 
-        self.session.change(change)
+        self.session.edit_study(change)
         return kept[0]
 
     def annotation(self, case_id: str) -> np.ndarray:
@@ -114,7 +114,7 @@ def test_an_accept_can_be_taken_back(loop):
         decision = loop.accept(case.id)
         stored = loop.study.annotation_path(loop.study.case(case.id))
         assert loop.study.case(case.id) != case
-        loop.session.change(lambda study, case=case, decision=decision: take_back(study, case.id, decision))
+        loop.session.edit_study(lambda study, case=case, decision=decision: take_back(study, case.id, decision))
         assert loop.study.case(case.id) == case
         assert stored.exists()
 
@@ -125,7 +125,7 @@ def test_an_accept_is_not_taken_back_over_a_later_annotation(loop):
     loop.accept(case.id)
     later = loop.study
     with pytest.raises(UserError, match="another annotation"):
-        loop.session.change(lambda study: take_back(study, case.id, first))
+        loop.session.edit_study(lambda study: take_back(study, case.id, first))
     assert loop.study == later
 
 

@@ -167,7 +167,7 @@ def test_a_correction_is_a_copy_and_what_is_accepted(review, desk):
     content, before = file.read_bytes(), voxels(file)
     choose_kind(review, "prototype")
     review.ui.correctButton.click()
-    node = review.deciding.editor.node
+    node = review.decisionButtons.editor.node
     assert node is desk.scene.nodes.annotation
     assert node is not desk.scene.nodes.prototype
     painted = paint(desk, node)
@@ -175,7 +175,7 @@ def test_a_correction_is_a_copy_and_what_is_accepted(review, desk):
     assert np.array_equal(annotation_of(desk, FIRST), painted)
     assert not np.array_equal(painted, before)
     assert file.read_bytes() == content
-    assert review.deciding.editor.node is None
+    assert review.decisionButtons.editor.node is None
     assert not desk.session.facts().editing
 
 
@@ -199,7 +199,7 @@ def test_an_untouched_correction_is_accepted_as_it_was_predicted(review, desk):
 def test_leaving_a_correction_is_asked_and_it_waits(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    painted = paint(desk, review.deciding.editor.node)
+    painted = paint(desk, review.decisionButtons.editor.node)
     row = review.model.rowOf(SECOND)
     desk.dialogs.answer("confirm", False)
     review.ui.resultsTable.selectRow(row)
@@ -222,7 +222,7 @@ def test_a_discarded_correction_leaves_everything_as_it_was(review, desk):
     before = desk.study
     desk.session.show(LABELED)
     review.ui.correctButton.click()
-    paint(desk, review.deciding.editor.node)
+    paint(desk, review.decisionButtons.editor.node)
     desk.dialogs.answer("confirm", True)
     review.ui.discardCorrectionButton.click()
     assert desk.study == before
@@ -233,11 +233,11 @@ def test_a_discarded_correction_leaves_everything_as_it_was(review, desk):
 def test_when_the_study_is_in_use_elsewhere_nothing_is_lost(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    painted = paint(desk, review.deciding.editor.node)
+    painted = paint(desk, review.decisionButtons.editor.node)
     with study_lock(desk.folder):
         review.ui.acceptButton.click()
     assert "in use" in desk.dialogs.said[-1]
-    assert review.deciding.correcting == FIRST
+    assert review.decisionButtons.correcting == FIRST
     review.ui.acceptButton.click()
     assert np.array_equal(annotation_of(desk, FIRST), painted)
 
@@ -252,7 +252,7 @@ def test_when_the_study_cannot_be_saved_the_correction_still_counts_as_unsaved(r
     choose_kind(review, "prototype")
     if corrected:
         review.ui.correctButton.click()
-        painted = paint(desk, review.deciding.editor.node)
+        painted = paint(desk, review.decisionButtons.editor.node)
     monkeypatch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
     review.ui.acceptButton.click()
     assert desk.dialogs.said == ["There is no space left."]
@@ -268,7 +268,7 @@ def test_when_the_study_cannot_be_saved_the_correction_still_counts_as_unsaved(r
 def test_overlapping_structures_are_said_and_can_be_mended(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    node = review.deciding.editor.node
+    node = review.decisionButtons.editor.node
     paint(desk, node)
     block = np.zeros(voxels(desk.study.image_path(desk.case(FIRST))).shape, np.uint8)
     block[1, 10:12, 5:8] = 1

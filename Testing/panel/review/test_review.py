@@ -173,7 +173,7 @@ def test_a_thousand_results_never_block(desk, spin, services):
     timer = qt.QTimer()
     timer.connect("timeout()", lambda: ticks.append(time.perf_counter()))
     timer.start(10)
-    desk.session.change(lambda current: type(current)(**{**vars(current), "cases": tuple(cases)}))
+    desk.session.edit_study(lambda current: type(current)(**{**vars(current), "cases": tuple(cases)}))
     desk.session.refresh_rounds()
     ticks[:] = [time.perf_counter()]
     spin(lambda: section.model.rowCount() == 1000)

@@ -61,7 +61,7 @@ def watch(services: Any, folder: JobFolder, tmp_path: Path) -> Iterator[Callable
     yield make
     for item in watched:
         item.runner.kill()
-        item.runner.letGo()
+        item.runner.stopFollowing()
 
 
 def test_a_job_that_finishes_says_everything_once(watch: Callable[..., Watched], folder: JobFolder, spin: Any) -> None:
@@ -178,11 +178,11 @@ def test_a_reloaded_module_finds_its_worker(
     job = watch(UNTIL_STOPPED)
     job.runner.start(folder)
     spin(lambda: job.count(Started), 20)
-    job.runner.letGo()
+    job.runner.stopFollowing()
     assert not job.runner.running
     again = Watched(services, folder)
     assert again.runner.attach(folder)
-    assert not again.runner.elsewhere
+    assert not again.runner.externallyStarted
     spin(lambda: again.count(Started), 10)
     again.runner.stop()
     spin(lambda: again.outcomes, 20)
@@ -204,7 +204,7 @@ def test_the_worker_of_another_program_is_followed(
     assert folder.is_running()
     other = Watched(services, folder)
     assert other.runner.attach(folder)
-    assert other.runner.elsewhere
+    assert other.runner.externallyStarted
     if not finishes:
         other.runner.stop()
     spin(lambda: other.outcomes, 20)

@@ -12,7 +12,7 @@ from ....study.errors import UserError
 from ...logic.new_cases import IMAGE_SUFFIXES
 from ...scene.volumes import sceneVolumes
 from ...session import Session
-from ...time_slices import Portions
+from ...time_slices import TimeSlicedTask
 from .image_import import ImageImport, Progress, Work
 
 
@@ -27,7 +27,7 @@ class CaseAdder:
 
     def __init__(self, ui: Any, session: Session, dialogs: Any) -> None:
         self.ui, self._session, self._dialogs = ui, session, dialogs
-        self._portions: Portions | None = None
+        self._portions: TimeSlicedTask | None = None
         self._import: ImageImport | None = None
         self._folder: Path | None = None
         ui.progressRow.setVisible(False)
@@ -76,7 +76,7 @@ class CaseAdder:
         self._import, self._folder = ImageImport(self._session, site), self._session.folder
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressRow.setVisible(True)
-        self._portions = Portions(work(self._import), self._done, self._failed, self._show)
+        self._portions = TimeSlicedTask(work(self._import), self._done, self._failed, self._show)
         self._session.state_changed.emit()
 
     def _leaveStudy(self) -> None:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ....study.errors import UserError
 from ....study.model import Case, Study
-from ...logic.annotating import new_annotation_file, with_annotation
+from ...logic.annotation_files import new_annotation_file, with_annotation
 from ...logic.state import Action
 from ...scene.tags import setSource
 from ...session import Session
@@ -18,7 +18,7 @@ from ..buttons import applyAvailability
 from ..editor import EditorBox
 
 
-class Annotating:
+class AnnotationEditor:
     """From the button Annotate to the saved annotation.
 
     Args:
@@ -58,14 +58,14 @@ class Annotating:
         self.caseId = caseId
         self.ui.editorLabel.setText(_("Annotating {case}").format(case=caseId))
         self.ui.editorBox.setVisible(True)
-        self._session.note(editing=True)
+        self._session.set_facts(editing=True)
 
     def save(self) -> bool:
         """Save the annotation as a new file and make it the annotation of the case; returns whether that worked."""
         structures = self._annotatedFor(self._session.study.case(self.caseId))
         written: list[Path] = []
         try:
-            self._session.change(lambda study: self._written(study, structures, written))
+            self._session.edit_study(lambda study: self._written(study, structures, written))
         except UserError as error:
             self._takeBack(written)
             self._dialogs.showError(error)
@@ -141,4 +141,4 @@ class Annotating:
             self.editor.release()
             self.caseId = None
             self.ui.editorBox.setVisible(False)
-            self._session.note(editing=False)
+            self._session.set_facts(editing=False)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ....study.adding import default_id
 from ....study.errors import UserError
 from ....study.files import write_error
-from ...logic.annotating import new_annotation_file
+from ...logic.annotation_files import new_annotation_file
 from ...logic.new_cases import IMAGES_FOLDER, check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
@@ -72,7 +72,7 @@ class ImageImport:
         for done in check_new_cases(self._session.study, cases):
             yield (_("Checking images"), done, len(cases))
         if cases:
-            self._session.change(lambda study: with_new_cases(study, cases))
+            self._session.edit_study(lambda study: with_new_cases(study, cases))
         return len(cases), sum(1 for case in cases if case.annotation)
 
     def fromVolumes(self, volumes: list[Any]) -> Work:

@@ -18,10 +18,10 @@ from ...logic.case_rows import CaseFiles, look_at_files
 from ...logic.state import Action
 from ...services import Services
 from ...session import Session
-from ...time_slices import Portions
+from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
 from .adder import CaseAdder
-from .annotation_editor import Annotating
+from .annotation_editor import AnnotationEditor
 from .model import ROLE_WORDS, CasesModel
 from .table import CaseTable
 
@@ -41,11 +41,11 @@ class CasesSection:
         self.ui = slicer.util.childWidgetVariables(widget)
         self._folder: Path | None = None
         self._files: dict[str, CaseFiles] = {}
-        self._looking: Portions | None = None
+        self._looking: TimeSlicedTask | None = None
         self.model = CasesModel()
         self.table = CaseTable(self.ui, self.model, self._select, self._show)
         self.adder = CaseAdder(self.ui, session, self._dialogs)
-        self.annotating = Annotating(self.ui, session, scene, self._dialogs)
+        self.annotationEditor = AnnotationEditor(self.ui, session, scene, self._dialogs)
         self._fillRoles()
         self._connect()
         session.study_changed.connect(self._showStudy)
@@ -58,17 +58,17 @@ class CasesSection:
     def enter(self) -> None:
         """The panel is shown: files may have changed meanwhile."""
         self.lookAgain()
-        self.annotating.editor.activate()
+        self.annotationEditor.editor.activate()
 
     def exit(self) -> None:
         """Another module is shown."""
-        self.annotating.editor.deactivate()
+        self.annotationEditor.editor.deactivate()
 
     def cleanup(self) -> None:
         """Stop what is going on and let go of the scene."""
         self.adder.cancel()
         self._stopLooking()
-        self.annotating.editor.cleanup()
+        self.annotationEditor.editor.cleanup()
 
     def viewSettings(self) -> dict[str, str]:
         """What a saved scene remembers of the table: the filter."""
@@ -97,11 +97,11 @@ class CasesSection:
         applyAvailability(ui.removeButton, Action.REMOVE_CASES, facts, _("Take the selected rows out of the study"))
         self._refreshOne(ui.showButton, Action.SHOW_CASE, facts, _("Show the selected image in the views"))
         self._refreshOne(ui.annotateButton, Action.ANNOTATE, facts, _("Draw or correct its structures"))
-        if facts.editing and self.annotating.caseId is None:
+        if facts.editing and self.annotationEditor.caseId is None:
             setEnabledWithReason(ui.annotateButton, _("Save or discard the correction under Review first."))
         hint = _("Use a segmentation or label map file as annotation; the file stays where it is")
         self._refreshOne(ui.annotationFileButton, Action.ANNOTATE, facts, hint)
-        self.annotating.refresh(facts)
+        self.annotationEditor.refresh(facts)
         self._count()
 
     def lookAgain(self) -> None:
@@ -110,7 +110,7 @@ class CasesSection:
         study = self._session.study
         if study is not None:
             work = self._look(study)
-            self._looking = Portions(work, self._seen, self._dialogs.showError)
+            self._looking = TimeSlicedTask(work, self._seen, self._dialogs.showError)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -121,7 +121,7 @@ class CasesSection:
         ui.annotationFileButton.connect("clicked()", self._chooseAnnotation)
         ui.removeButton.connect("clicked()", self._remove)
         ui.showButton.connect("clicked()", lambda: self._show(self.table.selected()[0]))
-        ui.annotateButton.connect("clicked()", lambda: self.annotating.start(self.table.selected()[0]))
+        ui.annotateButton.connect("clicked()", lambda: self.annotationEditor.start(self.table.selected()[0]))
 
     def _fillRoles(self) -> None:
         self.ui.roleFilterBox.addItem(_("All roles"), "")
@@ -173,7 +173,7 @@ class CasesSection:
             self._looking = None
 
     def _select(self, count: int) -> None:
-        self._session.note(selected_cases=count)
+        self._session.set_facts(selected_cases=count)
 
     def _count(self) -> None:
         shown, total, selected = self.model.rowCount(), self.model.total(), len(self.table.selected())
@@ -182,7 +182,7 @@ class CasesSection:
         self.ui.countLabel.setText(words.format(shown=shown, total=total, selected=selected))
 
     def _show(self, caseId: str) -> None:
-        if caseId != self._session.case_id and not self.annotating.mayLeave():
+        if caseId != self._session.case_id and not self.annotationEditor.mayLeave():
             return
         self._try(lambda: self._session.show(caseId))
 
@@ -194,7 +194,7 @@ class CasesSection:
 
     def _assign(self, **values: Any) -> None:
         chosen = self.table.selected()
-        self._try(lambda: self._session.change(lambda study: assign_cases(study, chosen, **values)))
+        self._try(lambda: self._session.edit_study(lambda study: assign_cases(study, chosen, **values)))
 
     def _chooseAnnotation(self) -> None:
         caseId = self.table.selected()[0]
@@ -202,7 +202,7 @@ class CasesSection:
             _("Annotation of {case}").format(case=caseId), _("Segmentations") + " (*.nrrd *.nii *.nii.gz *.mha *.mhd)"
         )
         if files:
-            self._try(lambda: self._session.change(lambda study: _annotated(study, caseId, files[0])))
+            self._try(lambda: self._session.edit_study(lambda study: _annotated(study, caseId, files[0])))
 
     def _remove(self) -> None:
         chosen = self.table.selected()
@@ -211,7 +211,7 @@ class CasesSection:
             "stay as they are."
         )
         if self._dialogs.confirm(question.format(count=len(chosen))):
-            self._try(lambda: self._session.change(lambda study: remove_cases(study, chosen)))
+            self._try(lambda: self._session.edit_study(lambda study: remove_cases(study, chosen)))
 
     def _try(self, action: Callable[[], None]) -> None:
         try:

@@ -13,18 +13,18 @@ from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
 from ....study.adding import stored_path
 from ....study.errors import UserError
-from ...logic.applying import cases_to_apply_to, check_model, new_prediction_round
+from ...logic.model_application import cases_to_apply_to, check_model, new_prediction_round
 from ...logic.new_cases import check_new_cases, with_new_cases
 from ...logic.state import Action
 from ...session import Session
 from ...signal import Signal
-from ...time_slices import Portions
+from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
 
 _IMAGES = "Images (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd *.hdr);;All files (*)"
 
 
-class Applying:
+class ModelApplication:
     """Chooses a model and images, and lets the runner segment them as a round of its own.
 
     Args:
@@ -43,7 +43,7 @@ class Applying:
         self.done = Signal()
         self._others: list[Path] = []
         self._started: JobFolder | None = None
-        self._checking: Portions | None = None
+        self._checking: TimeSlicedTask | None = None
         ui.chooseModelButton.connect("clicked()", self._chooseModel)
         ui.applyCasesButton.connect("clicked()", self._applyToCases)
         ui.applyFilesButton.connect("clicked()", self._applyToFiles)
@@ -122,7 +122,7 @@ class Applying:
             _("Apply a trained model"), _("Hospital or scanner that the images come from"), study.local_site
         )
         if site:
-            self._checking = Portions(self._add(files, site), self._added, self._failed, self._showProgress)
+            self._checking = TimeSlicedTask(self._add(files, site), self._added, self._failed, self._showProgress)
             self.refresh(self._session.facts())
 
     def _add(self, files: Sequence[Path], site: str) -> Generator[tuple[int, int], None, list[str]]:
@@ -131,7 +131,7 @@ class Applying:
         for done in check_new_cases(self._session.study, cases):
             yield done, len(cases)
         if cases:
-            self._session.change(lambda study: with_new_cases(study, cases))
+            self._session.edit_study(lambda study: with_new_cases(study, cases))
         study = self._session.study
         wanted = {stored_path(study, file) for file in files}
         yield len(cases), len(cases)

@@ -27,9 +27,9 @@ from ...logic.state import Action, availability
 from ...scene.dicom_files import comesFromDicom, findSlices
 from ...services import Services
 from ...session import Session
-from ...time_slices import Portions
+from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
-from .apply_model import Applying
+from .apply_model import ModelApplication
 
 _ANNOTATIONS = ""
 _ALL, _SHOWN, _CHOOSE = "all", "shown", "choose"
@@ -54,12 +54,12 @@ class ExportSection:
         self._session, self._dialogs = session, services.dialogs
         self.ui = slicer.util.childWidgetVariables(widget)
         self.openUrl = qt.QDesktopServices.openUrl
-        self._export: Portions | None = None
-        self._lookForDicom: Portions | None = None
+        self._export: TimeSlicedTask | None = None
+        self._lookForDicom: TimeSlicedTask | None = None
         self._fromDicom: dict[Path, bool] = {}
         self._noDicom = dicom_seg.missing_package()
-        self.applying = Applying(self.ui, session, self._dialogs, runner, self.say)
-        self.reviewWanted = self.applying.done
+        self.modelApplication = ModelApplication(self.ui, session, self._dialogs, runner, self.say)
+        self.reviewWanted = self.modelApplication.done
         self._fillChoices()
         self._connect()
         session.study_changed.connect(self._showStudy)
@@ -72,7 +72,7 @@ class ExportSection:
 
     def cleanup(self) -> None:
         """Stop what is going on."""
-        self.applying.cleanup()
+        self.modelApplication.cleanup()
         for work in (self._export, self._lookForDicom):
             if work is not None:
                 work.cancel()
@@ -90,7 +90,7 @@ class ExportSection:
         if applyAvailability(ui.exportButton, Action.EXPORT_CASES, facts, hint):
             setEnabledWithReason(ui.exportButton, self._whyNoExport(facts), hint)
         self._refreshRound(facts)
-        self.applying.refresh(facts)
+        self.modelApplication.refresh(facts)
 
     def _fillChoices(self) -> None:
         ui = self.ui
@@ -129,7 +129,7 @@ class ExportSection:
         self._setNoDicom(missing or ("" if found else _("None of the images came from DICOM.")))
         unknown = [image for image in images if image not in self._fromDicom]
         if unknown and not found and not missing:
-            self._lookForDicom = Portions(self._look(unknown), self._sawDicom, self._dialogs.showError)
+            self._lookForDicom = TimeSlicedTask(self._look(unknown), self._sawDicom, self._dialogs.showError)
 
     def _look(self, images: list[Path]) -> Generator[int, None, bool]:
         for number, image in enumerate(images):
@@ -160,7 +160,7 @@ class ExportSection:
         _fill(self.ui.whatBox, what)
         trained = [folder for folder in rounds if folder.model.is_dir()]
         _fill(self.ui.exportRoundBox, [(folder.name, folder.name) for folder in trained])
-        self.applying.showModels()
+        self.modelApplication.showModels()
 
     def _refreshRound(self, facts: Any) -> None:
         ui = self.ui
@@ -216,7 +216,7 @@ class ExportSection:
         self.ui.exportProgressBar.setValue(0)
         self.ui.exportProgressRow.setVisible(True)
         self.say("")
-        self._export = Portions(work, self._exported, self._failed, self._showProgress)
+        self._export = TimeSlicedTask(work, self._exported, self._failed, self._showProgress)
         self.refresh()
 
     def _showProgress(self, progress: tuple[int, int]) -> None:

@@ -19,7 +19,7 @@ from ..buttons import setEnabledWithReason
 from ..editor import EditorBox
 
 
-class Deciding:
+class DecisionButtons:
     """The buttons for the shown result.
 
     Args:
@@ -107,7 +107,7 @@ class Deciding:
         )
         self.ui.correctionLabel.setText(words.format(case=caseId))
         self.ui.correctionBox.setVisible(True)
-        self._session.note(editing=True)
+        self._session.set_facts(editing=True)
 
     def accept(self) -> None:
         """Store the chosen result, or what the user made of it, as the annotation of the case, and go to the next."""
@@ -139,7 +139,7 @@ class Deciding:
         caseId = self._session.case_id
         decision = self._results.decision(caseId)
         if decision.verdict == "accepted":
-            self._session.change(lambda study: take_back(study, caseId, decision))
+            self._session.edit_study(lambda study: take_back(study, caseId, decision))
         self._results.decide(caseId, None)
 
     def discard(self) -> None:
@@ -178,7 +178,7 @@ class Deciding:
             return changed
 
         try:
-            self._session.change(change)
+            self._session.edit_study(change)
         except UserError:
             self._takeBackFile(caseId, decisions)
             raise
@@ -216,7 +216,7 @@ class Deciding:
             self.editor.release()
             self.correcting = None
             self.ui.correctionBox.setVisible(False)
-            self._session.note(editing=False)
+            self._session.set_facts(editing=False)
 
     def _try(self, action: Callable[[], None]) -> None:
         try:

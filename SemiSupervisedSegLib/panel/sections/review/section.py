@@ -16,9 +16,9 @@ from ...logic.state import Action
 from ...services import Services
 from ...session import Session
 from ...signal import Signal
-from ...time_slices import Portions
+from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
-from .decision_buttons import Deciding
+from .decision_buttons import DecisionButtons
 from .model import ReviewModel, makeRows
 from .view import ReviewView
 
@@ -46,11 +46,11 @@ class ReviewSection:
         self._order: list[CaseSummary] = []
         self._decisions: dict[str, Decision] = {}
         self._loaded: JobFolder | None = None
-        self._loading: Portions | None = None
+        self._loading: TimeSlicedTask | None = None
         self._filling = False
         self.model = ReviewModel()
         self.view = ReviewView(self.ui, scene, session.view_changed.emit)
-        self.deciding = Deciding(self.ui, session, scene, self._dialogs, self, self.moveOn)
+        self.decisionButtons = DecisionButtons(self.ui, session, scene, self._dialogs, self, self.moveOn)
         self._setUpTable()
         self._connect()
         session.study_changed.connect(self._showRows)
@@ -62,16 +62,16 @@ class ReviewSection:
 
     def enter(self) -> None:
         """The panel is shown."""
-        self.deciding.editor.activate()
+        self.decisionButtons.editor.activate()
 
     def exit(self) -> None:
         """Another module is shown."""
-        self.deciding.editor.deactivate()
+        self.decisionButtons.editor.deactivate()
 
     def cleanup(self) -> None:
         """Stop what is going on and let go of the scene."""
         self._stopLoading()
-        self.deciding.editor.cleanup()
+        self.decisionButtons.editor.cleanup()
 
     def viewSettings(self) -> dict[str, str]:
         """What a scene remembers of the view."""
@@ -90,7 +90,7 @@ class ReviewSection:
         applyAvailability(
             ui.nextRoundButton, Action.NEXT_ROUND, facts, _("Go to Train, to learn from what you accepted")
         )
-        self.deciding.refresh(facts)
+        self.decisionButtons.refresh(facts)
         self._count()
 
     def summary(self, caseId: str) -> CaseSummary | None:
@@ -146,7 +146,7 @@ class ReviewSection:
 
     def _chooseRound(self, index: int) -> None:
         name = self.ui.roundBox.itemData(index)
-        if self.deciding.mayLeave():
+        if self.decisionButtons.mayLeave():
             self._try(lambda: self._session.choose_round(name))
         else:
             self._showRounds()
@@ -168,7 +168,7 @@ class ReviewSection:
             self._showRows()
         self._loaded = folder
         if folder is not None:
-            self._loading = Portions(self._read(folder), self._read_done, self._failed)
+            self._loading = TimeSlicedTask(self._read(folder), self._read_done, self._failed)
 
     def _read(self, folder: JobFolder) -> Generator[int, None, tuple[list[CaseSummary], dict[str, Decision]]]:
         summaries = []
@@ -210,7 +210,7 @@ class ReviewSection:
         summary = None if caseId is None else self.summary(caseId)
         self.view.showNumbers(summary, () if study is None else study.structures)
         self._markRow()
-        self._session.note(predicted=summary is not None)
+        self._session.set_facts(predicted=summary is not None)
 
     def _markRow(self) -> None:
         row, table = self.model.rowOf(self._session.case_id), self.ui.resultsTable
@@ -229,7 +229,7 @@ class ReviewSection:
 
     def _open(self, caseId: str) -> None:
         """Show another result, unless the user stays with what is being corrected."""
-        if caseId != self._session.case_id and self.deciding.mayLeave():
+        if caseId != self._session.case_id and self.decisionButtons.mayLeave():
             self._show(caseId)
         else:
             self._markRow()

@@ -78,7 +78,7 @@ class TrainSection:
             signal.disconnect(receiver)
         self.probe.cancel()
         self.preview.cleanup()
-        self._runner.letGo()
+        self._runner.stopFollowing()
 
     def viewSettings(self) -> dict[str, str]:
         """What a scene remembers of this section."""
@@ -133,14 +133,14 @@ class TrainSection:
         text = _("Training needs packages that are not installed yet: {packages}.")
         self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
         self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
-        self._session.note(missing_packages=missing, device_problem=problem or self._whyNoDevice())
+        self._session.set_facts(missing_packages=missing, device_problem=problem or self._whyNoDevice())
         if not missing and not problem:
             self._lookForDevicesOnce()
 
     def lookForDevices(self) -> None:
         """Ask the worker's Python what there is to train on."""
         self.probe.start()
-        self._session.note(device_problem=self._whyNoDevice())
+        self._session.set_facts(device_problem=self._whyNoDevice())
 
     def _connectButtons(self) -> None:
         ui = self.ui
@@ -158,13 +158,13 @@ class TrainSection:
             self.lookForDevices()
 
     def _install(self) -> None:
-        self._session.note(installing=True)
+        self._session.set_facts(installing=True)
         try:
             said = self._services.installer.install()
         except UserError as error:
             said = str(error)
         finally:
-            self._session.note(installing=False)
+            self._session.set_facts(installing=False)
         self.view.say(said)
         self.lookForPackages()
 
@@ -260,28 +260,28 @@ class TrainSection:
         if any(self._runner.attach(folder) for folder in reversed(rounds[-_LOOKED_AT:])):
             return
         last = rounds[-1] if rounds else None
-        self._session.note(resumable=last.name if last is not None and can_go_on(last) else "")
+        self._session.set_facts(resumable=last.name if last is not None and can_go_on(last) else "")
 
     def _noteRun(self) -> None:
         runner = self._runner
         if not runner.running:
-            self._session.note(run=None)
+            self._session.set_facts(run=None)
             return
         facts = self._session.facts()
         if facts.run is None or facts.run.name != runner.folder.name:
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
         kind = head_of(runner.folder).kind or "train"
-        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.elsewhere)
-        self._session.note(run=run, resumable="")
+        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
+        self._session.set_facts(run=run, resumable="")
 
     def _noteForm(self) -> None:
-        self._session.note(method=self.form.method)
+        self._session.set_facts(method=self.form.method)
         self.refresh()
 
     def _showDevices(self) -> None:
         self.form.showDevices(self.probe.devices)
-        self._session.note(device_problem=self._whyNoDevice(answered=True))
+        self._session.set_facts(device_problem=self._whyNoDevice(answered=True))
         self.refresh()
 
     def _whyNoDevice(self, answered: bool = False) -> str:
