@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +12,7 @@ import SimpleITK as sitk
 from ..jobs.spec import JobCase
 from ..study.annotations import read_annotation
 from ..study.errors import UserError
-from ..study.images import image_geometry, read_image
+from ..study.images import Geometry, image_geometry, read_image
 from ..study.model import Role, Structure
 from .normalization import CLIP_PERCENTILES, sample_evenly
 from .orientation import lps_axes, triple
@@ -62,21 +60,13 @@ class Fingerprint:
         z, y, x = (float(value) for value in np.median([case.spacing for case in self.cases], axis=0))
         return z, y, x
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON types only."""
-        return json.loads(json.dumps(asdict(self)))
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Fingerprint:
-        """Read what `to_dict` returned; raises UserError when it is damaged."""
-        try:
-            cases = tuple(
-                CaseFingerprint(str(case["id"]), tuple(case["size"]), tuple(case["spacing"])) for case in data["cases"]
-            )
-            foreground = None if data["foreground"] is None else ForegroundIntensity(**data["foreground"])
-            return cls(cases, foreground, int(data["foreground_voxels"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError("The fingerprint of the study is damaged.", "Start the training again.") from error
+def case_fingerprint(case_id: str, geometry: Geometry) -> CaseFingerprint:
+    """Return size and spacing of an image along the anatomical axes nearest to its own."""
+    axes, _ = lps_axes(geometry.direction)
+    size = triple(int(geometry.size[2 - axis]) for axis in axes)
+    spacing = triple(float(geometry.spacing[2 - axis]) for axis in axes)
+    return CaseFingerprint(case_id, size, spacing)
 
 
 def fingerprint(
@@ -96,21 +86,13 @@ def fingerprint(
         raise UserError("There is no case to train on.", "Add images to the study first.")
     seen, samples, foreground_voxels = [], [], 0
     for done, case in enumerate(cases, start=1):
-        seen.append(_case_fingerprint(case))
+        seen.append(case_fingerprint(case.id, image_geometry(Path(case.image))))
         if case.role == Role.LABELED:
             inside = _annotated_voxels(case, structures)
             foreground_voxels += inside.size
             samples.append(sample_evenly(inside, _VOXELS_PER_CASE).astype(np.float64))
         on_progress(done, len(cases))
     return Fingerprint(tuple(seen), _intensity(samples), foreground_voxels)
-
-
-def _case_fingerprint(case: JobCase) -> CaseFingerprint:
-    geometry = image_geometry(Path(case.image))
-    axes, _ = lps_axes(geometry.direction)
-    size = triple(int(geometry.size[2 - axis]) for axis in axes)
-    spacing = triple(float(geometry.spacing[2 - axis]) for axis in axes)
-    return CaseFingerprint(case.id, size, spacing)
 
 
 def _annotated_voxels(case: JobCase, structures: Sequence[Structure]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..jobs.records import from_plain, to_plain
 from ..study.errors import UserError
 from ..study.model import MAX_LABEL, Modality
 from .fingerprint import Fingerprint
@@ -64,25 +65,17 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types only."""
-        return json.loads(json.dumps(asdict(self)))
+        return to_plain(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+    def from_dict(cls, data: Any) -> Plan:
         """Read what `to_dict` returned; raises UserError when it is damaged."""
         try:
-            normalization = Normalization(**data["normalization"])
-            normalization = Normalization(**{**asdict(normalization), "modality": Modality(normalization.modality)})
-            values = {
-                **data,
-                "spacing": tuple(None if value is None else float(value) for value in data["spacing"]),
-                "patch": tuple(int(value) for value in data["patch"]),
-                "normalization": normalization,
-            }
-            plan = cls(**values)
+            plan = from_plain(cls, data)
             _check_values(plan)
-            return plan
-        except (KeyError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise UserError("The plan of this model is damaged.", "Train it again, or use another model.") from error
+        return plan
 
     def key(self) -> str:
         """Return a short hash of all that decides how a case looks after preprocessing; the patch does not."""

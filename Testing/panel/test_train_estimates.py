@@ -6,64 +6,88 @@ import json
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 from SemiSupervisedSegLib.jobs.events import Started, StepDone, WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.spec import JobSpec
+from SemiSupervisedSegLib.jobs.spec import JobCase, JobSpec
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo, read_devices
 from SemiSupervisedSegLib.panel.logic.estimates import (
-    Shape,
     about,
     estimate,
-    expected_shape,
+    expected_plan,
     in_words,
     pace_of,
     trained_like,
 )
 from SemiSupervisedSegLib.panel.logic.progress import RunProgress
+from SemiSupervisedSegLib.planning.fingerprint import fingerprint
+from SemiSupervisedSegLib.planning.plan import choose_dimensions, make_plan
+from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import Geometry
+from SemiSupervisedSegLib.study.model import Modality, Role
 
 # Measured on two cores without bfloat16 instructions: Docs/benchmarks.md.
 PROCESSOR = DeviceInfo("cpu", "Processor", 4 * 10**9, 8 * 10**9, 98.0, False)
-ACDC = Geometry((216, 256, 10), (1.5, 1.5, 10.0), (0.0,) * 3, (0.0,) * 9)
-ATRIUM = Geometry((240, 200, 88), (0.6, 0.6, 0.6), (0.0,) * 3, (0.0,) * 9)
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+ACDC = Geometry((216, 256, 10), (1.5, 1.5, 10.0), (0.0,) * 3, IDENTITY)
+ATRIUM = Geometry((240, 200, 88), (0.6, 0.6, 0.6), (0.0,) * 3, IDENTITY)
+SAGITTAL = Geometry((216, 256, 20), (1.0, 1.0, 4.0), (0.0,) * 3, (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
 
 
 def test_the_estimate_is_near_what_was_measured() -> None:
     settings = resolve("mean_teacher", "paper", {"steps": 100}, 2)
-    expected = estimate(Shape(2, (256, 256)), settings, PROCESSOR)
+    expected = estimate((256, 256), settings, PROCESSOR)
     assert 0.5 < expected.seconds / 540 < 2.0
 
 
 def test_half_precision_and_smaller_batches_need_less() -> None:
-    shape, settings = Shape(2, (256, 256)), resolve("cu2l", "standard", {}, 2)
-    full = estimate(shape, settings, PROCESSOR)
-    assert estimate(shape, settings | {"precision": "bfloat16"}, PROCESSOR).memory < full.memory
-    assert estimate(shape, settings | {"labeled_batch": 1}, PROCESSOR).memory < full.memory
-    assert estimate(shape, settings, None).seconds is None
-    assert "first steps" in in_words(estimate(shape, settings, None), None)
+    patch, settings = (256, 256), resolve("cu2l", "standard", {}, 2)
+    full = estimate(patch, settings, PROCESSOR)
+    assert estimate(patch, settings | {"precision": "bfloat16"}, PROCESSOR).memory < full.memory
+    assert estimate(patch, settings | {"labeled_batch": 1}, PROCESSOR).memory < full.memory
+    assert estimate(patch, settings, None).seconds is None
+    assert "first steps" in in_words(estimate(patch, settings, None), None)
 
 
+@pytest.mark.parametrize("method", ["mean_teacher", "supervised"])
 @pytest.mark.parametrize(
-    ("geometry", "settings", "expected"),
+    ("geometries", "overrides"),
     [
-        (ACDC, {}, Shape(2, (224, 256))),
-        (ACDC, {"in_plane_scale": 0.5}, Shape(2, (128, 128))),
-        (ACDC, {"patch_size": "64x64"}, Shape(2, (64, 64))),
-        (ACDC, {"dimension": "3d", "patch_size": "64x64"}, Shape(3, (16, 224, 240))),
-        (ATRIUM, {"dimension": "2d"}, Shape(2, (224, 256))),
+        ([ACDC], {}),
+        ([ACDC, ATRIUM, ATRIUM], {"in_plane_scale": 0.5}),
+        ([ACDC], {"patch_size": "64x64"}),
+        ([ACDC], {"dimension": "3d"}),
+        ([ATRIUM], {}),
+        ([ATRIUM], {"dimension": "2d", "network": "monai_basic_unet"}),
+        ([SAGITTAL], {}),
+        ([Geometry((20, 40, 30), (1.0, 1.0, 1.0), (0.0,) * 3, IDENTITY)], {}),
     ],
 )
-def test_the_shape_follows_the_images_and_the_user(geometry: Geometry, settings: dict, expected: Shape) -> None:
-    assert expected_shape([geometry], settings) == expected
+def test_the_expected_plan_is_the_one_that_the_worker_makes(
+    method: str, geometries: list[Geometry], overrides: dict, tmp_path: Path
+) -> None:
+    cases = []
+    for number, geometry in enumerate(geometries):
+        image = sitk.Image(geometry.size, sitk.sitkUInt8)
+        image.SetSpacing(geometry.spacing)
+        image.SetDirection(geometry.direction)
+        sitk.WriteImage(image, tmp_path / f"{number}.nrrd", useCompression=True)
+        path = str(tmp_path / f"{number}.nrrd")
+        cases.append(JobCase(str(number), path, "here", Role.UNLABELED, external=False))
+    seen = fingerprint(cases, (), lambda done, total: None)
+    dimensions = choose_dimensions(seen, overrides.get("dimension", "auto"))
+    settings = resolve(method, "quick", overrides, dimensions)
+    expected = expected_plan(geometries, method, "quick", overrides)
+    assert expected.plan == make_plan(seen, Modality.MR, 2, settings)
+    assert expected.settings == settings
 
 
-def test_volumes_stay_within_what_the_engine_takes() -> None:
-    shape = expected_shape([ATRIUM], {})
-    assert shape.dimensions == 3
-    assert all(side % 16 == 0 for side in shape.patch)
-    assert shape.patch[0] * shape.patch[1] * shape.patch[2] <= 96**3
+def test_without_an_image_slices_are_expected() -> None:
+    assert expected_plan([], "supervised", "quick", {}).plan.dimensions == 2
+    with pytest.raises(UserError, match="3D"):
+        expected_plan([], "supervised", "quick", {"dimension": "3d", "patch_size": "64x64"})
 
 
 def test_the_pace_of_an_earlier_round_counts_when_it_was_alike(tmp_path: Path) -> None:
@@ -80,7 +104,7 @@ def test_the_pace_of_an_earlier_round_counts_when_it_was_alike(tmp_path: Path) -
     for step in (10, 20):
         folder.append_event(StepDone("train", step, 100, {}, 0.01, seconds_left=(100 - step) * 0.5))
     assert pace_of(folder) == pytest.approx(0.5)
-    expected = estimate(Shape(2, (64, 64)), settings, PROCESSOR, pace_of(folder))
+    expected = estimate((64, 64), settings, PROCESSOR, pace_of(folder))
     assert expected.seconds == pytest.approx(300)
     assert "about 5 minutes, as the last round did" in in_words(expected, PROCESSOR)
 

@@ -6,17 +6,18 @@ patches and batches with figures measured on this project's networks, and time f
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...jobs.events import StepDone
 from ...jobs.folder import JobFolder
-from ...jobs.settings import size_of
 from ...jobs.spec import SettingValue
+from ...planning.fingerprint import CaseFingerprint, Fingerprint, case_fingerprint
+from ...planning.round_plan import RoundPlan, plan_round, read_round_settings
 from ...study.errors import UserError
 from ...study.images import Geometry
+from ...study.model import Modality
 from .devices import DeviceInfo
 from .job_head import head_of
 
@@ -47,16 +48,7 @@ _PASSES = {"labeled": 3.0, "unlabeled": 4.5, "external": 4.5}
 _EFFICIENCY = 0.6
 # What a step takes however small it is: drawing, augmenting, and telling the device what to do.
 _LEAST_SECONDS = 0.03
-# As in the engine, which decides from all images.
-_THICK, _FEW_SLICES, _LARGEST_SIDE, _LARGEST_PATCH = 3.0, 16, 256, 96**3
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one step looks at: 2 or 3 dimensions, the sides of a patch, and the pace of an earlier round of it."""
-
-    dimensions: int
-    patch: tuple[int, ...]
+_COMMON_CASE = CaseFingerprint("common", (12, 256, 256), (8.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -74,42 +66,47 @@ class Estimate:
     measured: bool = False
 
 
-def expected_shape(geometries: Sequence[Geometry], settings: Mapping[str, SettingValue]) -> Shape:
-    """The shape of steps on images such as these, as far as a few of them tell; without one, that of common scans."""
-    typical = geometries[len(geometries) // 2] if geometries else None
-    size = sorted(typical.size) if typical else [12, 256, 256]
-    spacing = sorted(typical.spacing) if typical else [1.0, 1.0, 8.0]
-    thick = spacing[2] >= _THICK * math.sqrt(spacing[0] * spacing[1]) or size[0] < _FEW_SLICES
-    wanted = settings.get("dimension", "auto")
-    dimensions = (2 if thick else 3) if wanted == "auto" else int(str(wanted)[0])
-    patch = size_of(str(settings.get("patch_size", "auto")))
-    if len(patch) != dimensions:
-        scale = float(settings.get("in_plane_scale", 1.0))
-        patch = _patch(size, scale, dimensions)
-    return Shape(dimensions, patch)
+def expected_plan(
+    geometries: Sequence[Geometry], method: str, preset: str, overrides: Mapping[str, SettingValue]
+) -> RoundPlan:
+    """Return the plan and the settings that the worker would choose for images such as these.
+
+    Args:
+        geometries: Grids of some images of the study; without any, a stack of common slices stands for them.
+        method: Id of the method.
+        preset: Id of the preset.
+        overrides: Settings that the user changed.
+
+    Raises:
+        UserError: a setting is out of range or does not fit the images.
+    """
+    cases = [case_fingerprint(str(number), geometry) for number, geometry in enumerate(geometries)]
+    # Neither time nor memory depends on intensities or on the number of classes. With MR no voxel has to be read.
+    return plan_round(Fingerprint(tuple(cases) or (_COMMON_CASE,), None, 0), Modality.MR, 2, method, preset, overrides)
 
 
 def estimate(
-    shape: Shape, settings: Mapping[str, SettingValue], device: DeviceInfo | None, pace: float | None = None
+    patch: Sequence[int], settings: Mapping[str, SettingValue], device: DeviceInfo | None, pace: float | None = None
 ) -> Estimate:
-    """About what a training takes.
+    """Estimate what a training takes.
 
     Args:
-        shape: of a step.
-        settings: all of the training.
-        device: where it runs, None when not known yet.
-        pace: seconds a step of an earlier round of the same shape on the same device.
+        patch: Sides of a patch in voxels, two for slices or three for volumes.
+        settings: Values of all settings of the training.
+        device: Device of the training, None when not known yet.
+        pace: Seconds a step of an earlier round with the same settings on the same device.
     """
-    voxels = {name: int(settings.get(f"{name}_batch", 0)) * math.prod(shape.patch) for name in _STREAMS}
+    dimensions = len(patch)
+    voxels = {name: int(settings.get(f"{name}_batch", 0)) * math.prod(patch) for name in _STREAMS}
     half = settings.get("precision", "auto") in ("bfloat16", "float16")
     half = half or (settings.get("precision", "auto") == "auto" and device is not None and device.half)
-    kept = sum(voxels.values()) * _KEPT_BYTES[shape.dimensions] * (_HALF if half else 1.0)
+    kept = sum(voxels.values()) * _KEPT_BYTES[dimensions] * (_HALF if half else 1.0)
     steps = int(settings["steps"])
     if pace is not None:
         return Estimate(_BASE_BYTES + kept, pace * steps, measured=True)
     if device is None or not device.speed:
         return Estimate(_BASE_BYTES + kept, None)
-    work = sum(count * _PASSES[name] for name, count in voxels.items()) * _WORK[shape.dimensions]
+    work = sum(count * _PASSES[name] for name, count in voxels.items()) * _WORK[dimensions]
     seconds = _LEAST_SECONDS + work / (device.speed * _GIGA * _EFFICIENCY)
     return Estimate(_BASE_BYTES + kept, steps * seconds)
 
@@ -127,12 +124,8 @@ def pace_of(folder: JobFolder) -> float | None:
 
 def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
     """Whether a step of a round took as long as one with these settings on this device would."""
-    head = head_of(folder)
-    try:
-        trained = json.loads((folder.path / "plan.json").read_text(encoding="utf-8"))["settings"]
-        same = all(trained.get(name) == settings.get(name) for name in _DECISIVE)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    head, trained = head_of(folder), read_round_settings(folder)
+    same = bool(trained) and all(trained.get(name) == settings.get(name) for name in _DECISIVE)
     return same and (head.method, head.device) == (method, device)
 
 
@@ -165,14 +158,3 @@ def _rounded(value: float) -> int:
     # Two figures would promise more than anybody knows.
     step = 1 if value < 15 else 5
     return step * round(value / step)
-
-
-def _patch(size: Sequence[int], scale: float, dimensions: int) -> tuple[int, ...]:
-    sides = [size[0], *(side * scale for side in size[1:])][3 - dimensions :]
-    step = 32 if dimensions == 2 else 16
-    patch = [max(step, math.ceil(side / step) * step) for side in sides]
-    if dimensions == 2:
-        return tuple(min(side, _LARGEST_SIDE) for side in patch)
-    while math.prod(patch) > _LARGEST_PATCH:
-        patch[patch.index(max(patch))] -= step
-    return tuple(patch)

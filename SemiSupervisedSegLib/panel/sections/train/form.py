@@ -14,11 +14,12 @@ from ....jobs.folder import JobFolder
 from ....jobs.needs import missing_in_study, needs_of, training_cases
 from ....jobs.spec import SettingValue
 from ....jobs.training_spec import DEFAULT_PRESET
+from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
 from ....study.images import Geometry, image_geometry
 from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
-from ...logic.estimates import Shape, estimate, expected_shape, in_words, pace_of, trained_like
+from ...logic.estimates import estimate, expected_plan, in_words, pace_of, trained_like
 from ..buttons import setEnabledWithReason
 from .settings_form import SettingsForm
 
@@ -160,8 +161,7 @@ class TrainingForm:
         return f"{text} {_(str(missing or ''))}".strip()
 
     def _resolved(self, overrides: dict[str, SettingValue]) -> dict[str, SettingValue]:
-        shape = self._shape(load_catalogue().resolve(self.method, self.preset, overrides))
-        return load_catalogue().resolve(self.method, self.preset, overrides, shape.dimensions)
+        return self._expected(overrides).settings
 
     def _base(self) -> dict[str, SettingValue]:
         """What every setting is as long as the user does not change it."""
@@ -182,15 +182,15 @@ class TrainingForm:
         info = next((info for info in self._devices if info.name == self.device), None)
         entry, own = load_catalogue().method(self.method), self.settings.overrides()
         try:
-            settings = self._resolved(own)
+            made = self._expected(own)
         except UserError as error:
             return str(error)
-        expected = estimate(self._shape(settings), settings, info, self._pace(entry.id, settings))
+        expected = estimate(made.plan.patch, made.settings, info, self._pace(entry.id, made.settings))
         text = in_words(expected, info)
         return text if info is None else f"{_(info.in_words())} {_(text)}"
 
-    def _shape(self, settings: dict[str, SettingValue]) -> Shape:
-        return expected_shape(self._typicalGeometries(), settings)
+    def _expected(self, overrides: dict[str, SettingValue]) -> RoundPlan:
+        return expected_plan(self._typicalGeometries(), self.method, self.preset, overrides)
 
     def _typicalGeometries(self) -> list[Geometry]:
         # A few headers; more would take time on a slow disk. A folder of DICOM files has no header of its own.

@@ -1,0 +1,107 @@
+"""The plan and the complete settings of a round: decided once from its images, kept in plan.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..jobs.catalogue import load_catalogue
+from ..jobs.folder import JobFolder
+from ..jobs.spec import JobSpec, SettingValue
+from ..study.errors import UserError
+from ..study.files import write_text_atomically
+from ..study.model import Modality
+from .fingerprint import Fingerprint
+from .plan import Plan, choose_dimensions, make_plan
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """What a round is trained with: the plan, and a value for every setting of its method."""
+
+    plan: Plan
+    settings: dict[str, SettingValue]
+
+
+def plan_round(
+    fingerprint: Fingerprint,
+    modality: Modality,
+    num_classes: int,
+    method: str,
+    preset: str,
+    overrides: Mapping[str, SettingValue],
+) -> RoundPlan:
+    """Complete the settings of a round and make its plan.
+
+    Args:
+        fingerprint: Fingerprint of the cases that are trained on.
+        modality: Modality of all images.
+        num_classes: Number of classes, background included.
+        method: Id of the method.
+        preset: Id of the preset.
+        overrides: Settings that the user changed.
+
+    Raises:
+        UserError: a setting is unknown, out of range, or does not fit the images.
+    """
+    # Presets differ for slices and volumes, and which of them it is depends on the images.
+    dimensions = choose_dimensions(fingerprint, str(overrides.get("dimension", "auto")))
+    settings = load_catalogue().resolve(method, preset, overrides, dimensions)
+    return RoundPlan(make_plan(fingerprint, modality, num_classes, settings), settings)
+
+
+def write_round_plan(folder: JobFolder, made: RoundPlan) -> None:
+    """Write plan.json of a round.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    content = {"plan": made.plan.to_dict(), "settings": made.settings}
+    write_text_atomically(folder.path / PLAN_FILE, json.dumps(content, indent=2) + "\n")
+
+
+def read_round_plan(folder: JobFolder, spec: JobSpec) -> RoundPlan | None:
+    """Return what `write_round_plan` wrote; None before a round has a plan.
+
+    Settings that the program has learned since take their default.
+
+    Raises:
+        UserError: the file is damaged or belongs to another job.
+    """
+    path = folder.path / PLAN_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        plan, settings = Plan.from_dict(content["plan"]), dict(content["settings"])
+        expected = load_catalogue().resolve(spec.method, spec.preset, spec.settings, plan.dimensions)
+        _check_settings(spec, settings, expected)
+        if plan.num_classes != 1 + len(spec.structures):
+            raise ValueError("it is for other structures")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
+        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
+    return RoundPlan(plan, expected | settings)
+
+
+def read_round_settings(folder: JobFolder) -> dict[str, Any]:
+    """Return the unchecked settings of plan.json, none where the file is missing or damaged."""
+    try:
+        return dict(json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8"))["settings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _check_settings(spec: JobSpec, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise ValueError, TypeError or UserError when a setting is not as a plan has it."""
+    known = {setting.name: setting for setting in load_catalogue().method(spec.method).settings}
+    for name, value in settings.items():
+        if name in known:
+            value = known[name].parse(value)
+        if name in expected and type(settings[name]) is not type(expected[name]):
+            raise ValueError(f"{name} is of another type")
+        if name not in known and value != expected.get(name, value):
+            raise ValueError(f"{name} has no meaning here")
