@@ -14,8 +14,8 @@ from ...planning.cache import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import case_tasks, find_tasks
 from ...study.errors import UserError
-from ..methods.method import Batch, Labeled
 from .augment import augment
+from .batch import Batch, Labeled, Unlabeled
 from .randomness import torch_generator_at
 from .streams import CaseStream
 
@@ -74,17 +74,18 @@ class BatchSource:
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all stages."""
         images, labels = self._draw("labeled", step)
-        return Batch(
-            Labeled(images, labels, self._draw_tasks("labeled", step)),
-            self._draw("unlabeled", step)[0] if "unlabeled" in self._streams else None,
-            self._draw("external", step)[0] if "external" in self._streams else None,
-            self._draw_tasks("unlabeled", step) if "unlabeled" in self._streams else None,
-        )
+        labeled = Labeled(images, labels, self._draw_tasks("labeled", step))
+        return Batch(labeled, self._draw_unlabeled("unlabeled", step), self._draw_unlabeled("external", step))
 
     def close(self) -> None:
         """Let all cases go."""
         for stream in self._streams.values():
             stream.close()
+
+    def _draw_unlabeled(self, name: str, step: int) -> Unlabeled | None:
+        if name not in self._streams:
+            return None
+        return Unlabeled(self._draw(name, step)[0], self._draw_tasks(name, step))
 
     def _draw_tasks(self, name: str, step: int) -> Tensor:
         return self._tasks[name][self._streams[name].drawn_cases(step, self._counts[name])]

@@ -13,7 +13,7 @@ import torch
 from ...planning.preprocess import to_plan_grid
 from ...study.errors import UserError
 from ...study.images import read_image
-from ..networks.prompted import AskedAbout
+from ..networks.prompted import TaskSubset
 from .bundle import TrainedModel, load_bundle
 from .fast_form import fast_form
 from .sliding_window import GridPrediction, predict_grid
@@ -32,7 +32,7 @@ def about(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
     kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
     prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))
-    return replace(model, network=AskedAbout(model.network, classes), prototypes=prototypes)
+    return replace(model, network=TaskSubset(model.network, classes), prototypes=prototypes)
 
 
 def predict_image(

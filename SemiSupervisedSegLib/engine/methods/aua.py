@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..data.batch import Batch
 from ..losses.boundary_contrast import draw_voxels, features_at, near_boundary, supervised_contrast
 from ..losses.gaussian_prototypes import GaussianClasses, prototype_contrast
 from ..losses.overlap import dice_loss, one_hot
@@ -26,7 +27,7 @@ from ..networks.embedding import SUFFIX, with_embedding
 from ..networks.low_rank import LogitDistribution, LowRankHead
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..networks.projection import PointwiseProjection
-from .method import Batch, Loss, Losses, MethodContext, Moment, Stage
+from .method import Loss, Losses, MethodContext, Stage, TrainingStep
 from .parts.gaussian_bank import GaussianBank
 from .parts.teacher import MeanTeacher
 from .teacher_student import TeacherStudent
@@ -75,19 +76,19 @@ class AUA(TeacherStudent):
         self.teacher.eval()
         return self.teacher(images)
 
-    def after_step(self, moment: Moment) -> None:
+    def after_step(self, step: TrainingStep) -> None:
         """Average the teacher, with its head, in stage 1."""
-        if moment.stage != SECOND:
-            super().after_step(moment)
-            self.teacher_uncertainty.update(self.uncertainty, moment.step)
+        if step.stage != SECOND:
+            super().after_step(step)
+            self.teacher_uncertainty.update(self.uncertainty, step.index)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the losses of the stage that the settings leave on."""
-        return self.retraining_losses(batch) if moment.stage == SECOND else self.uncertainty_losses(batch, moment)
+        return self.retraining_losses(batch) if step.stage == SECOND else self.uncertainty_losses(batch, step)
 
-    def uncertainty_losses(self, batch: Batch, moment: Moment) -> Losses:
+    def uncertainty_losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """L_AUA and L_BCL; the consistency is asked for on labeled and unlabeled images."""
-        labeled, images = batch.labeled, torch.cat([batch.labeled.images, batch.unlabeled])
+        labeled, images = batch.labeled, torch.cat([batch.labeled.images, batch.unlabeled.images])
         student = self.student(images)
         distribution = self._distribution(self.uncertainty(student), images)
         samples = antithetic_samples(*distribution, self.settings["sample_pairs"])
@@ -97,7 +98,7 @@ class AUA(TeacherStudent):
         supervised = self._with_dice(likelihood, student.logits[:count], labeled.labels)
         losses = {
             "supervised": Loss(supervised),
-            "consistency": Loss(self.consistency(samples, images), self.consistency_weight(moment)),
+            "consistency": Loss(self.consistency(samples, images), self.consistency_weight(step)),
         }
         if self.settings["use_boundary"]:
             boundary = self.boundary_contrast(student.decoder_full[:count], labeled.labels)
@@ -127,8 +128,8 @@ class AUA(TeacherStudent):
     def retraining_losses(self, batch: Batch) -> Losses:
         """L_ced on annotations and pseudo-labels, and L_PCL on both (equation 15)."""
         count = len(batch.labeled.images)
-        labeled, unlabeled = self.student(torch.cat([batch.labeled.images, batch.unlabeled])).split(count)
-        labels, pseudo = batch.labeled.labels, self.label(batch.unlabeled).logits.argmax(dim=1)
+        labeled, unlabeled = self.student(torch.cat([batch.labeled.images, batch.unlabeled.images])).split(count)
+        labels, pseudo = batch.labeled.labels, self.label(batch.unlabeled.images).logits.argmax(dim=1)
         losses: Losses = {}
         for name, logits, target in (
             ("supervised", labeled.logits, labels),
@@ -163,7 +164,7 @@ class AUA(TeacherStudent):
         )
 
     def _distribution(self, distribution: LogitDistribution, images: Tensor) -> LogitDistribution:
-        return distribution.within((images > 0).float()) if self.settings["tissue_only"] else distribution
+        return distribution.masked((images > 0).float()) if self.settings["tissue_only"] else distribution
 
     def _with_dice(self, cross_entropy: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Half of a cross-entropy, half Dice of the structures."""

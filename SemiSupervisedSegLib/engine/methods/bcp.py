@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ...study.errors import UserError
+from ..data.batch import Batch
 from ..inference.connected_components import largest_components
 from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
-from .method import Batch, Loss, Losses, Method, MethodContext, Moment, Stage
+from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
 from .parts.mixing import outside_a_box, paste
 from .parts.teacher import MeanTeacher
 
@@ -54,10 +55,10 @@ class BidirectionalCopyPaste(Method):
         if stage.name == SELFTRAIN:
             self.teacher.network.load_state_dict(self.student.state_dict())
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the loss of the stage that training is in."""
         keep = outside_a_box(batch.labeled.images, BOX_SIDE)
-        if moment.stage == PRETRAIN:
+        if step.stage == PRETRAIN:
             return self.pretraining_losses(batch, keep)
         return self.selftraining_losses(batch, keep)
 
@@ -70,8 +71,8 @@ class BidirectionalCopyPaste(Method):
     def selftraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
         """Return L_in and L_out, the first with annotations outside of the box, the second inside (equations 3, 4)."""
         (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
-        pasted_first, pasted_second = batch.unlabeled.chunk(2)
-        pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled).chunk(2)
+        pasted_first, pasted_second = batch.unlabeled.images.chunk(2)
+        pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled.images).chunk(2)
         inward = self.student(paste(first, pasted_first, keep)).logits
         outward = self.student(paste(pasted_second, second, keep)).logits
         alpha = self.settings["pseudo_label_weight"]
@@ -92,10 +93,10 @@ class BidirectionalCopyPaste(Method):
         pieces = [largest_components(image.numpy(), self.num_classes) for image in classes.cpu()]
         return torch.stack([torch.from_numpy(image) for image in pieces]).to(classes.device)
 
-    def after_step(self, moment: Moment) -> None:
+    def after_step(self, step: TrainingStep) -> None:
         """Average the student into the teacher while self-training."""
-        if moment.stage != PRETRAIN:
-            self.teacher.update(self.student, moment.step)
+        if step.stage != PRETRAIN:
+            self.teacher.update(self.student, step.index)
 
     def inference_network(self) -> nn.Module:
         """Return the student, as released."""

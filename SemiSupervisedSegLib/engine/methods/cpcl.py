@@ -12,11 +12,12 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
+from ..data.batch import Batch, Labeled
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import Prototypes, image_mean_prototypes, prototype_cross_entropy, prototype_logits, usable
 from ..networks.output import FeatureLevel, NetworkOutput
-from .method import Batch, Labeled, Loss, Losses, Moment
+from .method import Loss, Losses, TrainingStep
 from .teacher_student import TeacherStudent
 
 
@@ -25,22 +26,22 @@ class CPCL(TeacherStudent):
 
     prototype_level: ClassVar[FeatureLevel] = "bottleneck"
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_s, the forward and the backward prototype consistency, and L_mt where an ablation asks for it."""
-        weight = self.consistency_weight(moment)
+        weight = self.consistency_weight(step)
         student = self.student(batch.labeled.images)
         losses = {"supervised": Loss(supervised_loss(student.logits, batch.labeled.labels))}
 
         if self.settings["use_forward"] or self.settings["use_backward"]:
-            teacher = self.teacher(batch.unlabeled)
+            teacher = self.teacher(batch.unlabeled.images)
             if self.settings["use_forward"]:
                 losses["forward_prototype"] = Loss(self.forward_consistency(student, batch.labeled, teacher), weight)
             if self.settings["use_backward"]:
                 backward = self.backward_consistency(student, batch.labeled, teacher)
                 losses["backward_prototype"] = Loss(backward, weight * self.settings["beta"])
         if self.settings["use_mean_teacher"]:
-            student_logits = self.student(self.noisy(batch.unlabeled)).logits
-            teacher_logits = self.teacher(self.noisy(batch.unlabeled)).logits
+            student_logits = self.student(self.noisy(batch.unlabeled.images)).logits
+            teacher_logits = self.teacher(self.noisy(batch.unlabeled.images)).logits
             losses["consistency"] = Loss(probability_consistency(student_logits, teacher_logits), weight)
         return losses
 

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...study.errors import UserError
+from ..data.batch import Batch, Labeled
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
 from ..networks.output import NetworkOutput
 from .cpcl import CPCL
-from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
+from .method import Loss, Losses, MethodContext, TrainingStep
 
 
 class ReleasedCPCL(CPCL):
@@ -33,10 +34,10 @@ class ReleasedCPCL(CPCL):
             )
         super().__init__(context)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_s, the consistency on logits, and the two prototype losses without gradient."""
-        weight, count = self.consistency_weight(moment), len(batch.labeled.images)
-        images = torch.cat([batch.labeled.images, batch.unlabeled])
+        weight, count = self.consistency_weight(step), len(batch.labeled.images)
+        images = torch.cat([batch.labeled.images, batch.unlabeled.images])
         student, teacher = self.student(images), self.teacher(self.noisy(images))
         student_labeled, _ = student.split(count)
         _, teacher_unlabeled = teacher.split(count)

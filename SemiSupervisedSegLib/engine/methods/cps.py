@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from torch.nn import functional
 
+from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
-from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.initialization import kaiming_normal
 from .parts.ramp import consistency_weight
 
@@ -23,9 +24,9 @@ class CrossPseudoSupervision(Method):
         super().__init__(context)
         self.second = kaiming_normal(context.build_network())
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup of both networks and what each learns from the other on the unlabeled images."""
-        labels, weight = batch.labeled.labels, consistency_weight(moment.step, moment.total_steps, self.settings)
+        labels, weight = batch.labeled.labels, consistency_weight(step.index, step.total_steps, self.settings)
         first_labeled, first = self.joint_pass(batch)
         second_labeled, second = self.joint_pass(batch, self.second)
         supervised = supervised_loss(first_labeled.logits, labels) + supervised_loss(second_labeled.logits, labels)

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from ..data.batch import Batch, Labeled
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, regional_dice_loss, supervised_loss
 from ..losses.prototypes import (
@@ -25,7 +26,7 @@ from ..losses.prototypes import (
     usable,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
-from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
+from .method import Loss, Losses, MethodContext, TrainingStep
 from .parts.prototype_bank import PrototypeBank
 from .parts.ramp import gaussian_ramp
 from .teacher_student import TeacherStudent
@@ -50,19 +51,19 @@ class CU2L(TeacherStudent):
         self.unlabeled_bank = PrototypeBank(context.num_classes, channels, decay)
         self.external_bank = PrototypeBank(context.num_classes, channels, decay)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the losses that the settings leave on."""
-        labeled, local = batch.labeled, len(batch.unlabeled)
-        others = torch.cat([batch.unlabeled, batch.external])
+        labeled, local = batch.labeled, len(batch.unlabeled.images)
+        others = torch.cat([batch.unlabeled.images, batch.external.images])
         teacher = self.teacher(others)
         student = self.student(torch.cat([labeled.images, self.noisy(others)]))
         student_labeled, student_others = student.split(len(labeled.images))
 
-        weight = self.consistency_weight(moment)
+        weight = self.consistency_weight(step)
         losses = {"supervised": Loss(self.supervised(student_labeled.logits, labeled))}
         if self.settings["use_pseudo_labels"]:
-            clean = self.student(batch.unlabeled) if self.settings["clean_student_pass"] else student_others
-            losses |= self.pseudo_label_losses(clean.logits[:local], teacher.logits[:local], moment, weight)
+            clean = self.student(batch.unlabeled.images) if self.settings["clean_student_pass"] else student_others
+            losses |= self.pseudo_label_losses(clean.logits[:local], teacher.logits[:local], step, weight)
         if self.settings["use_unlabeled_to_labeled"] or self.settings["use_category_regularization"]:
             losses |= self.category_losses(student_labeled, labeled, student_others, teacher, local, weight)
         if self.settings["use_stability"]:
@@ -75,24 +76,24 @@ class CU2L(TeacherStudent):
         mode = self.settings["region_mode"]
         return supervised_loss(logits, labeled.labels, regions=self.settings["regions"], mode=mode)
 
-    def pseudo_label_losses(self, student: Tensor, teacher: Tensor, moment: Moment, weight: float) -> Losses:
+    def pseudo_label_losses(self, student: Tensor, teacher: Tensor, step: TrainingStep, weight: float) -> Losses:
         """L_PL: regional partial Dice with the teacher's confident pseudo labels of local images (section 2.2).
 
         Args:
             student: logits (B_u, C, *spatial) of the student on local unlabeled images.
             teacher: logits of the teacher on the same, clean images.
-            moment: sets the threshold delta(t), which rises from 0.75 to 0.9.
+            step: sets the threshold delta(t), which rises from 0.75 to 0.9.
             weight: lambda(t).
         """
         confidence, pseudo_labels = teacher.float().softmax(dim=1).max(dim=1)
-        mask = (confidence >= self.threshold(moment)).float()
+        mask = (confidence >= self.threshold(step)).float()
         loss = self._regional_dice(student.float().softmax(dim=1), one_hot(pseudo_labels, self.num_classes), mask)
         return {"pseudo_label": Loss(loss, weight), "confident_share": Loss(mask.mean(), 0.0)}
 
-    def threshold(self, moment: Moment) -> float:
+    def threshold(self, step: TrainingStep) -> float:
         """Return delta(t), ramped up like lambda from ``threshold_start`` to ``threshold_end``."""
         start, end = self.settings["threshold_start"], self.settings["threshold_end"]
-        return start + (end - start) * gaussian_ramp(moment.step, moment.total_steps)
+        return start + (end - start) * gaussian_ramp(step.index, step.total_steps)
 
     def category_losses(
         self,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
 from ..networks.discriminator import LABELED, UNLABELED, Discriminator
-from .method import Batch, Loss, Losses, Method, MethodContext, Moment, Objective
+from .method import Loss, Losses, Method, MethodContext, Objective, TrainingStep
 from .parts.modes import evaluating
 from .parts.ramp import consistency_weight
 
@@ -38,24 +39,24 @@ class DeepAdversarialNetwork(Method):
             Objective("discriminator", self.discriminator_losses, self.discriminator, DISCRIMINATOR_OPTIMIZER),
         )
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and how well the discriminator sees through the predictions for unlabeled images."""
         labeled, unlabeled = self.joint_pass(batch)
         with evaluating(self.discriminator):
-            answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled)
+            answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled.images)
         pretended = torch.full((len(answers),), LABELED, device=answers.device)
-        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        weight = consistency_weight(step.index, step.total_steps, self.settings)
         return {
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
             "adversarial": Loss(functional.cross_entropy(answers.float(), pretended), weight),
         }
 
-    def discriminator_losses(self, batch: Batch, moment: Moment) -> Losses:
+    def discriminator_losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the cross-entropy of the discriminator on constant predictions of the student in evaluation mode."""
         with evaluating(self.student), torch.no_grad():
             labeled, unlabeled = self.joint_pass(batch)
         maps = torch.cat([labeled.logits, unlabeled.logits]).softmax(dim=1)
-        answers = self.discriminator(maps, torch.cat([batch.labeled.images, batch.unlabeled]))
+        answers = self.discriminator(maps, torch.cat([batch.labeled.images, batch.unlabeled.images]))
         origin = torch.full((len(answers),), UNLABELED, device=answers.device)
         origin[: len(batch.labeled.images)] = LABELED
         return {"discriminator": Loss(functional.cross_entropy(answers.float(), origin))}

@@ -12,10 +12,11 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from ..data.batch import Batch
 from ..losses.consistency import mutual_consistency
 from ..losses.overlap import voxelwise_dice_loss
 from ..networks.base import Upsampling
-from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.ramp import consistency_weight
 
 DICE_WEIGHT = {2: 1.0, 3: 0.5}
@@ -36,9 +37,9 @@ class MutualConsistency(Method):
         self.heads = nn.ModuleList(network.head for network in networks)
         self.dice_weight = DICE_WEIGHT[context.dimensions]
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the Dice losses on the labeled images and the mutual consistency on all images."""
-        answers = self.answers(torch.cat([batch.labeled.images, batch.unlabeled]))
+        answers = self.answers(torch.cat([batch.labeled.images, batch.unlabeled.images]))
         labels, temperature = batch.labeled.labels, self.settings["sharpening_temperature"]
         supervised = sum(voxelwise_dice_loss(logits[: len(labels)], labels) for logits in answers)
         consistency = sum(
@@ -46,7 +47,7 @@ class MutualConsistency(Method):
         )
         return {
             "supervised": Loss(supervised, self.dice_weight),
-            "mutual_consistency": Loss(consistency, consistency_weight(moment.step, moment.total_steps, self.settings)),
+            "mutual_consistency": Loss(consistency, consistency_weight(step.index, step.total_steps, self.settings)),
         }
 
     def answers(self, images: Tensor) -> list[Tensor]:

@@ -5,22 +5,23 @@ A. Tarvainen and H. Valpola, NeurIPS 2017, as run for medical segmentation by th
 
 from __future__ import annotations
 
+from ..data.batch import Batch
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import supervised_loss
-from .method import Batch, Loss, Losses, Moment
+from .method import Loss, Losses, TrainingStep
 from .teacher_student import TeacherStudent
 
 
 class MeanTeacherMethod(TeacherStudent):
     """L = L_sup + lambda(t) mean (p_s(x_u) - p_t(x_u + xi))^2, on unlabeled images only."""
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and the consistency of clean student and noisy teacher."""
         labeled, unlabeled = self.joint_pass(batch)
-        teacher = self.teacher(self.noisy(batch.unlabeled))
+        teacher = self.teacher(self.noisy(batch.unlabeled.images))
 
-        started = moment.step >= self.settings["consistency_start"]
-        weight = self.consistency_weight(moment) if started else 0.0
+        started = step.index >= self.settings["consistency_start"]
+        weight = self.consistency_weight(step) if started else 0.0
         return {
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
             "consistency": Loss(probability_consistency(unlabeled.logits, teacher.logits), weight),

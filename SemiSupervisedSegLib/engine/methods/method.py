@@ -11,22 +11,22 @@ One student (Supervised, EntMin)::
     def __init__(self, context):
         super().__init__(context)
         self.student = context.build_network()
-    def losses(self, batch, moment):
+    def losses(self, batch, step):
         return {"supervised": Loss(supervised_loss(self.student(batch.labeled.images).logits, ...))}
 
 Student and EMA teacher (Mean Teacher, UA-MT, CPCL, CU2L)::
 
     self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
-    def losses(self, batch, moment):
-        target = self.teacher(batch.unlabeled)
+    def losses(self, batch, step):
+        target = self.teacher(batch.unlabeled.images)
         ...
-    def after_step(self, moment):
-        self.teacher.update(self.student, moment.step)
+    def after_step(self, step):
+        self.teacher.update(self.student, step.index)
 
 Two students that teach each other (CPS, CauSSL): one objective trains both, for their losses add up::
 
     self.student, self.second = context.build_network(), context.build_network()
-    def losses(self, batch, moment):
+    def losses(self, batch, step):
         first, second = self.student(images).logits, self.second(images).logits
         return {"cross": Loss(cross_entropy(first, second.argmax(1)) + cross_entropy(second, first.argmax(1)))}
     def inference_network(self): return self.student
@@ -34,7 +34,7 @@ Two students that teach each other (CPS, CauSSL): one objective trains both, for
 Extra decoders (MC-Net, CCT, URPC)::
 
     self.decoders = nn.ModuleList([self.student.decoder, StagedDecoder(...)])
-    def losses(self, batch, moment):
+    def losses(self, batch, step):
         skips = self.student.encoder(images)
         outputs = [self.student.head(decoder(skips)[-1]) for decoder in self.decoders]
         ...
@@ -59,8 +59,8 @@ Several tasks with a prompt (UniSeMi)::
 
     def __init__(self, context):
         ...                                     # build_network makes a PromptedNetwork for context.tasks
-    def losses(self, batch, moment):
-        logits = self.student.answer(self.student.look(batch.labeled.images), batch.labeled.tasks)
+    def losses(self, batch, step):
+        logits = self.student.decode(self.student.encode(batch.labeled.images), batch.labeled.tasks)
         ...
     # unprompted, as for predictions, the student answers for every task and merges the answers to one class map
 """
@@ -74,41 +74,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..data.batch import Batch
 from ..networks.base import SegmentationNetwork
 from ..networks.output import FeatureLevel, NetworkOutput
 
 
 @dataclass(frozen=True)
-class Labeled:
-    """Labeled images (B, C_in, *spatial) with class indices (B, *spatial).
+class TrainingStep:
+    """The place of a step: ``index`` counts from 0 within the stage, ``total_steps`` is the stage's length."""
 
-    ``tasks`` (B,) is the place of each image's task in `MethodContext.tasks`, None where there is one task only: what
-    is background in an image of one task is not known for the structures of the others.
-    """
-
-    images: Tensor
-    labels: Tensor
-    tasks: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step sees: images (B, C_in, *spatial) of the streams a method asked for, None for the others.
-
-    ``unlabeled_tasks`` (B,) is as `Labeled.tasks`, `data.tasks.UNKNOWN_TASK` where nobody said what was to be seen.
-    """
-
-    labeled: Labeled
-    unlabeled: Tensor | None = None
-    external: Tensor | None = None
-    unlabeled_tasks: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where training stands: ``step`` counts from 0 within the stage, ``total_steps`` is the stage's length."""
-
-    step: int
+    index: int
     total_steps: int
     stage: str = "train"
 
@@ -147,13 +122,13 @@ class Objective:
 
     Attributes:
         name: in logs and checkpoints.
-        losses: of a batch at a moment.
+        losses: of a batch at a step.
         module: whose trainable parameters the optimizer steps; a teacher's are not trainable.
         optimizer: settings that differ from those of the job, by their names in the catalogue.
     """
 
     name: str
-    losses: Callable[[Batch, Moment], Losses]
+    losses: Callable[[Batch, TrainingStep], Losses]
     module: nn.Module
     optimizer: Mapping[str, Any] = field(default_factory=dict)
 
@@ -218,7 +193,7 @@ class Method(nn.Module):
         """Return what each step optimises, in order."""
         return (Objective("segmentation", self.losses, self),)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the named losses of the segmentation objective."""
         raise TypeError(f"{type(self).__name__} names no losses.")
 
@@ -226,10 +201,10 @@ class Method(nn.Module):
         self, batch: Batch, network: Callable[[Tensor], NetworkOutput] | None = None
     ) -> tuple[NetworkOutput, NetworkOutput]:
         """Return what the student, or another network, answers to the labeled and the unlabeled images, in one pass."""
-        images = torch.cat([batch.labeled.images, batch.unlabeled])
+        images = torch.cat([batch.labeled.images, batch.unlabeled.images])
         return (network or self.student)(images).split(len(batch.labeled.images))
 
-    def after_step(self, moment: Moment) -> None:
+    def after_step(self, step: TrainingStep) -> None:
         """Follow up an optimizer step, e.g. by averaging the teacher."""
 
     def inference_network(self) -> nn.Module:

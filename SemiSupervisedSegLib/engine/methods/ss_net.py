@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ..data.batch import Batch
 from ..losses.class_separation import class_separation
 from ..losses.overlap import voxelwise_dice_loss
 from ..losses.smoothness import adversarial_perturbation, dice_discrepancy, kl_discrepancy
 from ..networks.class_separation import WIDTH, SeparationHeads
 from ..networks.output import NetworkOutput
-from .method import Batch, Loss, Losses, Method, MethodContext, Moment
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.feature_memory import FeatureMemory
 from .parts.modes import Repeating, evaluating, frozen_statistics
 from .parts.ramp import consistency_weight
@@ -42,13 +43,13 @@ class SSNet(Method):
         self.discrepancy = by_name[context.settings["discrepancy"]]
         self.dimensions = context.dimensions
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_seg, and L_lds and L_cs where the settings leave them on."""
-        labeled, unlabeled = self.joint_pass(batch, partial(self._frugal, Repeating(self.student)))
-        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+        labeled, unlabeled = self.joint_pass(batch, partial(self._forward_checkpointed, Repeating(self.student)))
+        weight = consistency_weight(step.index, step.total_steps, self.settings)
         losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
         if self.settings["use_smoothness"]:
-            images = torch.cat([batch.labeled.images, batch.unlabeled])
+            images = torch.cat([batch.labeled.images, batch.unlabeled.images])
             losses["smoothness"] = Loss(self.smoothness(images), weight)
         if self.settings["use_class_separation"]:
             self.remember(labeled, batch.labeled.labels)
@@ -75,7 +76,9 @@ class SSNet(Method):
                 trial=scale * TRIAL,
                 radius=scale * RADIUS[self.dimensions],
             )
-            return self.discrepancy(clean, self._frugal(frozen_statistics(self.student), images + perturbation).logits)
+            return self.discrepancy(
+                clean, self._forward_checkpointed(frozen_statistics(self.student), images + perturbation).logits
+            )
 
     @torch.no_grad()
     def remember(self, labeled: NetworkOutput, labels: Tensor) -> None:
@@ -106,7 +109,7 @@ class SSNet(Method):
             total = total + class_separation(members, attention, keys, self._key_attention(label, keys))
         return total / self.num_classes
 
-    def _frugal(self, repeating: AbstractContextManager, images: Tensor) -> NetworkOutput:
+    def _forward_checkpointed(self, repeating: AbstractContextManager, images: Tensor) -> NetworkOutput:
         """The student's answer; in 3D inner maps are computed again for the gradient instead of being kept.
 
         Otherwise those of the joint and the adversarial pass are there at the same time, and a step at 112x112x80 with

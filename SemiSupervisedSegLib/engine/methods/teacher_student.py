@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .method import Method, MethodContext, Moment
+from .method import Method, MethodContext, TrainingStep
 from .parts.noise import clipped_noise
 from .parts.ramp import consistency_weight
 from .parts.teacher import MeanTeacher
@@ -21,13 +21,13 @@ class TeacherStudent(Method):
         """Return images with a fresh draw of the method's clipped Gaussian noise xi."""
         return clipped_noise(images, self.settings["noise_std"], self.settings["noise_clip"])
 
-    def consistency_weight(self, moment: Moment) -> float:
+    def consistency_weight(self, step: TrainingStep) -> float:
         """Return lambda(t)."""
-        return consistency_weight(moment.step, moment.total_steps, self.settings)
+        return consistency_weight(step.index, step.total_steps, self.settings)
 
-    def after_step(self, moment: Moment) -> None:
+    def after_step(self, step: TrainingStep) -> None:
         """Average the student into the teacher."""
-        self.teacher.update(self.student, moment.step)
+        self.teacher.update(self.student, step.index)
 
     def inference_network(self) -> nn.Module:
         """Return the student, as the papers do, or the teacher by setting."""

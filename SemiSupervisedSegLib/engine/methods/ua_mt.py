@@ -11,9 +11,10 @@ import math
 import torch
 from torch import Tensor
 
+from ..data.batch import Batch
 from ..losses.consistency import certain_probability_consistency, predictive_entropy
 from ..losses.overlap import supervised_loss
-from .method import Batch, Loss, Losses, Moment
+from .method import Loss, Losses, TrainingStep
 from .parts.ramp import gaussian_ramp
 from .teacher_student import TeacherStudent
 
@@ -24,15 +25,15 @@ FIRST_SHARE = 0.75
 class UncertaintyAwareMeanTeacher(TeacherStudent):
     """L = L_sup + lambda(t) L_c, the consistency being taken over the certain voxels (equations 1 and 4)."""
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and L_c on the unlabeled images, and the share of certain voxels."""
         labeled, unlabeled = self.joint_pass(batch)
-        target = self.teacher(self.noisy(batch.unlabeled)).logits
-        certain = (self.uncertainty(batch.unlabeled) < self.threshold(moment)).float()
+        target = self.teacher(self.noisy(batch.unlabeled.images)).logits
+        certain = (self.uncertainty(batch.unlabeled.images) < self.threshold(step)).float()
         consistency = certain_probability_consistency(unlabeled.logits, target, certain)
         return {
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
-            "consistency": Loss(consistency, self.consistency_weight(moment)),
+            "consistency": Loss(consistency, self.consistency_weight(step)),
             "certain_share": Loss(certain.mean(), 0.0),
         }
 
@@ -44,7 +45,7 @@ class UncertaintyAwareMeanTeacher(TeacherStudent):
             mean = mean + self.teacher(self.noisy(images)).logits.float().softmax(dim=1) / passes
         return predictive_entropy(mean)
 
-    def threshold(self, moment: Moment) -> float:
+    def threshold(self, step: TrainingStep) -> float:
         """Return H, which rises from 0.75 ln C to ln C; the paper's ln 2 is that of its two classes."""
-        ramp = gaussian_ramp(moment.step, moment.total_steps)
+        ramp = gaussian_ramp(step.index, step.total_steps)
         return (FIRST_SHARE + (1 - FIRST_SHARE) * ramp) * math.log(self.num_classes)

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ...planning.tasks import UNKNOWN_TASK
 from ...study.errors import UserError
+from ..data.batch import Batch, Labeled
 from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
-from ..networks.prompted import PromptedNetwork, PromptInputs, tasks_suffix
-from .method import Batch, Labeled, Loss, Losses, Method, MethodContext, Moment
+from ..networks.prompted import PromptedNetwork, PromptFeatures, tasks_suffix
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.cutmix import cutmix_mask
 from .parts.mixing import paste
 from .parts.ramp import consistency_weight
@@ -32,20 +33,20 @@ ONE_TASK = (
 )
 
 
-class Views(NamedTuple):
-    """What the network made of the images of a step.
+class EncodedBatch(NamedTuple):
+    """The features of all images of a step.
 
     Attributes:
-        own: of the labeled images.
-        mixed: of the labeled images mixed with each other.
-        unlabeled: of the unlabeled images mixed with each other.
-        keep: the mask M of the labeled mixtures (*spatial).
-        keep_unlabeled: that of the unlabeled ones.
+        labeled: Features of the labeled images.
+        mixed: Features of the labeled images mixed with each other.
+        unlabeled: Features of the unlabeled images mixed with each other.
+        keep: Mask M (*spatial) of the labeled mixtures.
+        keep_unlabeled: Mask M (*spatial) of the unlabeled mixtures.
     """
 
-    own: PromptInputs
-    mixed: PromptInputs
-    unlabeled: PromptInputs
+    labeled: PromptFeatures
+    mixed: PromptFeatures
+    unlabeled: PromptFeatures
     keep: Tensor
     keep_unlabeled: Tensor
 
@@ -75,52 +76,58 @@ class UniSeMi(Method):
         """Say what is lost with a single task."""
         return (ONE_TASK,) if len(self.tasks) == 1 else ()
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup of the images and of their mixtures, and L_unsup."""
-        return self.losses_of(self.views(batch), batch, moment)
+        return self.losses_from_features(self.encode(batch), batch, step)
 
-    def losses_of(self, views: Views, batch: Batch, moment: Moment, unknown: Tensor | None = None) -> Losses:
-        """As `losses`, of what the network has already looked at; ``unknown`` as in `synthetic`."""
-        weight = consistency_weight(moment.step, moment.total_steps, self.settings)
+    def losses_from_features(
+        self, encoded: EncodedBatch, batch: Batch, step: TrainingStep, unknown: Tensor | None = None
+    ) -> Losses:
+        """Return the losses of images that are encoded already; ``unknown`` as in `synthetic`."""
+        weight = consistency_weight(step.index, step.total_steps, self.settings)
         return {
-            "supervised": Loss(self.supervised(views.own, batch.labeled)),
-            "synthetic": Loss(self.synthetic(views, batch.labeled, unknown)),
-            "unsupervised": Loss(self.unsupervised(views.unlabeled, batch, views.keep_unlabeled), weight),
-            "mixed_share": Loss(1 - views.keep_unlabeled.mean(), 0.0),
+            "supervised": Loss(self.supervised(encoded.labeled, batch.labeled)),
+            "synthetic": Loss(self.synthetic(encoded, batch.labeled, unknown)),
+            "unsupervised": Loss(self.unsupervised(encoded.unlabeled, batch, encoded.keep_unlabeled), weight),
+            "mixed_share": Loss(1 - encoded.keep_unlabeled.mean(), 0.0),
         }
 
-    def views(self, batch: Batch) -> Views:
-        """Mix the images (equations 3, 4 and 6) and look at all of them at once."""
-        keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled)
-        images = batch.labeled.images, mixture(batch.labeled.images, keep), mixture(batch.unlabeled, keep_unlabeled)
-        looks = self.student.look(torch.cat(images)).split([len(part) for part in images])
-        return Views(*looks, keep, keep_unlabeled)
+    def encode(self, batch: Batch) -> EncodedBatch:
+        """Mix the images (equations 3, 4 and 6) and encode all of them in one pass."""
+        keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled.images)
+        images = (
+            batch.labeled.images,
+            mixture(batch.labeled.images, keep),
+            mixture(batch.unlabeled.images, keep_unlabeled),
+        )
+        features = self.student.encode(torch.cat(images)).split([len(part) for part in images])
+        return EncodedBatch(*features, keep, keep_unlabeled)
 
     def mask(self, images: Tensor) -> Tensor:
         """Draw M of equations 3, 4 and 6."""
         settings = self.settings
         return cutmix_mask(images, settings["mask_kind"], settings["smallest_mask"], settings["largest_mask"])
 
-    def supervised(self, inputs: PromptInputs, labeled: Labeled) -> Tensor:
+    def supervised(self, inputs: PromptFeatures, labeled: Labeled) -> Tensor:
         """L_sup of the labeled images, each prompted with its own task (equation 5)."""
         tasks = self.tasks_of(labeled)
-        return prompted_loss(self.student.answer(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
+        return prompted_loss(self.student.decode(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
 
-    def synthetic(self, views: Views, labeled: Labeled, unknown: Tensor | None = None) -> Tensor:
+    def synthetic(self, encoded: EncodedBatch, labeled: Labeled, unknown: Tensor | None = None) -> Tensor:
         """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5).
 
         Voxels of the mixtures that are ``unknown``, (B, *spatial) bool, do not count.
         """
-        target = mixture((labeled.labels > 0).long(), views.keep)
-        return prompted_loss(self.synthetic_answer(views.mixed), target, unknown)
+        target = mixture((labeled.labels > 0).long(), encoded.keep)
+        return prompted_loss(self.synthetic_logits(encoded.mixed), target, unknown)
 
-    def unsupervised(self, mixed: PromptInputs, batch: Batch, keep: Tensor) -> Tensor:
+    def unsupervised(self, mixed: PromptFeatures, batch: Batch, keep: Tensor) -> Tensor:
         """L_unsup: the aggregated answer of all tasks and that of the synthetic task agree (equations 6, 7 and 9).
 
         Neither is a target: by default the gradient runs into both. With task information, the target is the mixture
         of the pseudo masks that each image gets from its own task (appendix B).
         """
-        synthetic = foreground(self.synthetic_answer(mixed))
+        synthetic = foreground(self.synthetic_logits(mixed))
         if self.settings["with_task_information"]:
             return foreground_agreement(mixture(self.pseudo_masks(batch), keep), synthetic)
         aggregated = aggregate(self.task_foregrounds(mixed), soft=self.settings["soft_maximum"])
@@ -133,22 +140,22 @@ class UniSeMi(Method):
     @torch.no_grad()
     def pseudo_masks(self, batch: Batch) -> Tensor:
         """Return what its own task sees in each unlabeled image, 0 or 1 (B, *spatial); constant."""
-        foregrounds, tasks = self.task_foregrounds(self.student.look(batch.unlabeled)), batch.unlabeled_tasks
+        foregrounds, tasks = self.task_foregrounds(self.student.encode(batch.unlabeled.images)), batch.unlabeled.tasks
         chosen = foregrounds[tasks.clamp_min(0), torch.arange(len(tasks), device=tasks.device)]
         known = (tasks != UNKNOWN_TASK).view(-1, *(1,) * (chosen.dim() - 1))
         return (torch.where(known, chosen, aggregate(foregrounds)) > 0.5).float()
 
-    def task_foregrounds(self, inputs: PromptInputs) -> Tensor:
+    def task_foregrounds(self, inputs: PromptFeatures) -> Tensor:
         """Return the foreground probability that each task gives, (K, B, *spatial)."""
-        return torch.stack([foreground(logits) for logits in self.answers(inputs)])
+        return torch.stack([foreground(logits) for logits in self.task_logits(inputs)])
 
-    def answers(self, inputs: PromptInputs) -> list[Tensor]:
+    def task_logits(self, inputs: PromptFeatures) -> list[Tensor]:
         """Return the logits (B, outputs, *spatial) that each task gives."""
-        return [self.student.ask(inputs, task) for task in range(len(self.tasks))]
+        return [self.student.decode_task(inputs, task) for task in range(len(self.tasks))]
 
-    def synthetic_answer(self, inputs: PromptInputs) -> Tensor:
+    def synthetic_logits(self, inputs: PromptFeatures) -> Tensor:
         """Return the logits of background and any structure, (B, 2, *spatial)."""
-        return self.student.ask(inputs, self.student.synthetic)[:, :2]
+        return self.student.decode_task(inputs, self.student.synthetic)[:, :2]
 
     def tasks_of(self, labeled: Labeled) -> Tensor:
         """Return the task of each labeled image (B,)."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..data.batch import Batch, Labeled
 from ..losses.overlap import dice_loss, one_hot
 from ..losses.prompts import aggregate, foreground, foreground_agreement
-from .method import Batch, Labeled, Loss, Losses, Moment, Objective, Stage
+from .method import Loss, Losses, Objective, Stage, TrainingStep
 from .parts.cutmix import cutmix_mask
 from .parts.mixing import paste
 from .unisemi import UniSeMi, mixture
@@ -36,33 +37,33 @@ class ReleasedUniSeMi(UniSeMi):
         """Return the objective with the momenta of the authors' Adam."""
         return (Objective("segmentation", self.losses, self, {"adam_betas": BETAS}),)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and the losses of the stage that training is in."""
-        own = self.student.look(batch.labeled.images)
+        own = self.student.encode(batch.labeled.images)
         losses = {"supervised": Loss(self.supervised(own, batch.labeled))}
-        return losses | (self.pretraining(batch) if moment.stage == PRETRAIN else self.selftraining(batch))
+        return losses | (self.pretraining(batch) if step.stage == PRETRAIN else self.selftraining(batch))
 
     def pretraining(self, batch: Batch) -> Losses:
         """Return the Dice of the synthetic task and of both images' tasks on mixed labeled images."""
         labeled, tasks = batch.labeled, self.tasks_of(batch.labeled)
         keep = cutmix_mask(labeled.images, "zero_centered", PRETRAIN_SIDE, PRETRAIN_SIDE)
-        inputs = self.student.look(mixture(labeled.images, keep))
+        inputs = self.student.encode(mixture(labeled.images, keep))
         everywhere = keep.expand(labeled.labels.shape)
-        synthetic = _dice(self.synthetic_answer(inputs), mixture((labeled.labels > 0).long(), keep))
+        synthetic = _dice(self.synthetic_logits(inputs), mixture((labeled.labels > 0).long(), keep))
         terms = []
         for prompts, part in ((tasks, everywhere), (tasks.roll(1), 1 - everywhere)):
             # Two images of one task are judged together.
             same = (tasks == tasks.roll(1)).view(-1, *(1,) * (part.dim() - 1))
             labels = self.student.local_labels(mixture(labeled.labels, keep), prompts)
-            terms.append(_dice(self.student.answer(inputs, prompts), labels, torch.where(same, 1.0, part)))
+            terms.append(_dice(self.student.decode(inputs, prompts), labels, torch.where(same, 1.0, part)))
         return {"synthetic": Loss(synthetic), "parts": Loss(torch.stack(terms).mean())}
 
     def selftraining(self, batch: Batch) -> Losses:
         """Return the agreement of all tasks where unlabeled boxes are in labeled images, and Dice around these."""
-        labeled = _first(batch.labeled, len(batch.unlabeled))
+        labeled = _first(batch.labeled, len(batch.unlabeled.images))
         keep = cutmix_mask(labeled.images, "zero_centered", *SELFTRAIN_SIDES)
-        inputs = self.student.look(paste(labeled.images, batch.unlabeled[: len(labeled.images)], keep))
-        answer = self.synthetic_answer(inputs)
+        inputs = self.student.encode(paste(labeled.images, batch.unlabeled.images[: len(labeled.images)], keep))
+        answer = self.synthetic_logits(inputs)
         agreement = foreground_agreement(aggregate(self.task_foregrounds(inputs)), foreground(answer))
         synthetic = _dice(answer, (labeled.labels > 0).long(), keep.expand(labeled.labels.shape))
         return {"synthetic": Loss(synthetic), "unsupervised": Loss(agreement)}

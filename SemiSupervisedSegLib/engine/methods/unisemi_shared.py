@@ -18,11 +18,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..data.batch import Batch, Labeled
 from ..losses.overlap import dice_loss, one_hot
 from ..losses.prompts import prompted_loss
-from ..networks.prompted import PromptInputs
-from .method import Batch, Labeled, Loss, Losses, MethodContext, Moment
-from .unisemi import UniSeMi, Views, mixture
+from ..networks.prompted import PromptFeatures
+from .method import Loss, Losses, MethodContext, TrainingStep
+from .unisemi import EncodedBatch, UniSeMi, mixture
 
 
 class SharedAnatomyUniSeMi(UniSeMi):
@@ -32,19 +33,19 @@ class SharedAnatomyUniSeMi(UniSeMi):
         super().__init__(context)
         self.consistency_learner = "synthetic"
 
-    def losses_of(self, views: Views, batch: Batch, moment: Moment) -> Losses:
+    def losses_from_features(self, encoded: EncodedBatch, batch: Batch, step: TrainingStep) -> Losses:
         """Return the published losses, and those of all prompts on all mixtures."""
         with torch.no_grad():
-            unlabeled = self.seen(self.student.look(batch.unlabeled))
-        seen = self.seen(views.own)
-        labeled = self.known_or_seen(seen, batch.labeled)
-        unknown = mixture(self.other_structures(seen, batch.labeled), views.keep)
-        answers, unlabeled_answers = self.answers(views.mixed), self.answers(views.unlabeled)
-        return super().losses_of(views, batch, moment, unknown) | {
-            "parts": Loss(self.parts(answers, batch.labeled, views.keep)),
-            "labeled_structures": Loss(agreement(answers, [mixture(mask, views.keep) for mask in labeled])),
+            unlabeled = self.pseudo_labels(self.student.encode(batch.unlabeled.images))
+        seen = self.pseudo_labels(encoded.labeled)
+        labeled = self.completed_labels(seen, batch.labeled)
+        unknown = mixture(self.other_structures(seen, batch.labeled), encoded.keep)
+        answers, unlabeled_answers = self.task_logits(encoded.mixed), self.task_logits(encoded.unlabeled)
+        return super().losses_from_features(encoded, batch, step, unknown) | {
+            "parts": Loss(self.cut_mix_loss(answers, batch.labeled, encoded.keep)),
+            "labeled_structures": Loss(agreement(answers, [mixture(mask, encoded.keep) for mask in labeled])),
             "unlabeled_structures": Loss(
-                agreement(unlabeled_answers, [mixture(mask, views.keep_unlabeled) for mask in unlabeled])
+                agreement(unlabeled_answers, [mixture(mask, encoded.keep_unlabeled) for mask in unlabeled])
             ),
         }
 
@@ -53,7 +54,7 @@ class SharedAnatomyUniSeMi(UniSeMi):
         others = ~self.own_task(labeled)
         return ((seen > 0) & others).any(dim=0) & (labeled.labels == 0)
 
-    def parts(self, answers: Sequence[Tensor], labeled: Labeled, keep: Tensor) -> Tensor:
+    def cut_mix_loss(self, answers: Sequence[Tensor], labeled: Labeled, keep: Tensor) -> Tensor:
         """Dice and cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
 
         As in the first stage of the released code.
@@ -66,7 +67,7 @@ class SharedAnatomyUniSeMi(UniSeMi):
         ]
         return torch.stack(losses).mean()
 
-    def known_or_seen(self, seen: Tensor, labeled: Labeled) -> Tensor:
+    def completed_labels(self, seen: Tensor, labeled: Labeled) -> Tensor:
         """Return the channel of each voxel in the answers of each task (K, B, *spatial).
 
         It is known in images of that task and where any structure is annotated, which is no other structure.
@@ -76,9 +77,9 @@ class SharedAnatomyUniSeMi(UniSeMi):
         return torch.where(known, channels, seen)
 
     @torch.no_grad()
-    def seen(self, inputs: PromptInputs) -> Tensor:
+    def pseudo_labels(self, inputs: PromptFeatures) -> Tensor:
         """Return the most probable channel in the answers of each task (K, B, *spatial); constant."""
-        return torch.stack([logits.argmax(dim=1) for logits in self.answers(inputs)])
+        return torch.stack([logits.argmax(dim=1) for logits in self.task_logits(inputs)])
 
     def channels(self, labels: Tensor, task: int) -> Tensor:
         """Return class indices (B, *spatial) as channels of the answers of a task."""

@@ -29,7 +29,7 @@ class LogitDistribution(NamedTuple):
     deviation: Tensor
     factor: Tensor
 
-    def within(self, tissue: Tensor) -> LogitDistribution:
+    def masked(self, tissue: Tensor) -> LogitDistribution:
         """Return the distribution that is almost certain outside of a mask (B, 1, *spatial) of 0 and 1."""
         deviation = torch.where(tissue.bool(), self.deviation, math.sqrt(VARIANCE_EPSILON))
         return LogitDistribution(self.mean, deviation, self.factor * tissue.unsqueeze(1))

@@ -33,7 +33,7 @@ def read_tasks(text: str, num_classes: int) -> tuple[tuple[int, ...], ...]:
     return tasks
 
 
-class PromptInputs(NamedTuple):
+class PromptFeatures(NamedTuple):
     """What all prompts of an image share, so that encoder and decoder run once for all of them.
 
     Attributes:
@@ -50,9 +50,9 @@ class PromptInputs(NamedTuple):
     decoder_half: Tensor
     decoder_full: Tensor
 
-    def split(self, sizes: Sequence[int]) -> list[PromptInputs]:
+    def split(self, sizes: Sequence[int]) -> list[PromptFeatures]:
         """Return the inputs of consecutive parts of the batch."""
-        return [PromptInputs(*parts) for parts in zip(*(maps.split(sizes) for maps in self), strict=True)]
+        return [PromptFeatures(*parts) for parts in zip(*(maps.split(sizes) for maps in self), strict=True)]
 
 
 class DynamicHead(nn.Module):
@@ -97,15 +97,15 @@ class DynamicHead(nn.Module):
         with torch.no_grad():
             self.controller.weight[:, -self.prompts :] = torch.cat(columns)
 
-    def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptInputs:
+    def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptFeatures:
         """Compute what the prompts share."""
         embedding = self.embedding(bottleneck).flatten(2).mean(dim=2)
         # Adam moves all L columns of the controller by the same amount at once, which moves what is made from them L
         # times as much and ends in prompts that answer nothing. Divided by the root of L, as in attention, it is less.
         embedding = embedding / embedding.shape[1] ** 0.5
-        return PromptInputs(embedding, self.reduce(decoder_full), bottleneck, decoder_half, decoder_full)
+        return PromptFeatures(embedding, self.reduce(decoder_full), bottleneck, decoder_half, decoder_full)
 
-    def forward(self, inputs: PromptInputs, prompts: Tensor) -> Tensor:
+    def forward(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
         """Answer the prompts (B,), one for each image: (B, outputs, *spatial)."""
         one_hot = nn.functional.one_hot(prompts, self.prompts).to(inputs.embedding)
         weights = self.controller(torch.cat([inputs.embedding, one_hot], dim=1))
@@ -155,21 +155,21 @@ class PromptedNetwork(SegmentationNetwork):
             row[list(task)] = torch.arange(1, 1 + len(task))
         return table
 
-    def look(self, images: Tensor) -> PromptInputs:
+    def encode(self, images: Tensor) -> PromptFeatures:
         """Run encoder and decoder on images (B, C_in, *spatial)."""
         skips = self.encoder(images)
         stages = self.decoder(skips)
         return self.head.prepare(skips[-1], stages[-2], stages[-1])
 
-    def answer(self, inputs: PromptInputs, prompts: Tensor) -> Tensor:
+    def decode(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
         """Return the logits (B, outputs, *spatial) in float32 of one prompt (B,) for each image (equation 2)."""
         logits = self.head(inputs, prompts).float()
         known = self.known[prompts].view(*logits.shape[:2], *(1,) * (logits.dim() - 2))
         return logits.masked_fill(~known, NO_CHANNEL)
 
-    def ask(self, inputs: PromptInputs, prompt: int) -> Tensor:
+    def decode_task(self, inputs: PromptFeatures, prompt: int) -> Tensor:
         """As `answer`, with the same prompt for all images."""
-        return self.answer(inputs, torch.full((len(inputs.embedding),), prompt, device=inputs.embedding.device))
+        return self.decode(inputs, torch.full((len(inputs.embedding),), prompt, device=inputs.embedding.device))
 
     def local_labels(self, labels: Tensor, tasks: Tensor) -> Tensor:
         """Return class indices (B, *spatial) as channels of the answers of each image's task (B,)."""
@@ -178,16 +178,16 @@ class PromptedNetwork(SegmentationNetwork):
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial) for all tasks at once, as `merged` does."""
-        return self.merged(images, range(len(self.tasks)))
+        return self.predict_tasks(images, range(len(self.tasks)))
 
-    def merged(self, images: Tensor, asked: Sequence[int]) -> NetworkOutput:
+    def predict_tasks(self, images: Tensor, asked: Sequence[int]) -> NetworkOutput:
         """Segment images (B, C_in, *spatial) for some tasks; the probabilities are merged to one class map.
 
         A structure has the largest probability that a task gives it, and background the smallest: 1 - max over tasks
         of their foreground, as in equation 7. Together they are scaled to 1. A single task answers unchanged.
         """
-        inputs = self.look(images)
-        answers = [self.ask(inputs, index).softmax(dim=1) for index in asked]
+        inputs = self.encode(images)
+        answers = [self.decode_task(inputs, index).softmax(dim=1) for index in asked]
         shape = (len(images), self.num_classes, *images.shape[2:])
         merged = torch.zeros(shape, device=images.device)
         merged[:, 0] = torch.stack([answer[:, 0] for answer in answers]).amin(dim=0)
@@ -197,7 +197,7 @@ class PromptedNetwork(SegmentationNetwork):
         return NetworkOutput(merged.clamp_min(SMALLEST).log(), *inputs[2:])
 
 
-class AskedAbout(nn.Module):
+class TaskSubset(nn.Module):
     """A prompted network that is asked for the tasks of some classes only, or for all where no task has one of these.
 
     Args:
@@ -214,4 +214,4 @@ class AskedAbout(nn.Module):
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""
-        return self.network.merged(images, self.asked)
+        return self.network.predict_tasks(images, self.asked)

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from ..data.batch import Batch
 from ..data.randomness import generator_at
 from ..device import Device
-from ..methods.method import Batch, Method, Moment, Stage
+from ..methods.method import Method, Stage, TrainingStep
 from .checkpoint import Checkpoint, damaged_checkpoint
 from .log import LossLog, divergence
 from .optimizers import ObjectiveOptimizer
@@ -136,8 +137,8 @@ class TrainingLoop:
         before = sum(steps for _, steps in self._stages[: self._stage])
         log, clock = LossLog(), _Clock(self.total_steps)
         while self.step < before + length:
-            moment = Moment(self.step - before, length, stage.name)
-            rate = self._train_step(moment, log)
+            training_step = TrainingStep(self.step - before, length, stage.name)
+            rate = self._train_step(training_step, log)
             self.step += 1
             if log.end_step() or self.step == before + length:
                 left = clock.seconds_left(self.step)
@@ -149,16 +150,19 @@ class TrainingLoop:
                 return False
         return True
 
-    def _train_step(self, moment: Moment, log: LossLog) -> float:
+    def _train_step(self, training_step: TrainingStep, log: LossLog) -> float:
         batch = self._draw(self.step)
         self.seed_step(self.step, "step")
-        rates = [optimizer.set_learning_rate(moment.step, moment.total_steps) for optimizer in self._optimizers]
+        rates = [
+            optimizer.set_learning_rate(training_step.index, training_step.total_steps)
+            for optimizer in self._optimizers
+        ]
         for optimizer in self._optimizers:
             with self._device.autocast():
-                losses = optimizer.objective.losses(batch, moment)
+                losses = optimizer.objective.losses(batch, training_step)
             optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
             log.add(losses)
-        self.method.after_step(moment)
+        self.method.after_step(training_step)
         return rates[0]
 
     def seed_step(self, step: int, purpose: str) -> None:

@@ -16,7 +16,7 @@ from ...planning.tasks import shown_classes
 from ..device import Device
 from ..inference.fast_form import fast_form
 from ..inference.sliding_window import predict_grid
-from ..networks.prompted import AskedAbout
+from ..networks.prompted import TaskSubset
 
 
 def validation_dice(
@@ -33,7 +33,7 @@ def validation_dice(
         arrays = case.load()
         shown = shown_classes(case.annotated, settings)
         final = predict_grid(
-            fast if shown is None else AskedAbout(fast, shown),
+            fast if shown is None else TaskSubset(fast, shown),
             arrays.image,
             plan,
             device=device.torch,

@@ -19,8 +19,9 @@ from functools import partial
 
 import torch
 
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
 from SemiSupervisedSegLib.engine.device import Device, choose_device
-from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Method, MethodContext, Moment
+from SemiSupervisedSegLib.engine.methods.method import Method, MethodContext, TrainingStep
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.engine.training.optimizers import ObjectiveOptimizer
@@ -48,7 +49,7 @@ def random_batch(patch: tuple[int, ...], batch: int, classes: int, device: torch
         noise = torch.randn(batch, 1, *patch, generator=generator) + labels.unsqueeze(1)
         return noise.to(device).contiguous(memory_format=memory_format)
 
-    return Batch(Labeled(images(), labels.contiguous().to(device)), images(), images())
+    return Batch(Labeled(images(), labels.contiguous().to(device)), Unlabeled(images()), Unlabeled(images()))
 
 
 def build(method_id: str, options: argparse.Namespace, patch: tuple[int, ...], device: Device) -> tuple[Method, dict]:
@@ -74,22 +75,22 @@ def measure(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
         method.start_stage(stage, lambda step: batch)
         optimizers = [ObjectiveOptimizer(objective, settings, device) for objective in method.objectives()]
         seconds = [
-            train_step(method, optimizers, batch, Moment(step, STAGE_STEPS, stage.name), device)
+            train_step(method, optimizers, batch, TrainingStep(step, STAGE_STEPS, stage.name), device)
             for step in range(WARM_UP + options.steps)
         ]
     return statistics.median(seconds[WARM_UP:]), peak_megabytes(device)
 
 
 def train_step(
-    method: Method, optimizers: list[ObjectiveOptimizer], batch: Batch, moment: Moment, device: Device
+    method: Method, optimizers: list[ObjectiveOptimizer], batch: Batch, training_step: TrainingStep, device: Device
 ) -> float:
     """Do a step as the loop does it, without its reports, and return its seconds."""
     start = time.perf_counter()
     for optimizer in optimizers:
         with device.autocast():
-            losses = optimizer.objective.losses(batch, moment)
+            losses = optimizer.objective.losses(batch, training_step)
         optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
-    method.after_step(moment)
+    method.after_step(training_step)
     if device.torch.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

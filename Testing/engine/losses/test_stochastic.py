@@ -129,7 +129,7 @@ def test_outside_of_the_tissue_there_is_next_to_no_variance():
     head, features = LowRankHead(2, 4, 2, 3), torch.rand(1, 4, 2, 2)
     tissue = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
     full = head(NetworkOutput(features[:, :2], features, features, features))
-    masked = full.within(tissue)
+    masked = full.masked(tissue)
     outside = (tissue == 0).expand(1, 2, 2, 2)
     torch.testing.assert_close(masked.deviation[outside], torch.full((4,), math.sqrt(1e-5)))
     assert masked.factor.transpose(1, 2)[:, :, :, tissue[0, 0] == 0].abs().max() == 0

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
 from SemiSupervisedSegLib.engine.methods import aua
-from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 
 from .. import reference
@@ -19,7 +20,7 @@ from ..reference_aua import energy, gaussian_contrast, marginal_likelihood, pair
 from .toys import CHANNELS, Recorder, toy_batch, toy_images, toy_labels, toy_method, values, weighted_sum
 
 SHAPES = [(2, 2), (2, 4), (3, 2), (3, 4)]
-FIRST, SECOND = Moment(500, 1000, "uncertainty"), Moment(500, 1000, "retraining")
+FIRST, SECOND = TrainingStep(500, 1000, "uncertainty"), TrainingStep(500, 1000, "retraining")
 SMALL = {"boundary_voxels": 30, "prototype_batches": 3}
 
 
@@ -74,7 +75,7 @@ def test_values_of_the_first_stage(variant, shape, monkeypatch):
     recorder, draws = Recorder(method), Draws(monkeypatch)
     losses = values(method.losses(batch, FIRST))
     ((student_images, student),), ((teacher_images, _),) = recorder.student, recorder.teacher
-    images, labels = torch.cat([batch.labeled.images, batch.unlabeled]), batch.labeled.labels
+    images, labels = torch.cat([batch.labeled.images, batch.unlabeled.images]), batch.labeled.labels
     assert torch.equal(student_images, images)
     assert 0 < (teacher_images - images).abs().max() <= 0.2 + 1e-6
     ours, theirs = map(array, draws.samples)
@@ -101,7 +102,7 @@ def test_values_of_the_first_stage(variant, shape, monkeypatch):
 def test_tissue_decides_where_there_is_uncertainty(monkeypatch):
     method, batch, draws = toy_method("aua", tissue_only=True), toy_batch(), Draws(monkeypatch)
     method.losses(batch, FIRST)
-    bright = torch.cat([batch.labeled.images, batch.unlabeled]) > 0
+    bright = torch.cat([batch.labeled.images, batch.unlabeled.images]) > 0
     apart = (draws.samples[0][:, :1] - draws.samples[0][:, 3:4]).abs().amax(dim=(1, 2)).unsqueeze(1)
     assert apart[~bright].max() < 0.05 < apart[bright].mean()
 
@@ -116,8 +117,8 @@ def test_values_of_the_second_stage(variant, shape):
     losses = values(method.losses(batch, SECOND))
     ((images, student),) = recorder.student
     pseudo = array(recorder.teacher[-1][1].logits).argmax(axis=1)
-    assert recorder.teacher[-1][0] is batch.unlabeled
-    assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled]))
+    assert recorder.teacher[-1][0] is batch.unlabeled.images
+    assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
     labels, logits, features = batch.labeled.labels.numpy(), array(student.logits), array(student.decoder_full)
 
     def rows(maps):
@@ -176,9 +177,9 @@ def test_the_labeler_stands_still_in_evaluation_mode():
     state = {name: value.clone() for name, value in method.teacher.state_dict().items()}
     optimizer = torch.optim.SGD(method.objectives()[0].module.parameters(), lr=0.1)
     for step in range(3):
-        weighted_sum(method.losses(batch, Moment(step, 3, "retraining"))).backward()
+        weighted_sum(method.losses(batch, TrainingStep(step, 3, "retraining"))).backward()
         optimizer.step()
-        method.after_step(Moment(step, 3, "retraining"))
+        method.after_step(TrainingStep(step, 3, "retraining"))
     assert all(torch.equal(method.teacher.state_dict()[name], value) for name, value in state.items())
     assert not method.teacher.network.training
     assert method.student.training
@@ -189,7 +190,7 @@ def test_teacher_and_its_head_follow_the_student_in_the_first_stage():
     with torch.no_grad():
         for parameter in [*method.student.parameters(), *method.uncertainty.parameters()]:
             parameter.add_(1)
-    method.after_step(Moment(0, 10, "uncertainty"))
+    method.after_step(TrainingStep(0, 10, "uncertainty"))
     for ours, theirs in ((method.student, method.teacher), (method.uncertainty, method.teacher_uncertainty)):
         assert all(map(torch.equal, ours.parameters(), theirs.network.parameters()))
 
@@ -259,7 +260,7 @@ def test_ladder_of_ablations(rung):
 def test_published_weights_and_lengths():
     method = toy_method("aua")
     weights = {
-        name: loss.weight for name, loss in method.losses(toy_batch(), Moment(3000, 6000, "uncertainty")).items()
+        name: loss.weight for name, loss in method.losses(toy_batch(), TrainingStep(3000, 6000, "uncertainty")).items()
     }
     expected = {"supervised": 1.0, "consistency": 0.15 * math.exp(-5 * 0.25), "boundary": 0.09}
     assert weights == pytest.approx(expected | {"independent_spread": 0.0, "coherent_spread": 0.0})
@@ -272,7 +273,7 @@ def test_published_weights_and_lengths():
     assert (settings["rank"], settings["sample_pairs"], settings["prototype_temperature"]) == (8, 3, 100.0)
     released = toy_method("aua_released")
     assert [round(stage.share * released.settings["steps"]) for stage in released.stages()] == [3000, 6000]
-    weight = released.losses(toy_batch(), Moment(2999, 3000, "uncertainty"))["consistency"].weight
+    weight = released.losses(toy_batch(), TrainingStep(2999, 3000, "uncertainty"))["consistency"].weight
     assert weight == pytest.approx(0.15 * math.exp(-5 * (1 - 2850 / 6000) ** 2))
 
 
@@ -283,7 +284,7 @@ def test_published_weights_and_lengths():
 def test_the_second_stage_survives_what_lacks_classes(variant, scenario, blind_labeler, dimensions, classes):
     method = toy_method(variant, dimensions, classes, **SMALL, prototype_temperature=1.0)
     batch = toy_batch(dimensions, classes)
-    labels, images = torch.zeros_like(batch.labeled.labels), batch.unlabeled
+    labels, images = torch.zeros_like(batch.labeled.labels), batch.unlabeled.images
     if scenario == "one voxel":
         labels.view(-1)[37] = 1
     elif scenario == "only the last class":
@@ -294,7 +295,7 @@ def test_the_second_stage_survives_what_lacks_classes(variant, scenario, blind_l
         with torch.no_grad():
             method.student.head[-1].weight.zero_()
             method.student.head[-1].bias.copy_(torch.tensor([20.0] + [-20.0] * (classes - 1)))
-    batch = Batch(Labeled(images, labels), images)
+    batch = Batch(Labeled(images, labels), Unlabeled(images))
     method.start_stage(method.stages()[1], lambda step: batch)
     losses = method.losses(batch, SECOND)
     weighted_sum(losses).backward()
@@ -313,11 +314,11 @@ def test_both_stages_overfit_one_batch(shape):
         optimizer = torch.optim.SGD(method.objectives()[0].module.parameters(), lr=0.05, momentum=0.9)
         course = []
         for step in range(20):
-            losses = method.losses(batch, Moment(step, 20, stage.name))
+            losses = method.losses(batch, TrainingStep(step, 20, stage.name))
             optimizer.zero_grad()
             weighted_sum(losses).backward()
             optimizer.step()
-            method.after_step(Moment(step, 20, stage.name))
+            method.after_step(TrainingStep(step, 20, stage.name))
             course.append(losses["supervised"].value.item())
         assert course[-1] < 0.6 * course[0], stage.name
 

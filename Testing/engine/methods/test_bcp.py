@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.losses.overlap import masked_cross_entropy, sample_dice_loss
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
 from SemiSupervisedSegLib.study.errors import UserError
 
@@ -16,7 +16,7 @@ from ..reference import array
 from .test_values import SHAPES
 from .toys import Recorder, toy_batch, toy_method, values
 
-SELFTRAINING = Moment(500, 1000, "selftrain")
+SELFTRAINING = TrainingStep(500, 1000, "selftrain")
 
 
 def mixture(logits, labels, mask):
@@ -58,11 +58,11 @@ def test_selftraining(shape):
     torch.manual_seed(3)
     losses = values(method.losses(batch, SELFTRAINING))
     torch.manual_seed(3)
-    keep = outside_a_box(batch.unlabeled, 2 / 3)
-    pseudo = method.pseudo_labels(batch.unlabeled)
+    keep = outside_a_box(batch.unlabeled.images, 2 / 3)
+    pseudo = method.pseudo_labels(batch.unlabeled.images)
     (inward_images, inward), (outward_images, outward) = recorder.student
-    assert torch.equal(inward_images, paste(batch.labeled.images[:1], batch.unlabeled[:1], keep))
-    assert torch.equal(outward_images, paste(batch.unlabeled[1:], batch.labeled.images[1:], keep))
+    assert torch.equal(inward_images, paste(batch.labeled.images[:1], batch.unlabeled.images[:1], keep))
+    assert torch.equal(outward_images, paste(batch.unlabeled.images[1:], batch.labeled.images[1:], keep))
     into = paste(batch.labeled.labels[:1], pseudo[:1], keep).numpy()
     out = paste(pseudo[1:], batch.labeled.labels[1:], keep).numpy()
     outside = keep.numpy().astype(float)
@@ -88,9 +88,9 @@ def test_pretraining_pastes_labeled_images_and_their_labels():
     method, batch = toy_method("bcp", 2, 4), toy_batch(2, 4)
     recorder = Recorder(method)
     torch.manual_seed(5)
-    losses = values(method.losses(batch, Moment(0, 10, "pretrain")))
+    losses = values(method.losses(batch, TrainingStep(0, 10, "pretrain")))
     torch.manual_seed(5)
-    keep = outside_a_box(batch.unlabeled, 2 / 3)
+    keep = outside_a_box(batch.unlabeled.images, 2 / 3)
     ((images, output),) = recorder.student
     assert torch.equal(images, paste(batch.labeled.images[:1], batch.labeled.images[1:], keep))
     labels = paste(batch.labeled.labels[:1], batch.labeled.labels[1:], keep).numpy()
@@ -119,11 +119,11 @@ def test_selftraining_starts_teacher_and_student_alike_and_averages_at_a_constan
     method, batch = toy_method("bcp"), toy_batch()
     pretrain, selftrain = method.stages()
     assert pretrain.share + selftrain.share == 1
-    method.after_step(Moment(0, 10, pretrain.name))
+    method.after_step(TrainingStep(0, 10, pretrain.name))
     with torch.no_grad():
         for parameter in method.student.parameters():
             parameter.add_(1.0)
-    method.student(batch.unlabeled)
+    method.student(batch.unlabeled.images)
     method.start_stage(selftrain, lambda step: batch)
     states = method.student.state_dict(), method.teacher.network.state_dict()
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
@@ -134,7 +134,7 @@ def test_selftraining_starts_teacher_and_student_alike_and_averages_at_a_constan
         for parameter in method.student.parameters():
             parameter.add_(1.0)
         method.student.encoder.stages[0][1].running_mean.add_(1.0)
-    method.after_step(Moment(0, 10, selftrain.name))
+    method.after_step(TrainingStep(0, 10, selftrain.name))
     after = method.teacher.network.parameters()
     assert all(torch.allclose(new, old + 0.01, atol=1e-6) for new, old in zip(after, before, strict=True))
     averaged = method.teacher.network.encoder.stages[0][1].running_mean

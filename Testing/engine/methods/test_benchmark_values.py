@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .. import reference
 from ..reference import array
@@ -33,7 +33,7 @@ def test_ua_mt(shape):
     # The target comes first, then the answers from which the uncertainty is taken.
     target, stochastic = passes[0][1], [*(output for _, output in passes[1:]), recorder.teacher[-1][1]]
     assert len(stochastic) == 3
-    assert_noise(images, batch.unlabeled)
+    assert_noise(images, batch.unlabeled.images)
     mean = np.mean([reference.softmax(array(output.logits)) for output in stochastic], axis=0)
     entropy = -(mean * np.log(mean + 1e-6)).sum(axis=1)
     certain = entropy < (0.75 + 0.25 * RAMP) * math.log(shape[1])
@@ -52,14 +52,14 @@ def test_ua_mt_learns_nothing_where_nothing_is_certain():
     with torch.no_grad():
         method.teacher.network.head.weight.zero_()
         method.teacher.network.head.bias.zero_()
-    losses = values(method.losses(batch, Moment(0, 1000)))
+    losses = values(method.losses(batch, TrainingStep(0, 1000)))
     assert losses["certain_share"] == losses["consistency"] == 0
 
 
 def test_threshold_of_ua_mt_ends_at_the_largest_entropy():
     method = toy_method("ua_mt", 2, 4)
-    assert method.threshold(Moment(1000, 1000)) == pytest.approx(math.log(4))
-    assert method.threshold(Moment(0, 1000)) == pytest.approx((0.75 + 0.25 * math.exp(-5)) * math.log(4))
+    assert method.threshold(TrainingStep(1000, 1000)) == pytest.approx(math.log(4))
+    assert method.threshold(TrainingStep(0, 1000)) == pytest.approx((0.75 + 0.25 * math.exp(-5)) * math.log(4))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -70,7 +70,7 @@ def test_cps(shape):
         network.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], array(output.logits))))
     losses = values(method.losses(batch, MIDDLE))
     (images, first), (same_images, second) = seen
-    assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled]))
+    assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
     assert torch.equal(images, same_images)
     labels = batch.labeled.labels.numpy()
     assert losses == {
@@ -139,13 +139,13 @@ def test_dan_judges_unlabeled_predictions_and_learns_from_constant_ones():
     judged = values(method.discriminator_losses(batch, MIDDLE))
 
     (maps, images, answers, training), (both, all_images, all_answers, learning) = seen
-    assert images is batch.unlabeled
+    assert images is batch.unlabeled.images
     assert not training, "judges without dropout"
     assert segmentation["adversarial"] == pytest.approx(reference.cross_entropy(answers, np.ones(2, int)), abs=1e-5)
     assert maps.requires_grad
     assert learning
     assert not both.requires_grad
-    assert torch.equal(all_images, torch.cat([batch.labeled.images, batch.unlabeled]))
+    assert torch.equal(all_images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
     assert judged["discriminator"] == pytest.approx(
         reference.cross_entropy(all_answers, np.array([1, 1, 0, 0])), abs=1e-5
     )

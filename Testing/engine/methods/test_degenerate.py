@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Moment
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .toys import METHODS, SIZES, classifier, toy_batch, toy_images, toy_labels, toy_method
 
-MIDDLE = Moment(500, 1000)
+MIDDLE = TrainingStep(500, 1000)
 
 
 def labels_of(scenario, dimensions, classes):
@@ -41,7 +42,11 @@ def only_background(method):
 
 
 def batch_of(labels):
-    return Batch(Labeled(toy_images(labels), labels), toy_images(labels.flip(-1)), toy_images(labels.flip(0)))
+    return Batch(
+        Labeled(toy_images(labels), labels),
+        Unlabeled(toy_images(labels.flip(-1))),
+        Unlabeled(toy_images(labels.flip(0))),
+    )
 
 
 def gradients(method, loss):
@@ -70,7 +75,7 @@ def test_losses_and_gradients_are_finite(variant, blind_teacher, dimensions, cla
 def test_images_of_nothing_but_zeros_are_survived(variant):
     method, labels = toy_method(variant), torch.zeros(2, *SIZES[2], dtype=torch.long)
     blank = torch.zeros(2, 1, *SIZES[2])
-    losses = method.losses(Batch(Labeled(blank, labels), blank, blank), MIDDLE)
+    losses = method.losses(Batch(Labeled(blank, labels), Unlabeled(blank), Unlabeled(blank)), MIDDLE)
     total = sum(loss.value for loss in losses.values())
     assert all(torch.isfinite(gradient).all() for gradient in [total, *gradients(method, total)])
 

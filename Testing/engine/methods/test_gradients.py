@@ -7,14 +7,15 @@ from functools import partial
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import MethodContext, Moment
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
+from SemiSupervisedSegLib.engine.methods.method import MethodContext, TrainingStep
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 
 from .toys import METHODS, classifier, toy_batch, toy_images, toy_labels, toy_method
 
-MIDDLE = Moment(500, 1000)
+MIDDLE = TrainingStep(500, 1000)
 PARTS = ("encoder", "decoder to half resolution", "last decoder stage", "head")
 EVERYTHING = set(PARTS)
 ENCODER = {"encoder"}
@@ -141,7 +142,7 @@ def test_routing_in_the_networks_of_the_papers(variant, network, size):
     method = build_method(method_id, MethodContext(partial(build_network, network, 1, 2), 2, dimensions, values))
     labels = toy_labels(2, size, 2)
     batch = toy_batch(dimensions)
-    batch = type(batch)(type(batch.labeled)(toy_images(labels), labels), toy_images(labels), toy_images(labels))
+    batch = Batch(Labeled(toy_images(labels), labels), Unlabeled(toy_images(labels)), Unlabeled(toy_images(labels)))
     assert_routing(method, batch, TRAINED[variant])
 
 
@@ -159,17 +160,17 @@ def test_second_term_of_category_regularization_trains_only_with_student_prototy
     method = toy_method("cu2l", student_unlabeled_prototypes=student_prototypes).eval()
     confident_teacher(method)
     batch = toy_batch()
-    batch.unlabeled.requires_grad_()
-    batch.external.requires_grad_()
+    batch.unlabeled.images.requires_grad_()
+    batch.external.images.requires_grad_()
     method.losses(batch, MIDDLE)["category"].value.backward()
-    for images in (batch.unlabeled, batch.external):
+    for images in (batch.unlabeled.images, batch.external.images):
         assert (images.grad is not None and images.grad.abs().max().item() > 0) == reached
 
 
 def test_forward_consistency_reaches_the_student_through_labeled_images_only():
     method, batch = toy_method("cpcl"), toy_batch()
     batch.labeled.images.requires_grad_()
-    batch.unlabeled.requires_grad_()
+    batch.unlabeled.images.requires_grad_()
     method.losses(batch, MIDDLE)["forward_prototype"].value.backward()
     assert batch.labeled.images.grad.abs().max() > 0
-    assert batch.unlabeled.grad is None
+    assert batch.unlabeled.images.grad is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .toys import toy_batch, toy_method, weighted_sum
 
@@ -25,11 +25,11 @@ def test_method_overfits_one_batch(variant, dimensions, classes):
     optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
     supervised = []
     for step in range(STEPS):
-        losses = method.losses(batch, Moment(step, STEPS))
+        losses = method.losses(batch, TrainingStep(step, STEPS))
         optimizer.zero_grad()
         weighted_sum(losses).backward()
         optimizer.step()
-        method.after_step(Moment(step, STEPS))
+        method.after_step(TrainingStep(step, STEPS))
         supervised.append(losses["supervised"].value.item())
     assert supervised[-1] < 0.4 * supervised[0]
 
@@ -56,7 +56,7 @@ def test_each_loss_alone_can_be_learned(variant, name, rate):
     optimizer = torch.optim.SGD(method.student.parameters(), lr=rate)
     course = []
     for _ in range(12):
-        loss = method.losses(batch, Moment(500, 1000))[name].value
+        loss = method.losses(batch, TrainingStep(500, 1000))[name].value
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts.noise import clipped_noise
 from SemiSupervisedSegLib.engine.methods.parts.prototype_bank import PrototypeBank
 from SemiSupervisedSegLib.engine.methods.parts.ramp import consistency_weight, gaussian_ramp
@@ -58,7 +58,7 @@ def test_ramp_of_no_length_is_over():
     [(0, 0.75 + 0.15 * math.exp(-5)), (500, 0.75 + 0.15 * math.exp(-1.25)), (1000, 0.9)],
 )
 def test_confidence_threshold_rises_from_075_to_09(step, threshold):
-    assert toy_method("cu2l").threshold(Moment(step, 1000)) == pytest.approx(threshold)
+    assert toy_method("cu2l").threshold(TrainingStep(step, 1000)) == pytest.approx(threshold)
 
 
 def test_noise_is_clipped_gaussian_and_drawn_anew():
@@ -71,14 +71,14 @@ def test_noise_is_clipped_gaussian_and_drawn_anew():
 
 @pytest.mark.parametrize("variant", ["mean_teacher", "cpcl", "cpcl_released", "cu2l"])
 def test_teacher_equals_student_after_the_first_step(variant):
-    method, batch, moment = toy_method(variant), toy_batch(), Moment(0, 100)
+    method, batch, training_step = toy_method(variant), toy_batch(), TrainingStep(0, 100)
     with torch.no_grad():
         for parameter in method.teacher.network.parameters():
             parameter.add_(1)
     optimizer = torch.optim.SGD(method.student.parameters(), lr=0.1)
-    weighted_sum(method.losses(batch, moment)).backward()
+    weighted_sum(method.losses(batch, training_step)).backward()
     optimizer.step()
-    method.after_step(moment)
+    method.after_step(training_step)
     pairs = zip(method.teacher.network.parameters(), method.student.parameters(), strict=True)
     assert all(torch.equal(teacher, student) for teacher, student in pairs)
 
@@ -107,11 +107,11 @@ def test_buffers_are_not_averaged_and_the_teacher_keeps_statistics_of_its_own():
     norm, student_norm = (network.encoder.stages[0][1] for network in (method.teacher.network, method.student))
     student_norm.running_mean.fill_(7)
     norm.running_mean.fill_(3)
-    method.after_step(Moment(0, 10))
-    method.after_step(Moment(50, 100))
+    method.after_step(TrainingStep(0, 10))
+    method.after_step(TrainingStep(50, 100))
     assert norm.running_mean.unique().tolist() == [3]
     assert method.teacher.network.training, "the teacher stays in train mode while training"
-    method.losses(batch, Moment(0, 10))
+    method.losses(batch, TrainingStep(0, 10))
     assert norm.running_mean.min() < 3
 
 

@@ -16,7 +16,7 @@ from SemiSupervisedSegLib.engine.losses.smoothness import (
     kl_discrepancy,
     unit,
 )
-from SemiSupervisedSegLib.engine.methods.method import MethodContext, Moment
+from SemiSupervisedSegLib.engine.methods.method import MethodContext, TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts.feature_memory import FeatureMemory
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network
@@ -101,7 +101,7 @@ def test_perturbed_passes_leave_batch_statistics_alone():
     method, batch = toy_method("ss_net", use_class_separation=False), toy_batch()
     method.student.train()
     with torch.no_grad():
-        method.student(torch.cat([batch.labeled.images, batch.unlabeled]))
+        method.student(torch.cat([batch.labeled.images, batch.unlabeled.images]))
     layer = method.student.encoder.stages[0][1]
     before = int(layer.num_batches_tracked)
     method.losses(batch, MIDDLE)
@@ -153,7 +153,7 @@ def test_separation_of_labeled_by_truth_and_of_unlabeled_by_prediction(variant):
 @pytest.mark.parametrize(("variant", "highest"), [("ss_net", True), ("ss_net_released", False)])
 def test_memory_keeps_correct_voxels_by_their_score(variant, highest):
     method, batch = toy_method(variant), toy_batch()
-    output = method.student(torch.cat([batch.labeled.images, batch.unlabeled])).split(2)[0]
+    output = method.student(torch.cat([batch.labeled.images, batch.unlabeled.images])).split(2)[0]
     labels = batch.labeled.labels
     method.remember(output, labels)
     label = 1
@@ -208,7 +208,7 @@ def test_ablations_of_table_3(off, missing):
 
 
 def test_weights_of_the_paper():
-    losses = toy_method("ss_net", 3).losses(toy_batch(3), Moment(6000, 15000))
+    losses = toy_method("ss_net", 3).losses(toy_batch(3), TrainingStep(6000, 15000))
     assert {name: loss.weight for name, loss in losses.items()} == pytest.approx(
         {"supervised": 1.0, "smoothness": 1.0, "class_separation": 0.1}
     )
@@ -219,7 +219,7 @@ def test_maps_computed_again_give_the_same_gradients_and_statistics():
         torch.manual_seed(0)
         method, batch = toy_method("ss_net", 3, 4), toy_batch(3, 4)
         if kept:
-            object.__setattr__(method, "_frugal", lambda repeating, images: method.student(images))
+            object.__setattr__(method, "_forward_checkpointed", lambda repeating, images: method.student(images))
         torch.manual_seed(5)
         weighted_sum(method.losses(batch, MIDDLE)).backward()
         return {name: p.grad for name, p in method.named_parameters()}, dict(method.named_buffers())

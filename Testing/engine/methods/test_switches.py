@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .toys import METHODS, toy_batch, toy_method
 
@@ -38,7 +38,7 @@ RAMP = [(0, math.exp(-5)), (500, math.exp(-1.25)), (1000, 1.0)]
 
 
 def weights(variant, step, **settings):
-    losses = toy_method(variant, **settings).losses(toy_batch(), Moment(step, 1000))
+    losses = toy_method(variant, **settings).losses(toy_batch(), TrainingStep(step, 1000))
     return {name: loss.weight for name, loss in losses.items()}
 
 
@@ -46,14 +46,14 @@ def weights(variant, step, **settings):
 def test_ablations_of_cpcl(ablation):
     (forward, backward, mean_teacher), names = CPCL[ablation]
     method = toy_method("cpcl", use_forward=forward, use_backward=backward, use_mean_teacher=mean_teacher)
-    assert set(method.losses(toy_batch(), Moment(0, 10))) == {"supervised", *names}
+    assert set(method.losses(toy_batch(), TrainingStep(0, 10))) == {"supervised", *names}
 
 
 @pytest.mark.parametrize("ablation", CU2L)
 def test_ablations_of_cu2l(ablation):
     off, missing = CU2L[ablation]
     method = toy_method("cu2l", **dict.fromkeys(off, False))
-    assert set(method.losses(toy_batch(), Moment(0, 10))) == ALL_OF_CU2L - missing
+    assert set(method.losses(toy_batch(), TrainingStep(0, 10))) == ALL_OF_CU2L - missing
 
 
 @pytest.mark.parametrize(("step", "ramp"), RAMP)
@@ -76,7 +76,7 @@ def test_weights_of_cu2l(step, ramp):
 
 def test_weights_of_released_cpcl_follow_blocks_of_150():
     method = toy_method("cpcl_released")
-    losses = method.losses(toy_batch(), Moment(3149, 10000))
+    losses = method.losses(toy_batch(), TrainingStep(3149, 10000))
     weight = 0.1 * math.exp(-5 * 0.5**2)
     assert {name: loss.weight for name, loss in losses.items()} == pytest.approx(
         {"supervised": 1.0, "consistency": weight, "forward_prototype": weight, "backward_prototype": 10 * weight}

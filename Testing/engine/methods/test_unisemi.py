@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Loss, MethodContext, Moment
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
+from SemiSupervisedSegLib.engine.methods.method import Loss, MethodContext, TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts import mixing
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi, mixture
@@ -20,7 +21,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 from .toys import SIZES, toy_batch, toy_images, toy_labels, toy_network, weighted_sum
 
 TASKS = ((1,), (2,), (1, 3))
-MIDDLE = Moment(500, 1000)
+MIDDLE = TrainingStep(500, 1000)
 STEPS = 20
 
 
@@ -37,7 +38,7 @@ def partial_batch(dimensions: int = 2, labels: torch.Tensor | None = None) -> Ba
     pairs = zip(full, TASKS, strict=True)
     own = torch.stack([image * sum((image == index).long() for index in task) for image, task in pairs])
     unlabeled_tasks = torch.tensor([0, 1, UNKNOWN_TASK])
-    return Batch(Labeled(toy_images(full), own, torch.arange(3)), toy_images(full.flip(-1)), None, unlabeled_tasks)
+    return Batch(Labeled(toy_images(full), own, torch.arange(3)), Unlabeled(toy_images(full.flip(-1)), unlabeled_tasks))
 
 
 def softmax(logits: torch.Tensor) -> np.ndarray:
@@ -63,10 +64,10 @@ def fixed_mask(method: UniSeMi, images: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_supervised_loss_judges_each_image_by_its_own_task(dimensions):
     method, batch = unisemi(dimensions).eval(), partial_batch(dimensions)
-    inputs = method.student.look(batch.labeled.images)
+    inputs = method.student.encode(batch.labeled.images)
     rows, targets = [], []
     for index, task in enumerate(TASKS):
-        row = softmax(method.student.ask(inputs, index))[index]
+        row = softmax(method.student.decode_task(inputs, index))[index]
         channel = {0: 0} | {label: 1 + place for place, label in enumerate(task)}
         local = np.vectorize(channel.get)(batch.labeled.labels[index].numpy())
         rows.append(row)
@@ -84,20 +85,20 @@ def test_as_published_nothing_is_known_of_other_tasks():
 def test_synthetic_task_sees_any_structure_of_the_mixture():
     method, batch = unisemi().eval(), partial_batch()
     keep = fixed_mask(method, batch.labeled.images).numpy()
-    views = method.views(batch)
+    encoded = method.encode(batch)
     marked = (batch.labeled.labels.numpy() > 0).astype(float)
     q = two_channels(marked * keep + np.roll(marked, 1, axis=0) * (1 - keep))
-    mixed = method.student.look(mixture(batch.labeled.images, views.keep))
-    p = softmax(method.student.ask(mixed, 3))[:, :2]
+    mixed = method.student.encode(mixture(batch.labeled.images, encoded.keep))
+    p = softmax(method.student.decode_task(mixed, 3))[:, :2]
     expected = dice_loss(p, q) - np.log((p * q).sum(axis=1)).mean()
-    assert method.synthetic(views, batch.labeled).item() == pytest.approx(expected, rel=1e-4)
+    assert method.synthetic(encoded, batch.labeled).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_unsupervised_loss_compares_all_tasks_with_the_synthetic_one():
     method, batch = unisemi().eval(), partial_batch()
-    keep = fixed_mask(method, batch.unlabeled)
-    mixed = method.student.look(mixture(batch.unlabeled, keep))
-    foregrounds = [1 - softmax(method.student.ask(mixed, task))[:, 0] for task in range(4)]
+    keep = fixed_mask(method, batch.unlabeled.images)
+    mixed = method.student.encode(mixture(batch.unlabeled.images, keep))
+    foregrounds = [1 - softmax(method.student.decode_task(mixed, task))[:, 0] for task in range(4)]
     expected = dice_loss(two_channels(np.max(foregrounds[:3], axis=0)), two_channels(foregrounds[3]))
     assert method.unsupervised(mixed, batch, keep).item() == pytest.approx(expected, rel=1e-4)
 
@@ -106,13 +107,16 @@ def test_with_task_information_the_own_task_of_each_image_is_the_target():
     method, batch = unisemi(with_task_information=True).eval(), partial_batch()
     with torch.no_grad():
         method.student.head.controller.weight.mul_(4)
-    keep = fixed_mask(method, batch.unlabeled)
-    clean, mixed = method.student.look(batch.unlabeled), method.student.look(mixture(batch.unlabeled, keep))
-    foregrounds = np.stack([1 - softmax(method.student.ask(clean, task))[:, 0] for task in range(3)])
+    keep = fixed_mask(method, batch.unlabeled.images)
+    clean, mixed = (
+        method.student.encode(batch.unlabeled.images),
+        method.student.encode(mixture(batch.unlabeled.images, keep)),
+    )
+    foregrounds = np.stack([1 - softmax(method.student.decode_task(clean, task))[:, 0] for task in range(3)])
     masks = np.stack([foregrounds[0, 0], foregrounds[1, 1], foregrounds[:, 2].max(axis=0)]) > 0.5
     target = np.where(keep.numpy() == 1, masks, np.roll(masks, 1, axis=0)).astype(float)
     assert 0 < target.mean() < 1
-    expected = dice_loss(two_channels(target), two_channels(1 - softmax(method.student.ask(mixed, 3))[:, 0]))
+    expected = dice_loss(two_channels(target), two_channels(1 - softmax(method.student.decode_task(mixed, 3))[:, 0]))
     assert method.unsupervised(mixed, batch, keep).item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -164,7 +168,9 @@ def test_labels_and_tasks_of_unlabeled_images_are_not_needed_without_task_inform
     torch.manual_seed(1)
     first = method.losses(batch, MIDDLE)["unsupervised"].value
     torch.manual_seed(1)
-    second = method.losses(dataclasses.replace(batch, unlabeled_tasks=None), MIDDLE)["unsupervised"].value
+    second = method.losses(dataclasses.replace(batch, unlabeled=Unlabeled(batch.unlabeled.images)), MIDDLE)[
+        "unsupervised"
+    ].value
     assert torch.equal(first, second)
 
 
@@ -182,12 +188,12 @@ def test_a_single_task_works_and_says_what_is_lost(tasks):
     batch = toy_batch(2, 4)
     losses = method.losses(batch, MIDDLE)
     assert all(torch.isfinite(loss.value) for loss in losses.values())
-    assert method.student(batch.unlabeled).logits.shape[1] == 4
+    assert method.student(batch.unlabeled.images).logits.shape[1] == 4
     assert unisemi().warnings() == ()
 
 
 def test_published_weights_have_no_ramp():
-    weights = {name: loss.weight for name, loss in unisemi().losses(partial_batch(), Moment(1, 9)).items()}
+    weights = {name: loss.weight for name, loss in unisemi().losses(partial_batch(), TrainingStep(1, 9)).items()}
     assert weights == {"supervised": 1.0, "synthetic": 1.0, "unsupervised": 1.0, "mixed_share": 0.0}
 
 
@@ -221,7 +227,7 @@ def test_one_batch_of_several_tasks_is_learned_by_heart(dimensions, shared_anato
     optimizer = torch.optim.Adam(method.parameters(), lr=0.02)
     course = []
     for step in range(STEPS):
-        losses = method.losses(batch, Moment(step, STEPS))
+        losses = method.losses(batch, TrainingStep(step, STEPS))
         optimizer.zero_grad()
         weighted_sum(losses).backward()
         optimizer.step()

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.methods import unisemi_released
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.unisemi import mixture
 
 from .test_unisemi import TASKS, dice_loss, partial_batch, softmax, two_channels, unisemi
 
-FIRST, SECOND = (Moment(5, 10, stage) for stage in (unisemi_released.PRETRAIN, unisemi_released.SELFTRAIN))
+FIRST, SECOND = (TrainingStep(5, 10, stage) for stage in (unisemi_released.PRETRAIN, unisemi_released.SELFTRAIN))
 
 
 def released(dimensions: int = 2):
@@ -20,11 +20,11 @@ def released(dimensions: int = 2):
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_each_stage_has_its_losses_and_trains_everything(dimensions):
     method, batch = released(dimensions), partial_batch(dimensions)
-    for moment, names in (
+    for training_step, names in (
         (FIRST, {"supervised", "synthetic", "parts"}),
         (SECOND, {"supervised", "synthetic", "unsupervised"}),
     ):
-        losses = method.losses(batch, moment)
+        losses = method.losses(batch, training_step)
         assert set(losses) == names
         for loss in losses.values():
             method.zero_grad()
@@ -36,9 +36,9 @@ def test_each_stage_has_its_losses_and_trains_everything(dimensions):
 
 def test_the_first_stage_sees_no_unlabeled_image():
     method, batch = released(), partial_batch()
-    batch.unlabeled.requires_grad_()
+    batch.unlabeled.images.requires_grad_()
     sum(loss.value for loss in method.losses(batch, FIRST).values()).backward()
-    assert batch.unlabeled.grad is None
+    assert batch.unlabeled.images.grad is None
 
 
 def test_both_prompts_are_judged_on_their_own_part(monkeypatch):
@@ -46,14 +46,14 @@ def test_both_prompts_are_judged_on_their_own_part(monkeypatch):
     keep = torch.ones(batch.labeled.labels.shape[1:])
     keep[8:20, 5:15] = 0
     monkeypatch.setattr(unisemi_released, "cutmix_mask", lambda *_: keep)
-    inputs = method.student.look(mixture(batch.labeled.images, keep))
+    inputs = method.student.encode(mixture(batch.labeled.images, keep))
     labels = np.where(keep.numpy() == 1, batch.labeled.labels, np.roll(batch.labeled.labels, 1, axis=0))
     terms = []
     for shift, part in ((0, keep.numpy()), (1, 1 - keep.numpy())):
         p, q = [], []
         for image in range(3):
             task = (image - shift) % 3
-            p.append(softmax(method.student.ask(inputs, task))[image] * part)
+            p.append(softmax(method.student.decode_task(inputs, task))[image] * part)
             channel = np.zeros_like(labels[image])
             for place, label in enumerate(TASKS[task], 1):
                 channel[labels[image] == label] = place
@@ -61,7 +61,9 @@ def test_both_prompts_are_judged_on_their_own_part(monkeypatch):
         terms.append(dice_loss(np.stack(p), np.stack(q)))
     found = method.pretraining(batch)
     assert found["parts"].value.item() == pytest.approx(np.mean(terms), rel=1e-4)
-    synthetic = dice_loss(softmax(method.student.ask(inputs, 3))[:, :2], two_channels((labels > 0).astype(float)))
+    synthetic = dice_loss(
+        softmax(method.student.decode_task(inputs, 3))[:, :2], two_channels((labels > 0).astype(float))
+    )
     assert found["synthetic"].value.item() == pytest.approx(synthetic, rel=1e-4)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi, mixture
 from SemiSupervisedSegLib.engine.methods.unisemi_shared import SharedAnatomyUniSeMi
 
@@ -61,7 +61,7 @@ def test_several_tasks_make_the_difference():
 def test_every_prompt_is_judged_on_the_parts_of_its_task(dimensions):
     method, batch = shared(dimensions).eval(), partial_batch(dimensions)
     keep = fixed_mask(method, batch.labeled.images)
-    answers = method.answers(method.student.look(mixture(batch.labeled.images, keep)))
+    answers = method.task_logits(method.student.encode(mixture(batch.labeled.images, keep)))
     labels, terms = mixed_with_next(batch.labeled.labels.numpy(), keep.numpy()), []
     for task in range(3):
         owned = np.zeros(labels.shape, dtype=bool)
@@ -70,7 +70,7 @@ def test_every_prompt_is_judged_on_the_parts_of_its_task(dimensions):
         p, q = softmax(answers[task]), one_hot(channels(labels, task))
         entropy = -np.log((p * q).sum(axis=1))[known].mean()
         terms.append(entropy + dice_loss(p * known[:, None], q * known[:, None]))
-    assert method.parts(answers, batch.labeled, keep).item() == pytest.approx(np.mean(terms), rel=1e-4)
+    assert method.cut_mix_loss(answers, batch.labeled, keep).item() == pytest.approx(np.mean(terms), rel=1e-4)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -80,10 +80,13 @@ def test_prompts_agree_with_what_is_known_and_else_with_what_they_saw(dimensions
     losses = method.losses(batch, MIDDLE)
     labels, expected = batch.labeled.labels.numpy(), {"labeled_structures": [], "unlabeled_structures": []}
     seen = set()
-    for name, images in (("labeled_structures", batch.labeled.images), ("unlabeled_structures", batch.unlabeled)):
-        clean, mixed = method.student.look(images), method.student.look(mixture(images, keep))
+    for name, images in (
+        ("labeled_structures", batch.labeled.images),
+        ("unlabeled_structures", batch.unlabeled.images),
+    ):
+        clean, mixed = method.student.encode(images), method.student.encode(mixture(images, keep))
         for task in range(3):
-            mask = softmax(method.student.ask(clean, task)).argmax(axis=1)
+            mask = softmax(method.student.decode_task(clean, task)).argmax(axis=1)
             seen |= set(np.unique(mask))
             if name == "labeled_structures":
                 known = labels > 0
@@ -91,7 +94,7 @@ def test_prompts_agree_with_what_is_known_and_else_with_what_they_saw(dimensions
                 assert (mask != channels(labels, task))[known].any(), "what was seen is not what is known"
                 mask = np.where(known, channels(labels, task), mask)
             q = one_hot(mixed_with_next(mask, keep.numpy()))
-            expected[name].append(dice_loss(softmax(method.student.ask(mixed, task)), q))
+            expected[name].append(dice_loss(softmax(method.student.decode_task(mixed, task)), q))
     assert seen == {0, 1, 2}
     for name, terms in expected.items():
         assert losses[name].value.item() == pytest.approx(np.mean(terms), rel=1e-4)
@@ -100,21 +103,21 @@ def test_prompts_agree_with_what_is_known_and_else_with_what_they_saw(dimensions
 def test_synthetic_task_is_spared_what_other_tasks_see():
     method, batch = shared().eval(), partial_batch()
     answers = torch.randn(3, 3, 3, *SIZES[2])
-    method.answers = lambda _: list(answers)
+    method.task_logits = lambda _: list(answers)
     keep = fixed_mask(method, batch.labeled.images).numpy()
-    views = method.views(batch)
+    encoded = method.encode(batch)
     marked = (batch.labeled.labels.numpy() > 0).astype(float)
     seen = answers.numpy().argmax(axis=2) > 0
     for image in range(3):
         seen[image, image] = False
     known = 1.0 - mixed_with_next(seen.any(axis=0) & (marked == 0), keep)
     assert 0.05 < known.mean() < 0.95
-    p = softmax(method.student.ask(views.mixed, 3))[:, :2]
+    p = softmax(method.student.decode_task(encoded.mixed, 3))[:, :2]
     q = two_channels(mixed_with_next(marked, keep))
     entropy = -(np.log((p * q).sum(axis=1)) * known).sum() / known.sum()
     expected = entropy + dice_loss(p * known[:, None], q * known[:, None])
-    unknown = mixture(method.other_structures(method.seen(views.own), batch.labeled), views.keep)
-    assert method.synthetic(views, batch.labeled, unknown).item() == pytest.approx(expected, rel=1e-4)
+    unknown = mixture(method.other_structures(method.pseudo_labels(encoded.labeled), batch.labeled), encoded.keep)
+    assert method.synthetic(encoded, batch.labeled, unknown).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -130,11 +133,11 @@ def test_every_loss_trains_the_whole_network(dimensions):
 def test_what_was_seen_is_a_constant():
     method, batch = shared(), partial_batch()
     batch.labeled.images.requires_grad_()
-    inputs = method.student.look(batch.labeled.images)
+    inputs = method.student.encode(batch.labeled.images)
     assert inputs.reduced.requires_grad
-    assert not method.known_or_seen(method.seen(inputs), batch.labeled).requires_grad
+    assert not method.completed_labels(method.pseudo_labels(inputs), batch.labeled).requires_grad
 
 
 def test_nothing_that_is_added_has_a_ramp():
-    weights = {name: loss.weight for name, loss in shared().losses(partial_batch(), Moment(0, 100)).items()}
+    weights = {name: loss.weight for name, loss in shared().losses(partial_batch(), TrainingStep(0, 100)).items()}
     assert {weights[name] for name in ADDED} == {1.0}

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Moment
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .. import reference
 from ..reference import array
 from .toys import SIZES, Recorder, toy_batch, toy_method, values
 
 SHAPES = [(2, 2), (2, 4), (3, 2), (3, 4)]
-MIDDLE = Moment(500, 1000)
+MIDDLE = TrainingStep(500, 1000)
 
 
-def run(variant, shape, moment=MIDDLE, **settings):
+def run(variant, shape, training_step=MIDDLE, **settings):
     """Return the losses of one step as numbers, the batch, the recorder and the method."""
     method, batch = toy_method(variant, *shape, **settings), toy_batch(*shape)
     recorder = Recorder(method)
-    return values(method.losses(batch, moment)), batch, recorder, method
+    return values(method.losses(batch, training_step)), batch, recorder, method
 
 
 def assert_noise(noisy, clean):
@@ -45,8 +45,8 @@ def test_supervised(shape):
 def test_mean_teacher(shape):
     losses, batch, recorder, _ = run("mean_teacher", shape)
     ((student_images, student),), ((teacher_images, teacher),) = recorder.student, recorder.teacher
-    assert torch.equal(student_images, torch.cat([batch.labeled.images, batch.unlabeled]))
-    assert_noise(teacher_images, batch.unlabeled)
+    assert torch.equal(student_images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
+    assert_noise(teacher_images, batch.unlabeled.images)
     student, teacher = array(student.logits), array(teacher.logits)
     assert losses == {
         "supervised": pytest.approx(reference.supervised(student[:2], batch.labeled.labels.numpy()), abs=1e-5),
@@ -61,7 +61,7 @@ def test_cpcl(shape):
     losses, batch, recorder, _ = run("cpcl", shape)
     ((student_images, student),), ((teacher_images, teacher),) = recorder.student, recorder.teacher
     assert student_images is batch.labeled.images, "CPCL employs no perturbation"
-    assert teacher_images is batch.unlabeled
+    assert teacher_images is batch.unlabeled.images
     labels, size, classes = batch.labeled.labels.numpy(), SIZES[shape[0]], shape[1]
     student_features, teacher_features = array(student.bottleneck), array(teacher.bottleneck)
     probabilities = reference.softmax(array(teacher.logits))
@@ -87,10 +87,10 @@ def test_cpcl(shape):
 def test_mean_teacher_term_of_cpcl_perturbs_both_networks_differently():
     losses, batch, recorder, _ = run("cpcl_with_mean_teacher", (2, 2), use_forward=False, use_backward=False)
     (_, (student_images, student)), ((teacher_images, teacher),) = recorder.student, recorder.teacher
-    assert_noise(student_images, batch.unlabeled)
-    assert_noise(teacher_images, batch.unlabeled)
+    assert_noise(student_images, batch.unlabeled.images)
+    assert_noise(teacher_images, batch.unlabeled.images)
     correlation = np.corrcoef(
-        array(student_images - batch.unlabeled).ravel(), array(teacher_images - batch.unlabeled).ravel()
+        array(student_images - batch.unlabeled.images).ravel(), array(teacher_images - batch.unlabeled.images).ravel()
     )[0, 1]
     assert abs(correlation) < 0.1
     expected = np.mean((reference.softmax(array(student.logits)) - reference.softmax(array(teacher.logits))) ** 2)
@@ -101,7 +101,7 @@ def test_mean_teacher_term_of_cpcl_perturbs_both_networks_differently():
 def test_released_cpcl(shape):
     losses, batch, recorder, _ = run("cpcl_released", shape)
     ((student_images, student),), ((teacher_images, teacher),) = recorder.student, recorder.teacher
-    images = torch.cat([batch.labeled.images, batch.unlabeled])
+    images = torch.cat([batch.labeled.images, batch.unlabeled.images])
     assert torch.equal(student_images, images)
     assert_noise(teacher_images, images)
     labels, size, classes = batch.labeled.labels.numpy(), SIZES[shape[0]], shape[1]
@@ -177,9 +177,9 @@ def test_cu2l_over_three_steps(shape):
     method, batch = toy_method("cu2l", *shape), toy_batch(*shape)
     all_classes_predicted(method)
     recorder, expected = Recorder(method), CU2LReference(SIZES[shape[0]], shape[1])
-    labels, others = batch.labeled.labels.numpy(), torch.cat([batch.unlabeled, batch.external])
+    labels, others = batch.labeled.labels.numpy(), torch.cat([batch.unlabeled.images, batch.external.images])
     for step in (0, 500, 1000):
-        losses = values(method.losses(batch, Moment(step, 1000)))
+        losses = values(method.losses(batch, TrainingStep(step, 1000)))
         ((student_images, student),), ((clean_images, clean), (noisy_images, noisy)) = (
             recorder.student,
             recorder.teacher,
@@ -209,7 +209,7 @@ def test_pseudo_labels_of_the_clean_pass():
     probabilities = reference.softmax(array(recorder.teacher[0][1].logits)[:2])
     mask = probabilities.max(axis=1) >= method.threshold(MIDDLE)
     pseudo = reference.indicators(probabilities.argmax(axis=1), 2)
-    assert images is batch.unlabeled
+    assert images is batch.unlabeled.images
     assert losses["pseudo_label"] == pytest.approx(
         reference.regional_dice(reference.softmax(array(student.logits)), pseudo, mask, 2), abs=1e-5
     )

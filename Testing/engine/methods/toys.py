@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from SemiSupervisedSegLib.engine.methods.method import Batch, Labeled, Losses, Method, MethodContext
+from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
+from SemiSupervisedSegLib.engine.methods.method import Losses, Method, MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork, Upsampling
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
@@ -113,7 +114,7 @@ def toy_batch(dimensions: int = 2, classes: int = 2, count: int = 2) -> Batch:
     """Return a batch of all three streams."""
     labels = toy_labels(count, SIZES[dimensions], classes)
     unlabeled, external = toy_images(labels.flip(-1)), 1.5 * toy_images(labels.flip(0)) + 0.2
-    return Batch(Labeled(toy_images(labels), labels), unlabeled, external)
+    return Batch(Labeled(toy_images(labels), labels), Unlabeled(unlabeled), Unlabeled(external))
 
 
 def weighted_sum(losses: Losses) -> Tensor:

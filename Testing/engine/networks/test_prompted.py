@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.engine.networks.prompted import AskedAbout, PromptedNetwork, read_tasks, tasks_suffix
+from SemiSupervisedSegLib.engine.networks.prompted import PromptedNetwork, TaskSubset, read_tasks, tasks_suffix
 
 from ..methods.toys import SIZES, toy_network
 
@@ -25,7 +25,7 @@ def images(dimensions: int, count: int = 3) -> torch.Tensor:
 def test_each_image_goes_through_layers_of_its_own(dimensions):
     """Equations 1 and 2 written out with numbers, one image and one voxel list at a time."""
     asked = network(dimensions)
-    inputs = asked.look(images(dimensions))
+    inputs = asked.encode(images(dimensions))
     prompts = torch.tensor([2, 0, 3])
     answers = asked.head(inputs, prompts)
     weight, bias = (p.double().numpy() for p in (asked.head.controller.weight, asked.head.controller.bias))
@@ -44,8 +44,8 @@ def test_each_image_goes_through_layers_of_its_own(dimensions):
 @torch.no_grad()
 def test_a_task_answers_with_its_own_structures_only():
     asked = network()
-    inputs = asked.look(images(2))
-    probabilities = asked.answer(inputs, torch.tensor([0, 1, 3])).softmax(dim=1)
+    inputs = asked.encode(images(2))
+    probabilities = asked.decode(inputs, torch.tensor([0, 1, 3])).softmax(dim=1)
     assert (probabilities[0, 2] == 0).all()
     assert (probabilities[1] > 0).all()
     assert (probabilities[2, 2] == 0).all(), "the synthetic task is binary"
@@ -60,7 +60,7 @@ def test_labels_become_channels_of_the_task():
 @torch.no_grad()
 def test_the_answers_of_all_tasks_are_merged_to_one_class_map():
     asked, shown = network(), images(2, 2)
-    answers = [asked.ask(asked.look(shown), index).softmax(dim=1).double().numpy() for index in range(3)]
+    answers = [asked.decode_task(asked.encode(shown), index).softmax(dim=1).double().numpy() for index in range(3)]
     merged = np.stack(
         [
             np.min([answer[:, 0] for answer in answers], axis=0),
@@ -80,16 +80,18 @@ def test_the_answers_of_all_tasks_are_merged_to_one_class_map():
 @torch.no_grad()
 def test_asked_about_some_classes_it_answers_for_their_tasks_only():
     asked, shown = network(tasks=((1,), (2,), (3,))), images(2, 2)
-    found = AskedAbout(asked, (1, 3))(shown).logits.softmax(dim=1)
+    found = TaskSubset(asked, (1, 3))(shown).logits.softmax(dim=1)
     assert found[:, 2].max() < 1e-6
-    alone = AskedAbout(asked, (3,))(shown).logits.softmax(dim=1)
-    torch.testing.assert_close(alone[:, [0, 3]], asked.ask(asked.look(shown), 2).softmax(dim=1), rtol=1e-4, atol=1e-6)
+    alone = TaskSubset(asked, (3,))(shown).logits.softmax(dim=1)
+    torch.testing.assert_close(
+        alone[:, [0, 3]], asked.decode_task(asked.encode(shown), 2).softmax(dim=1), rtol=1e-4, atol=1e-6
+    )
 
 
 @torch.no_grad()
 def test_asked_about_a_class_of_no_task_it_answers_for_all():
     asked, shown = network(tasks=((1,), (2,))), images(2, 2)
-    torch.testing.assert_close(AskedAbout(asked, (3,))(shown).logits, asked(shown).logits)
+    torch.testing.assert_close(TaskSubset(asked, (3,))(shown).logits, asked(shown).logits)
 
 
 @torch.no_grad()
@@ -97,7 +99,7 @@ def test_binary_tasks_are_thresholded_at_a_half():
     """As the authors segment: a structure is where its prompt says more than 0.5, the surest one where several do."""
     asked, shown = network(tasks=((1,), (2,), (3,))), images(2, 2)
     answers = torch.randn(3, 2, 2, *SIZES[2])
-    asked.ask = lambda _, index: answers[index]
+    asked.decode_task = lambda _, index: answers[index]
     sure = answers.softmax(dim=2)[:, :, 1]
     expected = torch.where(sure.amax(dim=0) > 0.5, 1 + sure.argmax(dim=0), 0)
     found = asked(shown).logits.argmax(dim=1)
@@ -108,7 +110,7 @@ def test_binary_tasks_are_thresholded_at_a_half():
 @torch.no_grad()
 def test_a_single_task_answers_as_without_merging():
     asked, shown = network(tasks=((1, 2, 3),)), images(2)
-    alone = asked.ask(asked.look(shown), 0).softmax(dim=1)
+    alone = asked.decode_task(asked.encode(shown), 0).softmax(dim=1)
     torch.testing.assert_close(asked(shown).logits.softmax(dim=1), alone, rtol=1e-4, atol=1e-6)
 
 

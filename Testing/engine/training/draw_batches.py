@@ -42,7 +42,7 @@ def main(folder: Path, count: int, steps: int) -> None:
     seen = set()
     for step in range(steps):
         batches.prepare(step)
-        seen.update(batches(step).unlabeled.amax(dim=(1, 2, 3)).round().int().tolist())
+        seen.update(batches(step).unlabeled.images.amax(dim=(1, 2, 3)).round().int().tolist())
     batches.close()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(seen))
 

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from SemiSupervisedSegLib.engine.data.batch import Batch
 from SemiSupervisedSegLib.engine.losses.overlap import supervised_loss
 from SemiSupervisedSegLib.engine.methods.method import (
-    Batch,
     Loss,
     Losses,
     Method,
     MethodContext,
-    Moment,
     Objective,
     Stage,
+    TrainingStep,
 )
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 
@@ -58,7 +58,7 @@ class TwoStages(Method):
                 self.means[label] += features[batch.labeled.labels == label].mean(dim=0) / 3
         nn.init.normal_(self.student.head.weight)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         output = self.student(batch.labeled.images)
         losses = {"supervised": Loss(supervised_loss(output.logits, batch.labeled.labels))}
         if self.selftraining:
@@ -80,8 +80,8 @@ class Adversarial(Method):
         segmenter = Objective("segmentation", self.losses, self.student)
         return segmenter, Objective("critic", self.critic_losses, self.critic, CRITIC_OPTIMIZER)
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
-        labeled, unlabeled = (self.student(images).logits for images in (batch.labeled.images, batch.unlabeled))
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
+        labeled, unlabeled = (self.student(images).logits for images in (batch.labeled.images, batch.unlabeled.images))
         self._maps = labeled.detach().softmax(dim=1), unlabeled.detach().softmax(dim=1)
         fooled = functional.softplus(-self.critic(unlabeled.softmax(dim=1))).mean()
         return {
@@ -89,7 +89,7 @@ class Adversarial(Method):
             "adversarial": Loss(fooled, 0.1),
         }
 
-    def critic_losses(self, batch: Batch, moment: Moment) -> Losses:
+    def critic_losses(self, batch: Batch, step: TrainingStep) -> Losses:
         labeled, unlabeled = map(self.critic, self._maps)
         return {"critic": Loss(functional.softplus(-labeled).mean() + functional.softplus(unlabeled).mean())}
 
@@ -101,7 +101,7 @@ class TwoStudents(Method):
         super().__init__(context)
         self.second = context.build_network()
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         first, second = self.student(batch.labeled.images).logits, self.second(batch.labeled.images).logits
         labels = batch.labeled.labels
         cross = functional.cross_entropy(first, second.argmax(1)) + functional.cross_entropy(second, first.argmax(1))
@@ -116,7 +116,7 @@ class ExtraDecoder(Method):
         super().__init__(context)
         self.decoders = nn.ModuleList([self.student.decoder, ToyDecoder(2)])
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         skips = self.student.encoder(batch.labeled.images)
         outputs = [self.student.head(decoder(skips)[-1]) for decoder in self.decoders]
         labels = batch.labeled.labels

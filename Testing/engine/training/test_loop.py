@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.method import Batch, Loss, Losses, Method, Moment
+from SemiSupervisedSegLib.engine.data.batch import Batch
+from SemiSupervisedSegLib.engine.methods.method import Loss, Losses, Method, TrainingStep
 from SemiSupervisedSegLib.study.errors import UserError
 
 from ..methods.toys import toy_method, weighted_sum
@@ -51,9 +52,9 @@ def test_an_objective_of_its_own_trains_as_written_out_by_hand() -> None:
     adam = torch.optim.Adam(critic, lr=CRITIC_OPTIMIZER["learning_rate"], weight_decay=1e-4)
     for step in range(4):
         sgd.param_groups[0]["lr"] = 0.02 * (1 - step / 4) ** 0.9
-        batch, moment = draw(step), Moment(step, 4)
-        descend(sgd, student, weighted_sum(by_hand.losses(batch, moment)))
-        descend(adam, critic, weighted_sum(by_hand.critic_losses(batch, moment)))
+        batch, training_step = draw(step), TrainingStep(step, 4)
+        descend(sgd, student, weighted_sum(by_hand.losses(batch, training_step)))
+        descend(adam, critic, weighted_sum(by_hand.critic_losses(batch, training_step)))
     for name, value in by_hand.state_dict().items():
         torch.testing.assert_close(method.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
@@ -84,9 +85,9 @@ def test_a_teacher_is_averaged_and_never_stepped() -> None:
 class Diverging(Method):
     """Its second loss, which has no weight, is no number from the fourth step on."""
 
-    def losses(self, batch: Batch, moment: Moment) -> Losses:
+    def losses(self, batch: Batch, training_step: TrainingStep) -> Losses:
         value = self.student(batch.labeled.images).logits.mean()
-        return {"mean": Loss(value), "watched": Loss(value / (0.0 if moment.step >= 3 else 1.0), 0.0)}
+        return {"mean": Loss(value), "watched": Loss(value / (0.0 if training_step.index >= 3 else 1.0), 0.0)}
 
 
 def test_a_diverged_training_ends_in_a_sentence_that_names_the_loss() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from SemiSupervisedSegLib.engine.data.batch import Batch
 from SemiSupervisedSegLib.engine.device import Device
-from SemiSupervisedSegLib.engine.methods.method import Batch, Method, Stage
+from SemiSupervisedSegLib.engine.methods.method import Method, Stage
 from SemiSupervisedSegLib.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from SemiSupervisedSegLib.engine.training.loop import Hooks, StepReport, TrainingLoop
 

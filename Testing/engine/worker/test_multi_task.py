@@ -152,7 +152,7 @@ def test_batches_say_the_task_of_every_image(study, finished):
         for labels, task in zip(batch.labeled.labels, batch.labeled.tasks.tolist(), strict=True):
             assert set(labels.unique().tolist()) <= {0, 1 + task}
             seen.add(task)
-        assert batch.unlabeled_tasks.tolist() == [-1, -1]
+        assert batch.unlabeled.tasks.tolist() == [-1, -1]
     source.close()
     assert seen == {0, 1, 2}
 

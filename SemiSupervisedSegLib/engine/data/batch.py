@@ -1,0 +1,45 @@
+"""The images of one training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Images with annotations.
+
+    Attributes:
+        images: Images (B, C_in, *spatial).
+        labels: Class indices (B, *spatial).
+        tasks: Place (B,) of each image's task in `MethodContext.tasks`; None where there is one task only. What is
+            background in an image of one task is not known for the structures of the others.
+    """
+
+    images: Tensor
+    labels: Tensor
+    tasks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Unlabeled:
+    """Images without annotations.
+
+    Attributes:
+        images: Images (B, C_in, *spatial).
+        tasks: As in `Labeled`, `planning.tasks.UNKNOWN_TASK` for images of which the study does not say it.
+    """
+
+    images: Tensor
+    tasks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images of the streams that a method uses; None for the streams it does not use."""
+
+    labeled: Labeled
+    unlabeled: Unlabeled | None = None
+    external: Unlabeled | None = None
