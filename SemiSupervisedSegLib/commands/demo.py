@@ -11,8 +11,9 @@ from ..jobs.rounds import next_round
 from ..jobs.training_spec import make_training_spec
 from ..phantom.generate import generate_study
 from ..study.errors import UserError
+from ..study.layout import StudyFolder
 from ..study.model import Study
-from ..study.store import STUDY_FILE, load_study
+from ..study.store import load_study
 from .run_job import run_job
 
 DEFAULT_FOLDER = Path("demo")
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _study(folder: Path) -> Study:
-    if (folder / STUDY_FILE).exists():
+    if StudyFolder(folder).exists():
         return load_study(folder)
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"The folder {folder} is not empty.", "Choose another one with --folder.")

@@ -120,7 +120,7 @@ def missing(cases: Sequence[TrainingCase], method: MethodEntry) -> UserError | N
         if need.count == 0:
             return UserError(f"There are no {need.words} yet.", _ADVICE[need.stream])
     for case in cases:
-        if case.role in (Role.LABELED, Role.VALIDATION) and case.annotation is None:
+        if case.role.needs_annotation and case.annotation is None:
             return UserError(
                 f"The case {case.id} has the role {case.role.value}, but no annotation.",
                 "Annotate it, or change its role.",

@@ -7,23 +7,23 @@ from pathlib import Path
 
 from ..study.errors import UserError
 from ..study.files import check_stays_inside, write_error
+from ..study.layout import StudyFolder
 from ..study.locking import hold_lock
 from .folder import JobFolder
 
-ROUNDS_FOLDER = "rounds"
 _ROUND = re.compile(r"(\d{3,})-([a-z0-9_]+)")
 
 
 def rounds(study_folder: Path | str) -> list[JobFolder]:
     """All rounds of a study, oldest first."""
-    parent = Path(study_folder) / ROUNDS_FOLDER
+    parent = StudyFolder(study_folder).rounds
     found = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
     return [JobFolder(entry) for entry in sorted(found, key=_number)]
 
 
 def next_round(study_folder: Path | str, method: str) -> JobFolder:
     """Make the folder of a new round, such as rounds/001-cu2l; raises UserError when that is not possible."""
-    parent = Path(study_folder) / ROUNDS_FOLDER
+    parent = StudyFolder(study_folder).rounds
     check_stays_inside(parent, study_folder)
     try:
         parent.mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..study.adding import new_case
 from ..study.annotations import write_segmentation
 from ..study.errors import UserError
 from ..study.files import write_error
@@ -65,21 +66,21 @@ def phantom_structures(count: int) -> tuple[Structure, ...]:
 
 
 def _make_folders(study: Study) -> None:
-    for name in ("images", "annotations"):
+    for place in (study.layout.images, study.layout.annotations):
         try:
-            (study.folder / name).mkdir(exist_ok=True)
+            place.mkdir(exist_ok=True)
         except OSError as error:
-            raise write_error(study.folder / name, error) from error
+            raise write_error(place, error) from error
 
 
 def _write_case(
     study: Study, case_id: str, role: Role, look: SiteLook, recipe: Recipe, rng: np.random.Generator
 ) -> Case:
     image, class_map = render_case(rng, recipe, look)
-    image_path = f"images/{case_id}.nrrd"
-    write_image(study.folder / image_path, image)
+    image_path = study.layout.images / f"{case_id}.nrrd"
+    write_image(image_path, image)
     annotation = None
-    if role in (Role.LABELED, Role.VALIDATION):
-        annotation = f"annotations/{case_id}.seg.nrrd"
-        write_segmentation(study.folder / annotation, class_map, study.structures)
-    return Case(case_id, image_path, look.name, role, annotation)
+    if role.needs_annotation:
+        annotation = study.layout.annotations / f"{case_id}.seg.nrrd"
+        write_segmentation(annotation, class_map, study.structures)
+    return new_case(study, image_path, site=look.name, role=role, annotation=annotation)

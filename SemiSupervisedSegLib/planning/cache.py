@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +17,7 @@ import numpy as np
 from ..jobs.spec import JobCase
 from ..study.annotations import read_annotation
 from ..study.errors import UserError
-from ..study.files import write_error
+from ..study.files import TEMPORARY_PREFIX, temporary_folder, write_error
 from ..study.images import read_image
 from ..study.model import Role, Structure
 from .plan import Plan
@@ -27,7 +25,6 @@ from .preprocess import labels_to_plan_grid, to_plan_grid
 
 # Foreground voxels kept of each class; enough that no two epochs centre their patches alike.
 FOREGROUND_PER_CLASS = 2000
-_TEMPORARY = ".tmp-"
 # A younger temporary folder may belong to a job that is still writing it.
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -142,7 +139,7 @@ def annotated_classes(case: JobCase, structures: Sequence[Structure]) -> tuple[i
 
 def _usable_annotation(case: JobCase) -> Path | None:
     """Return the annotation that may be read: none of cases that a method learns without labels."""
-    if case.annotation is None or case.role not in (Role.LABELED, Role.VALIDATION):
+    if case.annotation is None or not case.role.needs_annotation:
         return None
     return Path(case.annotation)
 
@@ -163,7 +160,7 @@ def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[St
     found = _open(target, case)
     if found is not None:
         return found
-    with _temporary_folder(target) as temporary:
+    with temporary_folder(target) as temporary:
         _write_arrays(temporary, _preprocess(case, plan, structures))
         _put_in_place(temporary, target, case)
     made = _open(target, case)
@@ -240,19 +237,6 @@ def _open(target: Path, case: JobCase) -> CachedCase | None:
     return CachedCase(case.id, case.site, case.external, case.role, target, shape, has_labels, pad_value, nbytes)
 
 
-@contextmanager
-def _temporary_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target` that is removed at the end, if it has not been renamed by then."""
-    temporary = target.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir()
-        yield temporary
-    except OSError as error:
-        raise write_error(target, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _put_in_place(temporary: Path, target: Path, case: JobCase) -> None:
     """Rename a complete folder to `target`, unless another job has made the same case meanwhile.
 
@@ -268,7 +252,7 @@ def _put_in_place(temporary: Path, target: Path, case: JobCase) -> None:
 
 
 def _remove_abandoned(home: Path) -> None:
-    for folder in home.glob(f"{_TEMPORARY}*"):
+    for folder in home.glob(f"{TEMPORARY_PREFIX}*"):
         try:
             abandoned = time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
         except FileNotFoundError:

@@ -48,7 +48,7 @@ def check_roles(study: Study) -> None:
 
 def check_case(study: Study, case: Case) -> Geometry:
     """Read the files of one case and return the grid of its image; raises UserError, naming the case, if one is bad."""
-    if case.annotation is None and case.role in (Role.LABELED, Role.VALIDATION):
+    if case.annotation is None and case.role.needs_annotation:
         raise UserError(
             f"The case {case.id} has the role {case.role.value}, but no annotation.",
             "Add its annotation or change its role.",

@@ -1,4 +1,4 @@
-"""Files that are either written completely or not at all."""
+"""Files and folders that are either written completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,45 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         # After a successful rename there is nothing left to remove.
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def temporary_folder(target: Path | str) -> Iterator[Path]:
+    """Yield a new folder beside `target` that is removed at the end, unless it was renamed.
+
+    Raises:
+        UserError: The system refuses to write, for example because no space is left.
+    """
+    target = Path(target)
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+    except OSError as error:
+        raise write_error(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path | str) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `target` when the block succeeds; a failure changes nothing.
+
+    Raises:
+        UserError: The system refuses to write, for example because no space is left.
+    """
+    target = Path(target)
+    with temporary_folder(target) as temporary:
+        new = temporary / "new"
+        new.mkdir()
+        yield new
+        for path in new.rglob("*"):
+            if path.is_file():
+                _flush_to_disk(path)
+        if target.exists():
+            os.replace(target, temporary / "old")
+        os.replace(new, target)
 
 
 def check_stays_inside(path: Path | str, folder: Path | str) -> None:

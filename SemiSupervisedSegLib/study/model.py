@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import UserError
 from .json_reader import Reader
+from .layout import StudyFolder
 
 SCHEMA_VERSION = 2
 """What this program reads up to; see `Study.to_dict` for what it writes."""
@@ -24,6 +25,11 @@ class Role(StrEnum):
     UNLABELED = "unlabeled"
     VALIDATION = "validation"
     IGNORED = "ignored"
+
+    @property
+    def needs_annotation(self) -> bool:
+        """Whether cases of this role are of no use without an annotation."""
+        return self in (Role.LABELED, Role.VALIDATION)
 
 
 class Modality(StrEnum):
@@ -70,6 +76,11 @@ class Study:
     local_site: str
     structures: tuple[Structure, ...]
     cases: tuple[Case, ...] = ()
+
+    @property
+    def layout(self) -> StudyFolder:
+        """The places in the folder of the study."""
+        return StudyFolder(self.folder)
 
     @property
     def num_classes(self) -> int:

@@ -10,11 +10,9 @@ from typing import Any
 
 from .errors import UserError
 from .files import write_error, write_text_atomically
+from .layout import StudyFolder
 from .locking import hold_lock
 from .model import Modality, Structure, Study
-
-STUDY_FILE = "study.json"
-LOCK_FILE = "study.lock"
 
 
 def create_study(
@@ -22,7 +20,7 @@ def create_study(
 ) -> Study:
     """Make a study without cases in a new or existing folder; raises UserError when there is one or a value is bad."""
     folder = Path(folder).absolute()
-    if (folder / STUDY_FILE).exists():
+    if StudyFolder(folder).exists():
         raise UserError(f"There is a study in {folder} already.", "Choose another folder.")
     bare = {"schema_version": 1, "name": name, "modality": str(modality), "local_site": local_site, "cases": []}
     entries = [
@@ -41,19 +39,19 @@ def create_study(
 def load_study(folder: Path | str) -> Study:
     """Read the study in `folder`; raises UserError when it is missing, damaged or newer, and never touches the file."""
     folder = Path(folder).absolute()
-    return Study.from_dict(folder, _read_json(folder / STUDY_FILE))
+    return Study.from_dict(folder, _read_json(StudyFolder(folder).study_file))
 
 
 def save_study(study: Study) -> None:
     """Write study.json atomically; raises UserError, with the old file intact, for bad values or a failing disk."""
     content = study.to_dict()
     Study.from_dict(study.folder, content)
-    write_text_atomically(study.folder / STUDY_FILE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomically(study.layout.study_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def study_lock(folder: Path | str) -> contextlib.AbstractContextManager[None]:
     """A block during which no other process changes the study; raises UserError saying who holds the lock."""
-    return hold_lock(Path(folder) / LOCK_FILE, "The study")
+    return hold_lock(StudyFolder(folder).lock_file, "The study")
 
 
 def _read_json(path: Path) -> Any:

@@ -43,7 +43,7 @@ def make_case(tmp_path: Path) -> Callable[..., JobCase]:
                 item.SetDirection(direction.ravel())
         image_path, annotation_path = tmp_path / f"{case_id}.nrrd", tmp_path / f"{case_id}-labels.nrrd"
         sitk.WriteImage(image, image_path)
-        annotated = role in (Role.LABELED, Role.VALIDATION)
+        annotated = role.needs_annotation
         if annotated:
             sitk.WriteImage(annotation, annotation_path)
         return JobCase(case_id, str(image_path), "here", role, False, str(annotation_path) if annotated else None)

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 from SemiSupervisedSegLib.study.adding import add_case, add_from_pattern, add_from_table, default_id
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
-from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study
+from SemiSupervisedSegLib.study.store import load_study
 
 
 def test_case_elsewhere_is_referenced(study, files):

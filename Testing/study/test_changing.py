@@ -7,8 +7,9 @@ import SimpleITK as sitk
 from SemiSupervisedSegLib.study.adding import add_case
 from SemiSupervisedSegLib.study.changing import change_cases
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Role
-from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study
+from SemiSupervisedSegLib.study.store import load_study
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import (
+    atomic_folder,
     atomic_path,
     check_stays_inside,
     write_bytes_atomically,
@@ -100,3 +101,19 @@ def test_a_place_behind_a_link_to_elsewhere_is_refused(tmp_path):
             check_stays_inside(place, study)
     (tmp_path / "shortcut").symlink_to(study)
     check_stays_inside(tmp_path / "shortcut" / "inside", tmp_path / "shortcut")
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "model"
+    with atomic_folder(target) as folder:
+        (folder / "a").write_text("first")
+    with pytest.raises(ValueError, match="broken"), atomic_folder(target) as folder:
+        (folder / "a").write_text("second")
+        raise ValueError("broken")
+    assert [(path.name, path.read_text()) for path in target.iterdir()] == [("a", "first")]
+    with atomic_folder(target) as folder:
+        (folder / "b").write_text("third")
+    assert [path.name for path in target.iterdir()] == ["b"]
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+    with pytest.raises(UserError, match="could not be written"), atomic_folder(target / "b" / "c"):
+        pytest.fail("the folder was made inside a file")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.__main__ import main
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.adding import add_case, add_from_table
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.changing import change_cases
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
 from SemiSupervisedSegLib.study.partial_annotations import case_structures, check_fully_annotated
-from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study, save_study
+from SemiSupervisedSegLib.study.store import load_study, save_study
 
 from .conftest import STRUCTURES
 
@@ -136,15 +136,11 @@ def test_the_command_line_adds_changes_and_shows(study, files, wall_only, capsys
     assert "annotated for" not in capsys.readouterr().out
 
 
-def test_methods_that_need_all_structures_refuse_before_the_round_is_made(study, files, wall_only):
-    place = {"site": "here", "annotation": files / "a.seg.nrrd", "structures": "wall"}
-    partial = add_case(study, files / "a.nrrd", role="validation", **place)
-    assert make_training_spec(partial, "supervised", "quick", {}).cases[0].structures == ("wall",)
-    partial = change_cases(partial, ["a"], role="labeled")
+def test_methods_that_need_all_structures_name_the_cases_that_have_some():
+    case = Case("a", "a.nrrd", "here", Role.LABELED, "a.seg.nrrd", ("wall",))
     with pytest.raises(UserError, match=r"Supervised needs annotations of all structures.*: a") as caught:
-        make_training_spec(partial, "supervised", "quick", {})
+        check_fully_annotated([case], "Supervised")
     assert "UniSeMi" in caught.value.advice
-    assert make_training_spec(partial, "unisemi", "quick", {}).cases[0].structures == ("wall",)
 
 
 def test_only_labeled_cases_count():

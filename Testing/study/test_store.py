@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
-from SemiSupervisedSegLib.study.store import STUDY_FILE, create_study, load_study, save_study
+from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
 
 CASES = (
     Case("a", "images/a.nrrd", "here", Role.LABELED, "annotations/a.seg.nrrd"),

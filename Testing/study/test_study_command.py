@@ -7,8 +7,9 @@ import SimpleITK as sitk
 
 from SemiSupervisedSegLib.commands import study as command
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Modality, Role, Structure
-from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study, study_lock
+from SemiSupervisedSegLib.study.store import load_study, study_lock
 
 
 def run(*arguments: object) -> int:

@@ -16,11 +16,11 @@ from torch import nn
 from ...jobs.records import from_plain
 from ...planning.plan import Plan
 from ...study.errors import UserError
+from ...study.files import atomic_folder
 from ...study.model import Structure
 from ..losses.prototypes import Prototypes
 from ..networks.factory import build_network
 from ..networks.output import FeatureLevel
-from .folders import atomic_folder
 from .tensor_files import load_tensors, save_tensors
 
 BUNDLE_VERSION = 1

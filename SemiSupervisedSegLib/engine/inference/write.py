@@ -16,10 +16,10 @@ from ...planning.plan import Plan
 from ...planning.preprocess import probabilities_to_image_grid
 from ...study.annotations import write_segmentation
 from ...study.errors import UserError
+from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
 from .connected_components import largest_components
-from .folders import atomic_folder
 from .sliding_window import GridPrediction
 from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps
 

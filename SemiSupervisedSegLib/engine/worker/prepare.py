@@ -13,9 +13,8 @@ from ...planning.fingerprint import fingerprint
 from ...planning.plan import Plan
 from ...planning.round_plan import RoundPlan, plan_round, read_round_plan, write_round_plan
 from ...study.files import check_stays_inside
+from ...study.layout import StudyFolder
 from .reporter import Reporter
-
-CACHE = "cache"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation
     """
     made = read_round_plan(folder, spec) or _make_plan(folder, spec, reporter)
     reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
-    cache = study_folder(folder) / CACHE
+    cache = StudyFolder(study_folder(folder)).cache
     check_stays_inside(cache / made.plan.key(), study_folder(folder))
     cases = prepare_cache(spec.cases, made.plan, cache, spec.structures, reporter.progress)
     return Preparation(made.plan, made.settings, cases)

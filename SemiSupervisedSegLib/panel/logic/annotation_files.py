@@ -9,12 +9,12 @@ from ...study.adding import stored_path
 from ...study.errors import UserError
 from ...study.files import write_error
 from ...study.model import Role, Study
-from .new_cases import ANNOTATIONS_FOLDER, free_file
+from .new_cases import free_file
 
 
 def new_annotation_file(study: Study, case_id: str) -> Path:
     """A file for another annotation of a case, which no older one has; raises UserError when the disk refuses."""
-    folder = study.folder / ANNOTATIONS_FOLDER
+    folder = study.layout.annotations
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -10,10 +10,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 from ...jobs.folder import JobFolder
-from ...jobs.rounds import ROUNDS_FOLDER
 from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
-from .new_cases import ANNOTATIONS_FOLDER, CACHE_FOLDER, IMAGES_FOLDER
+from ...study.layout import StudyFolder
 
 _FILES_AT_ONCE = 50
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -86,14 +85,14 @@ def size_words(size: int) -> str:
 
 
 def _parts(folder: Path) -> list[DiskItem]:
-    data = [folder / name for name in (IMAGES_FOLDER, ANNOTATIONS_FOLDER)]
-    cache = folder / CACHE_FOLDER
-    rounds = sorted(path for path in (folder / ROUNDS_FOLDER).glob("[!.]*") if path.is_dir())
-    known = {*data, cache, folder / ROUNDS_FOLDER}
+    places = StudyFolder(folder)
+    data = [places.images, places.annotations]
+    rounds = sorted(path for path in places.rounds.glob("[!.]*") if path.is_dir())
+    known = {*data, places.cache, places.rounds}
     others = tuple(path for path in sorted(folder.glob("*")) if path not in known)
     return [
         DiskItem(Part.DATA, "", tuple(data)),
-        DiskItem(Part.CACHE, "", (cache,)),
+        DiskItem(Part.CACHE, "", (places.cache,)),
         *(DiskItem(Part.ROUND, path.name, (path,)) for path in rounds),
         DiskItem(Part.OTHER, "", others),
     ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from ...study.exporting import (
     source_structures,
     write_color_table,
 )
-from ...study.files import atomic_path, write_bytes_atomically, write_error
+from ...study.files import atomic_folder, atomic_path, write_bytes_atomically
 from ...study.model import Study
 
 # Of an image, the DICOM files of its slices; none when it did not come from DICOM.
@@ -76,12 +74,8 @@ def copy_model(folder: JobFolder, target: Path) -> None:
     model = model_of(folder)
     if target.exists():
         raise UserError(f"{target} exists already.", "Choose another name.")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target.parent) as temporary:
-            shutil.copytree(model, Path(temporary) / "model")
-            os.replace(Path(temporary) / "model", target)
-    except OSError as error:
-        raise write_error(target, error) from error
+    with atomic_folder(target) as new:
+        shutil.copytree(model, new, dirs_exist_ok=True)
 
 
 def zip_model(folder: JobFolder, target: Path) -> None:

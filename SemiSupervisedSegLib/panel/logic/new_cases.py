@@ -7,18 +7,13 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...jobs.rounds import ROUNDS_FOLDER
 from ...study.adding import default_id, new_case, stored_path
 from ...study.checks import check_case
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
 from ...study.segments import is_segmentation
 
-IMAGES_FOLDER = "images"
-ANNOTATIONS_FOLDER = "annotations"
-CACHE_FOLDER = "cache"
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
-_OWN_FOLDERS = (ANNOTATIONS_FOLDER, CACHE_FOLDER, ROUNDS_FOLDER)
 _SEGMENTATION = ".seg.nrrd"
 _DICOM_MARK = b"DICM"
 
@@ -29,7 +24,8 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
     A folder with DICOM files and no other images is one image. Segmentations and the study's own annotations, cache
     and rounds are left out.
     """
-    skipped = {(study.folder / name).absolute() for name in _OWN_FOLDERS}
+    places = study.layout
+    skipped = {place.absolute() for place in (places.annotations, places.cache, places.rounds)}
     found: list[Path] = []
     for current, folders, names in os.walk(Path(folder).absolute()):
         place = Path(current)

@@ -8,7 +8,7 @@ from typing import Any
 
 import slicer
 
-from ...study.store import STUDY_FILE
+from ...study.layout import StudyFolder
 
 MODULE = "SemiSupervisedSeg"
 _FOLDER, _RELATIVE = "StudyFolder", "StudyFolderFromScene"
@@ -51,7 +51,7 @@ class ParameterNode:
         place = _scenePlace()
         if place is not None and self.get(_RELATIVE):
             candidates.insert(0, Path(os.path.normpath(place / self.get(_RELATIVE))))
-        return next((folder for folder in candidates if (folder / STUDY_FILE).is_file()), None)
+        return next((folder for folder in candidates if StudyFolder(folder).exists()), None)
 
     def setStudyFolder(self, folder: Path | None) -> None:
         """Keep the folder of the study, None for no study."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from ...study.errors import UserError
+from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
-from ...study.store import STUDY_FILE
 from ...study.structures import add_structures, with_structures
 from ..logic.state import Action
 from ..scene.segments import structuresFromSegmentation
@@ -126,7 +125,7 @@ class StudySection:
 
     def _open(self) -> None:
         folder = self._dialogs.chooseFolder(_("Folder of the study"))
-        if folder and not (Path(folder) / STUDY_FILE).exists():
+        if folder and not StudyFolder(folder).exists():
             advice = _("Choose the folder that has the file {name}, or create a study.").format(name=STUDY_FILE)
             self._dialogs.showError(UserError(_("There is no study in {folder}.").format(folder=folder), advice))
         elif folder:

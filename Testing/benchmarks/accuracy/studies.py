@@ -17,8 +17,9 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import write_error
+from SemiSupervisedSegLib.study.layout import StudyFolder
 from SemiSupervisedSegLib.study.model import Case, Role, Study
-from SemiSupervisedSegLib.study.store import STUDY_FILE, create_study, load_study, save_study
+from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
 
 from . import acdc_study, left_atrium
 from .protocol import MethodRow, Protocol
@@ -119,7 +120,7 @@ def _write_source(protocol: Protocol, data: Path | None, folder: Path) -> None:
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:
     """Make a study completely or not at all: written under another name first."""
-    if (folder / STUDY_FILE).is_file():
+    if StudyFolder(folder).exists():
         return
     unfinished = folder.with_name(_UNFINISHED + folder.name)
     # Left behind when an earlier attempt was cut off.

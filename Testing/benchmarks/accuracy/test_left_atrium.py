@@ -10,8 +10,9 @@ import SimpleITK as sitk
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Role
-from SemiSupervisedSegLib.study.store import STUDY_FILE, load_study
+from SemiSupervisedSegLib.study.store import load_study
 
 from .left_atrium import FILE, SUBFOLDER, make_study
 

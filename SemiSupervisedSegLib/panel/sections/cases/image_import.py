@@ -12,8 +12,9 @@ from slicer.i18n import tr as _
 from ....study.adding import default_id
 from ....study.errors import UserError
 from ....study.files import write_error
+from ....study.layout import StudyFolder
 from ...logic.annotation_files import new_annotation_file
-from ...logic.new_cases import IMAGES_FOLDER, check_new_cases, find_images, free_file, make_cases, with_new_cases
+from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
 from ...scene.volumes import exportVolume
@@ -77,7 +78,7 @@ class ImageImport:
 
     def fromVolumes(self, volumes: list[Any]) -> Work:
         """Volumes of the scene, copied into the study with the user's segmentations of them."""
-        folder = self._session.folder / IMAGES_FOLDER
+        folder = StudyFolder(self._session.folder).images
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:

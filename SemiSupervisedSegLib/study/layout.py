@@ -1,0 +1,60 @@
+"""The folder of a study, and the names of everything in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STUDY_FILE = "study.json"
+
+
+class StudyFolder:
+    """The places in a study folder.
+
+    ::
+
+        study.json                what the study is: cases, sites, roles, structures
+        study.lock                held while study.json is changed
+        images/ annotations/      what came from the scene (files elsewhere are referenced, not copied)
+        cache/                    preprocessed cases; safe to delete
+        rounds/001-cu2l/          a job folder each, whose names `jobs` owns
+
+    Args:
+        path: Folder of the study, which need not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def study_file(self) -> Path:
+        """The file with the cases and structures."""
+        return self.path / STUDY_FILE
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that is locked while the study is changed."""
+        return self.path / "study.lock"
+
+    @property
+    def images(self) -> Path:
+        """The folder of the images that came from the scene."""
+        return self.path / "images"
+
+    @property
+    def annotations(self) -> Path:
+        """The folder of the annotations that were drawn or accepted in the panel."""
+        return self.path / "annotations"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the preprocessed cases."""
+        return self.path / "cache"
+
+    @property
+    def rounds(self) -> Path:
+        """The folder of the rounds."""
+        return self.path / "rounds"
+
+    def exists(self) -> bool:
+        """Return whether there is a study in this folder."""
+        return self.study_file.is_file()
