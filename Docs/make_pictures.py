@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.evaluation.report.pictures import chosen_cases, draw_case
-from SemiSupervisedSegLib.engine.evaluation.rounds import collect_content
-from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.engine.evaluation.scoring import collect_content
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 

@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate; raises UserError when there is nothing to score."""
-    from ..engine.evaluation.rounds import roles_of
+    from ..engine.evaluation.scoring import roles_of
 
     study = load_study(options.study)
     roles = roles_of(options.cases)
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
-    from ..engine.evaluation.rounds import evaluate_round
+    from ..engine.evaluation.scoring import evaluate_round
 
     scores = evaluate_round(folder, roles)
     if not scores:
@@ -67,7 +67,7 @@ def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
 
 def _print_table(scores: Sequence[StructureScore]) -> None:
     from ..engine.evaluation.compare import summarise
-    from ..engine.evaluation.tables import case_means
+    from ..engine.evaluation.metrics_file import case_means
 
     metrics = METRICS + VOXEL_METRICS
     cases = len({score.case for score in scores})
@@ -82,7 +82,7 @@ def _print_table(scores: Sequence[StructureScore]) -> None:
 
 def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[StructureScore]]) -> None:
     from ..engine.evaluation.compare import compare_paired
-    from ..engine.evaluation.tables import case_means
+    from ..engine.evaluation.metrics_file import case_means
 
     shared = {score.case for score in scores[0]} & {score.case for score in scores[1]}
     if not shared:

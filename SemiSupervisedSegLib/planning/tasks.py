@@ -1,7 +1,7 @@
 """Tasks: the groups of structures that cases of a study are annotated for.
 
-With partially annotated cases a study has several tasks; what is background in a case of one task is not known for the
-structures of the others.
+With partially annotated cases a study has several tasks. The background of a case of one task may contain structures of
+the other tasks.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...
     return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
 
 
-def shown_classes(annotated: Task | None, settings: Mapping[str, Any]) -> Task | None:
-    """Return the only classes that an image can show, None for all.
+def visible_classes(annotated: Task | None, settings: Mapping[str, Any]) -> Task | None:
+    """Return the classes that an image can show, None for all.
 
-    Where images show one organ each ("shared_anatomy" off), they are those that a case is annotated or taken for.
+    Where each image shows one organ only ("shared_anatomy" off), these are the classes that a case is annotated for.
+
+    Args:
+        annotated: Task of the case, None where it has none.
+        settings: Settings of the method.
     """
     return None if settings.get("shared_anatomy", True) else annotated
 
 
-def tasks_in_turn(cases: Sequence[CachedCase]) -> list[CachedCase]:
-    """Return the cases with the first of each task before the second ones, and so on."""
+def interleave_by_task(cases: Sequence[CachedCase]) -> list[CachedCase]:
+    """Return the cases in the order first case of each task, second case of each task, and so on."""
     seen: Counter[Task | None] = Counter()
     ranks = []
     for case in cases:
@@ -43,9 +47,14 @@ def tasks_in_turn(cases: Sequence[CachedCase]) -> list[CachedCase]:
 
 
 def case_tasks(cases: Sequence[CachedCase], tasks: Sequence[Task], num_classes: int) -> list[int]:
-    """Return the place of each case's task in ``tasks``, `UNKNOWN_TASK` of a case without annotation that names none.
+    """Return the index of each case's task in ``tasks``, `UNKNOWN_TASK` for a case without a task of its own.
 
-    Where there is one task, it is everybody's.
+    With a single task every case belongs to it.
+
+    Args:
+        cases: Cases of a stream.
+        tasks: Tasks of the study, see `find_tasks`.
+        num_classes: Number of classes, background included.
     """
     everything = tuple(range(1, num_classes))
     groups = [everything if case.annotated is None and case.has_labels else case.annotated for case in cases]

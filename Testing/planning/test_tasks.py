@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.planning.cache import CachedCase
-from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
+from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from SemiSupervisedSegLib.study.model import Role
 
 
@@ -36,7 +36,7 @@ def test_every_case_finds_its_task_and_those_that_say_nothing_have_none():
     assert case_tasks(whole, find_tasks(whole, 4), 4) == [0, 1]
 
 
-def test_a_single_task_is_everybodys():
+def test_every_case_belongs_to_a_single_task():
     assert case_tasks(OTHERS, ((1, 2, 3),), 4) == [0, 0, 0, 0]
 
 
@@ -44,6 +44,6 @@ def test_a_single_task_is_everybodys():
     ("groups", "order"),
     [([None, None, None], "012"), ([(1,), (1,), (2,), (2,), (3,)], "02413"), ([(2,), None, (2,), None], "0123")],
 )
-def test_tasks_come_in_turn(groups, order):
+def test_tasks_are_interleaved(groups, order):
     cases = [case(str(number), Role.LABELED, group) for number, group in enumerate(groups)]
-    assert "".join(item.id for item in tasks_in_turn(cases)) == order
+    assert "".join(item.id for item in interleave_by_task(cases)) == order

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device, as the 2D and 3D papers do it."""
+"""Augmentation of whole batches on the device, with the transforms of the 2D and 3D papers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Share of the 2D samples that are turned by a small angle instead of a multiple of 90 degrees.
+# Share of the 2D samples that are rotated by a small angle instead of a multiple of 90 degrees.
 _ROTATED_SHARE = 0.5
 _LARGEST_ANGLE = math.radians(20.0)
 
@@ -18,9 +18,9 @@ def augment(images: Tensor, labels: Tensor | None, generator: torch.Generator) -
     """Transform every sample of a batch at random, its labels as its image.
 
     Args:
-        images: (B, C, *patch), 2D or 3D.
-        labels: (B, *patch) class indices, or None.
-        generator: on the CPU, so that no choice waits for the device.
+        images: Images (B, C, *patch), 2D or 3D.
+        labels: Class indices (B, *patch), or None.
+        generator: Generator on the CPU, so that no choice waits for the device.
 
     Returns:
         New tensors of the same shapes and types.
@@ -29,12 +29,18 @@ def augment(images: Tensor, labels: Tensor | None, generator: torch.Generator) -
 
 
 def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-    """Turn by k times 90 degrees and flip with probability 0.5, else turn by up to 20 degrees, per sample.
+    """Rotate each sample by k times 90 degrees and flip it with probability 0.5, else rotate it by up to 20 degrees.
 
-    The rule of the 2D papers (Luo et al., SSL4MIS). They turn images, too, by nearest neighbours; here images are
-    interpolated linearly. What comes in from outside is the sample's minimum, with class 0.
+    The rule of the 2D papers (Luo et al., SSL4MIS). The papers rotate images with nearest-neighbour interpolation; we
+    use linear interpolation. Pixels from outside are filled with the sample's minimum and the class 0.
 
-    Args and result as for `augment`, with images (B, C, rows, columns).
+    Args:
+        images: Images (B, C, rows, columns).
+        labels: Class indices (B, rows, columns), or None.
+        generator: Generator on the CPU.
+
+    Returns:
+        New tensors of the same shapes and types.
     """
     count = len(images)
     small = torch.rand(count, generator=generator) < _ROTATED_SHARE
@@ -52,12 +58,18 @@ def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator
 
 
 def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-    """Turn by k times 90 degrees in the plane of rows and columns, then flip along one of the two, per sample.
+    """Rotate each sample by k times 90 degrees in the plane of rows and columns, then flip it along one of the two.
 
     The rule of the 3D papers (Yu et al., MICCAI 2019), always applied; with exactly one flip every sample is one of
-    four mirror images. Patches that are not square in this plane turn by 0 or 180 degrees.
+    four mirror images. Patches that are not square in this plane rotate by 0 or 180 degrees.
 
-    Args and result as for `augment`.
+    Args:
+        images: Images (B, C, slices, rows, columns).
+        labels: Class indices (B, slices, rows, columns), or None.
+        generator: Generator on the CPU.
+
+    Returns:
+        New tensors of the same shapes and types.
     """
     return _mirror(images, labels, range(len(images)), generator)
 
@@ -65,7 +77,7 @@ def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator
 def _mirror(
     images: Tensor, labels: Tensor | None, samples: Sequence[int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Turn and flip some samples of a batch into new tensors; the other samples of these are left unset."""
+    """Rotate and flip some samples of a batch into new tensors, whose remaining samples are left unset."""
     square = images.shape[-1] == images.shape[-2]
     turns = torch.randint(4 if square else 2, (len(samples),), generator=generator).tolist()
     flips = torch.randint(-2, 0, (len(samples),), generator=generator).tolist()

@@ -17,7 +17,7 @@ def generator_at(seed: int, name: str, position: int) -> np.random.Generator:
 
 
 def torch_generator_at(seed: int, name: str, position: int) -> torch.Generator:
-    """Return the same for torch, on the CPU: numbers drawn there never make a device wait."""
+    """Return the torch generator of one position, on the CPU: numbers drawn there never make a device wait."""
     return torch.Generator().manual_seed(int(generator_at(seed, name, position).integers(2**63)))
 
 
@@ -25,9 +25,9 @@ class EndlessShuffle:
     """The numbers 0 to count - 1 in endless shuffled passes, none repeated within a pass.
 
     Args:
-        count: of the numbers.
-        seed: of the job.
-        name: of the sequence.
+        count: Number of numbers.
+        seed: Seed of the job.
+        name: Name of the sequence.
     """
 
     def __init__(self, count: int, seed: int, name: str) -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...planning.cache import CachedCase
 from ...planning.plan import Plan
+from .case_window import CaseWindow, ResidentCase
 from .crops import copy_patch, offset_near, random_foreground, random_offset
 from .randomness import EndlessShuffle, generator_at
-from .window import ResidentCase, ResidentWindow
 
 
 class CaseStream:
@@ -23,13 +23,13 @@ class CaseStream:
     from the window of cases that is in memory. No call reads a file in the calling thread.
 
     Args:
-        cases: in the cache; labels are drawn when all of them have some.
-        plan: with which they were preprocessed.
-        seed: of the job.
-        name: of the stream; streams of other names draw otherwise.
-        budget_bytes: for the cases on the device.
-        device: of the batches.
-        foreground_share: share of the patches that are cut near an annotated voxel, in 2D where the slice has one.
+        cases: Cases in the cache; labels are drawn when all of them are annotated.
+        plan: Plan with which they were preprocessed.
+        seed: Seed of the job.
+        name: Name of the stream; streams of different names draw independently.
+        budget_bytes: Limit for the cases on the device.
+        device: Device of the batches.
+        foreground_share: Share of the patches that are cut near an annotated voxel, in 2D where the slice has one.
 
     Raises:
         UserError: there is no case, or the budget does not hold the two largest ones.
@@ -45,7 +45,7 @@ class CaseStream:
         device: torch.device | str,
         foreground_share: float = 0.0,
     ) -> None:
-        self._window = ResidentWindow(cases, seed, name, budget_bytes, torch.device(device))
+        self._window = CaseWindow(cases, seed, name, budget_bytes, torch.device(device))
         self._device = torch.device(device)
         self._plan = plan
         self._seed = seed
@@ -55,19 +55,9 @@ class CaseStream:
         self._items_per_case = [case.shape[0] if plan.dimensions == 2 else 1 for case in cases]
         self._order = EndlessShuffle(sum(self._items_per_case), seed, f"{name}/items")
 
-    @property
-    def resident_bytes(self) -> int:
-        """Bytes of the cases in memory, the one that is being read included."""
-        return self._window.resident_bytes
-
-    @property
-    def items(self) -> int:
-        """How many items one pass over all cases has: slices in 2D, cases in 3D."""
-        return sum(self._items_per_case)
-
     def prepare(self, step: int) -> None:
         """Read what a step draws from and wait for it, before the first step or after a jump."""
-        self._window.move_to(step)
+        self._window.advance_to(step)
         for index in self._window.indices_at(step):
             self._window[index]
 
@@ -75,14 +65,14 @@ class CaseStream:
         """Return the batch of a step.
 
         Args:
-            step: counted from 0.
-            count: samples B, the same at every step.
+            step: Number of the step, counted from 0.
+            count: Number of samples B, the same at every step.
 
         Returns:
             Images (B, 1, *patch) float32, and class indices (B, *patch) int64 or None. Outside of a volume that is
             smaller than the patch the image is its minimum and the class 0.
         """
-        self._window.move_to(step)
+        self._window.advance_to(step)
         generator = generator_at(self._seed, f"{self._name}/patches", step)
         images = torch.empty((count, 1, *self._plan.patch), dtype=torch.float32, device=self._device)
         labels = None
@@ -96,13 +86,13 @@ class CaseStream:
         return images, labels
 
     def drawn_cases(self, step: int, count: int) -> list[int]:
-        """Return which case each sample of a step is cut from; arguments as of `draw`."""
-        self._window.move_to(step)
+        """Return the index of the case that each sample of a step is cut from; arguments as of `draw`."""
+        self._window.advance_to(step)
         generator = generator_at(self._seed, f"{self._name}/patches", step)
         return [index for index, _ in self._choose(step, count, generator)]
 
     def close(self) -> None:
-        """Let all cases go."""
+        """Release all cases."""
         self._window.close()
 
     def _choose(self, step: int, count: int, generator: np.random.Generator) -> list[tuple[int, int]]:

@@ -1,0 +1,1 @@
+"""Predictions of a trained model: sliding windows, class prototypes, uncertainty, and their files."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ...planning.cache import CachedCase
 from ...planning.plan import Plan
-from ...planning.tasks import shown_classes
+from ...planning.tasks import visible_classes
 from ..device import Device
 from ..inference.fast_form import fast_form
 from ..inference.sliding_window import predict_grid
@@ -31,7 +31,7 @@ def validation_dice(
     scores, fast = [], fast_form(network)
     for case in cases:
         arrays = case.load()
-        shown = shown_classes(case.annotated, settings)
+        shown = visible_classes(case.annotated, settings)
         final = predict_grid(
             fast if shown is None else TaskSubset(fast, shown),
             arrays.image,

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...jobs.spec import JobCase
 from ...planning.cache import annotated_classes
-from ...planning.tasks import shown_classes
+from ...planning.tasks import visible_classes
 from ...study.images import read_image
 from ..device import Device
 from ..inference.bundle import TrainedModel
@@ -26,14 +26,14 @@ def predict_case(
         model: on the device.
         case: whose image is read.
         folder: of all predictions.
-        settings: "window_overlap", "largest_component", and what `shown_classes` needs.
+        settings: "window_overlap", "largest_component", and what `visible_classes` needs.
         device: of the model.
 
     Raises:
         UserError: the image cannot be read or the files cannot be written.
     """
     image = read_image(case.image)
-    shown = shown_classes(annotated_classes(case, model.structures), settings)
+    shown = visible_classes(annotated_classes(case, model.structures), settings)
     if shown is not None:
         model = about(model, shown)
     overlap = settings["window_overlap"]

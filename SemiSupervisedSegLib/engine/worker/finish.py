@@ -10,7 +10,7 @@ from ...jobs.spec import JobCase, JobSpec
 from ...study.model import Role
 from ..device import Device
 from ..evaluation.metrics import PredictionKind, StructureScore
-from ..evaluation.rounds import evaluate_round
+from ..evaluation.scoring import evaluate_round
 from ..inference.bundle import save_bundle
 from ..methods.method import Method
 from .case_predictions import predict_cases

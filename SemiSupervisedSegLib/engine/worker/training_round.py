@@ -13,7 +13,7 @@ from ...jobs.catalogue import load_catalogue
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.spec import JobSpec
-from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, tasks_in_turn
+from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
 from ...study.model import Role
 from ..data.batches import BatchSource
@@ -106,7 +106,7 @@ class TrainingRound:
         self._reporter.emit(Validated(step, by_name, sum(by_name.values()) / len(by_name)))
 
     def _preview(self, step: int) -> None:
-        labeled = tasks_in_turn(labeled_cases(self._prepared))[:_PREVIEW_LABELED_CASES]
+        labeled = interleave_by_task(labeled_cases(self._prepared))[:_PREVIEW_LABELED_CASES]
         model = for_prediction(snapshot(self._spec, self._prepared, self.method, self._device, labeled))
         place = self._folder.previews
         for case in self._spec.cases:

@@ -26,7 +26,7 @@ import SimpleITK as sitk
 import torch
 
 from SemiSupervisedSegLib.engine.evaluation.compare import compare_paired
-from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.worker.worker import EXIT_FINISHED
 from SemiSupervisedSegLib.engine.worker.worker import main as work
 from SemiSupervisedSegLib.jobs.rounds import next_round

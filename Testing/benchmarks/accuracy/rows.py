@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from SemiSupervisedSegLib.engine.evaluation.metrics import PredictionKind, StructureScore
-from SemiSupervisedSegLib.engine.evaluation.tables import case_means, read_metrics
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
 from SemiSupervisedSegLib.jobs.events import Validated
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.spec import JobSpec

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.commands import evaluate
-from SemiSupervisedSegLib.engine.evaluation.tables import case_means, read_metrics
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
 from SemiSupervisedSegLib.study.errors import UserError
 
 

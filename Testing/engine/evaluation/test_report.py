@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.evaluation.report.curves import Line, line_chart
-from SemiSupervisedSegLib.engine.evaluation.rounds import evaluate_round
-from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.engine.evaluation.scoring import evaluate_round
 from SemiSupervisedSegLib.jobs.events import WarningRaised
 from SemiSupervisedSegLib.study.model import Role
 

@@ -11,7 +11,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import choose_device
-from SemiSupervisedSegLib.engine.evaluation.tables import read_metrics
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.engine.inference.tensor_files import load_tensors
 from SemiSupervisedSegLib.engine.inference.write import read_classes

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from ....study.annotations import read_annotation
 from ....study.images import read_image
 from ...inference.write import FINAL, PROTOTYPE, read_classes
-from ..tables import case_means
+from ..metrics_file import case_means
 from .content import ReportCase, ReportContent
 from .overlays import CasePictures, case_pictures, png_data_uri
 from .tables import of_kind, swatch

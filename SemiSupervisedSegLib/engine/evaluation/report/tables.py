@@ -8,7 +8,7 @@ from html import escape
 from ....study.model import Structure
 from ..compare import summarise
 from ..metrics import PredictionKind, StructureScore
-from ..tables import case_means
+from ..metrics_file import case_means
 from .content import ReportCase, ReportContent
 
 METRICS = (

@@ -1,4 +1,4 @@
-"""Cases in memory: all of them, or a window that moves on over the study and stays within a budget."""
+"""Cases in memory: all of them, or a sliding window over the shuffled cases that stays within a budget."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from ...planning.cache import CachedCase
 from ...study.errors import UserError
 from .randomness import EndlessShuffle
 
-# Steps between two moves of the window: time enough to read a case behind the steps, and soon enough for every case to
-# come in turn (400 cases pass in 1600 steps).
+# Steps between two moves of the window: time enough to read a case in the background, and soon enough for every case
+# to have its turn (400 cases pass in 1600 steps).
 STEPS_PER_CASE = 4
 
 
 @dataclass(frozen=True)
 class ResidentCase:
-    """A case on the device: image (slices, rows, columns) float32, labels uint8 or None; foreground on the host."""
+    """A case on the device.
+
+    Attributes:
+        image: Voxels (slices, rows, columns) float32.
+        labels: Class indices of that shape, uint8; None without annotation.
+        foreground: Annotated voxels (N, 4) in main memory, as in `CaseArrays`.
+        pad_value: Value of the image outside of the volume.
+    """
 
     image: Tensor
     labels: Tensor | None
@@ -29,18 +36,18 @@ class ResidentCase:
     pad_value: float
 
 
-class ResidentWindow:
+class CaseWindow:
     """Keeps as many cases on the device as the budget allows; which ones depends on the step alone.
 
-    When all fit, all stay. Otherwise an endless shuffled sequence of the cases passes through: at step t the window
-    holds `width` of them from position t // STEPS_PER_CASE on, and the one that comes next is read by a thread.
+    When all fit, all stay. Otherwise the window slides over an endless shuffled sequence of the cases: at step t it
+    holds `width` of them from position t // STEPS_PER_CASE on, while a thread reads the next one.
 
     Args:
-        cases: in the cache.
-        seed: of the job.
-        name: of the stream.
-        budget_bytes: that the arrays on the device never exceed, the one being read included.
-        device: where they are kept.
+        cases: Cases in the cache.
+        seed: Seed of the job.
+        name: Name of the stream.
+        budget_bytes: Limit for the arrays on the device, the one that is being read included.
+        device: Device of the arrays.
 
     Raises:
         UserError: there is no case, or the budget does not hold the two largest ones.
@@ -59,11 +66,6 @@ class ResidentWindow:
         self._loading: dict[int, Future[ResidentCase]] = {}
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"read-{name}")
 
-    @property
-    def resident_bytes(self) -> int:
-        """Bytes of the arrays that are on the device or on their way."""
-        return sum(self._cases[index].nbytes for index in self._loading)
-
     def indices_at(self, step: int) -> tuple[int, ...]:
         """Return which cases may be drawn from at a step, without repetition."""
         if self.holds_all:
@@ -72,14 +74,14 @@ class ResidentWindow:
         # Two passes that meet within the window may bring the same case twice.
         return tuple(dict.fromkeys(self._order[position] for position in range(first, first + self.width)))
 
-    def move_to(self, step: int) -> None:
-        """Drop what has left the window of a step, and have what it needs, and the next case, read by the thread."""
-        wanted = self.indices_at(step)
+    def advance_to(self, step: int) -> None:
+        """Release the cases that left the window before a step, and start to read those that it needs, and the next."""
+        needed = self.indices_at(step)
         if not self.holds_all:
-            wanted = (*wanted, self._order[step // STEPS_PER_CASE + self.width])
-        for index in [index for index in self._loading if index not in wanted]:
-            self._drop(index)
-        for index in wanted:
+            needed = (*needed, self._order[step // STEPS_PER_CASE + self.width])
+        for index in [index for index in self._loading if index not in needed]:
+            self._release(index)
+        for index in needed:
             if index not in self._loading:
                 self._loading[index] = self._reader.submit(self._read, self._cases[index])
 
@@ -88,11 +90,11 @@ class ResidentWindow:
         return self._loading[index].result()
 
     def close(self) -> None:
-        """Stop reading and let all cases go."""
+        """Stop reading and release all cases."""
         self._reader.shutdown(wait=True, cancel_futures=True)
         self._loading.clear()
 
-    def _drop(self, index: int) -> None:
+    def _release(self, index: int) -> None:
         future = self._loading.pop(index)
         if not future.cancel():
             # A case that is being read takes memory until it is done; only then may another come in its place.

@@ -1,4 +1,4 @@
-"""The evaluation of a finished round: scores of its annotated cases, metrics.csv and the report."""
+"""Scores of the annotated cases of a finished round, written to metrics.csv and the report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ...study.model import Role, Structure
 from ..inference.bundle import TrainedModel, load_bundle
 from ..inference.write import FINAL, PROTOTYPE, SUMMARY, read_case_prediction, read_classes
 from .metrics import PredictionKind, StructureScore, score_case
+from .metrics_file import write_metrics
 from .report.content import ReportCase, ReportContent
-from .report.page import write_report
-from .tables import write_metrics
+from .report.html_page import write_report
 
 FILES: dict[PredictionKind, str] = {"final": FINAL, "prototype": PROTOTYPE}
 ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
@@ -35,9 +35,9 @@ def evaluate_round(
     """Score the predictions of a round, write its metrics.csv and report.html and return the scores.
 
     Args:
-        folder: of the round; its cases are predicted.
-        roles: which annotated cases are scored; a prediction job's cases count as validation cases.
-        progress: is told how many cases are scored, of how many.
+        folder: Folder of the round, with its predictions.
+        roles: Roles of the annotated cases to score; the cases of a prediction job count as validation cases.
+        progress: Function that is called with the number of scored cases and their total.
 
     Raises:
         UserError: the model, a case, or a prediction cannot be read, or no file can be written.
@@ -108,7 +108,11 @@ def collect_content(
 
 
 def roles_of(choice: str) -> tuple[Role, ...]:
-    """The roles that `validation`, `labeled` or `all` stands for."""
+    """Return the roles that `validation`, `labeled` or `all` stands for.
+
+    Raises:
+        UserError: the choice is none of these.
+    """
     roles = {"validation": (Role.VALIDATION,), "labeled": (Role.LABELED,), "all": (Role.VALIDATION, Role.LABELED)}
     if choice not in roles:
         raise UserError(f"There are no cases called {choice!r}.", f"Choose one of: {', '.join(roles)}.")
