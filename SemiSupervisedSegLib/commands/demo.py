@@ -1,4 +1,4 @@
-"""`demo`: the whole loop on a made-up study, with and without the unlabeled images."""
+"""`demo`: the whole loop on a synthetic study, with and without the unlabeled images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METHODS = ("supervised", "cu2l")
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("demo", help="train on a made-up study and compare with annotations alone")
+    parser = subparsers.add_parser("demo", help="train on a synthetic study and compare with annotations alone")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help=f"where the study goes ({DEFAULT_FOLDER})")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"training steps of each method ({STEPS})")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")

@@ -2,12 +2,12 @@
 
     python -m Testing.benchmarks.accuracy.multi_task [--images shared] --steps 400 --seeds 0 1 [--set NAME=VALUE]
 
-A made-up study with three structures is annotated case by case for one of them in turn. By default its images come from
-three data sets of one organ each, as in the publication, and every case says which one that is; with `--images shared`
-all three structures are in every image. UniSeMi trains one network on all of it, the unlabeled cases included;
-Supervised trains one network for each structure on the cases that are annotated for it. Every network does the same
-number of steps, with as many labeled images in each. Scores are of the final prediction on validation cases; --set
-changes UniSeMi.
+Each labeled case of a synthetic study with three structures is annotated for one of them, in turn. By default the
+images come from three data sets of one organ each, as in the publication, and every case names its organ; with
+`--images shared` all three structures are in every image. UniSeMi trains one network on all cases, unlabeled ones
+included; Supervised trains one network for each structure on the cases that are annotated for it. All networks train
+for the same number of steps, with the same number of labeled images in each. Scores are of the final prediction on
+validation cases; --set changes settings of UniSeMi.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
     metrics = ["dice", "..."]      # columns of metrics.csv, see metric_names.py
 
     [data]
-    kind = "acdc"                  # or left_atrium, phantom (made up), study (an existing study folder)
+    kind = "acdc"                  # or left_atrium, phantom (synthetic), study (an existing study folder)
     sites = "as needed"            # acdc only, see `Data`
 
     [settings]                     # for all methods that have the setting
@@ -60,7 +60,7 @@ _DECIDED = {
 
 @dataclass(frozen=True)
 class Phantom:
-    """The made-up study of a protocol of this kind; see `generate_study`."""
+    """The synthetic study of a protocol of this kind; see `generate_study`."""
 
     unlabeled: int = 12
     external: int = 12

@@ -10,7 +10,7 @@ tables.tex, tables.html and box plots.
 A cell is one method at one label count, averaged over its seeds; rounds are in FOLDER/labeled-N/rounds. ``--quick``
 runs the quick form of the protocol, for a first look. ``--best-on-test STEPS`` scores the test cases every STEPS steps,
 too, and adds the best of these scores in rows that are named so: that is how some publications choose their model, and
-it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on made-up images.
+it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic images.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--quick", action="store_true", help="the quick form of the protocol")
     parser.add_argument("--best-on-test", type=int, default=0, metavar="STEPS", help="see above; off when left out")
-    parser.add_argument("--tiny", action="store_true", help="a few steps on made-up images, to see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="a few steps on synthetic images, to see whether it works")
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.best_on_test < 0:
         parser.error("--jobs is at least 1 and --best-on-test at least 0")

@@ -19,13 +19,13 @@ from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study
 
 from ..tiny import ROOT
-from .made_up_sweep import finish, made_up_protocol, made_up_scores, made_up_study
 from .protocol import Data, Phantom
 from .results import RESULTS
 from .studies import derive_study, make_studies
 from .sweep import main
 from .sweep_cells import Cell, Sweep, cells, find_cell, round_of
 from .sweep_run import SweepRun, Task, worker_slots
+from .synthetic_sweep import finish, synthetic_protocol, synthetic_scores, synthetic_study
 
 # Far more than it takes, for machines that do much else.
 PATIENCE_SECONDS = 400
@@ -76,19 +76,19 @@ def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pyt
 
 
 def test_rounds_of_a_cell_are_known_by_their_jobs(tmp_path: Path) -> None:
-    sweep = Sweep(made_up_protocol())
-    study = made_up_study(tmp_path / "labeled-7", 7)
+    sweep = Sweep(synthetic_protocol())
+    study = synthetic_study(tmp_path / "labeled-7", 7)
     cell, other = cells(sweep.protocol)[:2]
     assert find_cell(sweep, cell, study) is None
-    finish(study, sweep, cell, made_up_scores(study, 0), [])
+    finish(study, sweep, cell, synthetic_scores(study, 0), [])
     folder = find_cell(sweep, cell, study)
     assert round_of(sweep, cell, study, "cpu").path == folder.path
     assert find_cell(sweep, other, study) is None
     assert find_cell(sweep, Cell(cell.row, 7, seed=1), study) is None
-    longer = Sweep(made_up_protocol(settings={"steps": 11}))
+    longer = Sweep(synthetic_protocol(settings={"steps": 11}))
     assert find_cell(longer, cells(longer.protocol)[0], study) is None
     # How it was computed is no part of what was computed.
-    threads = Sweep(made_up_protocol(settings={"steps": 10, "threads": 1}))
+    threads = Sweep(synthetic_protocol(settings={"steps": 10, "threads": 1}))
     assert find_cell(threads, cells(threads.protocol)[0], study).path == folder.path
     followed = Sweep(sweep.protocol, best_on_test=5)
     assert find_cell(followed, cell, study) is None
@@ -98,7 +98,7 @@ def test_rounds_of_a_cell_are_known_by_their_jobs(tmp_path: Path) -> None:
 
 def test_studies_have_the_same_test_cases_at_every_label_count(tmp_path: Path) -> None:
     phantom = Phantom(unlabeled=2, external=1, validation=2, size=(16, 16, 4))
-    protocol = made_up_protocol(data=Data("phantom", phantom=phantom), labeled=(1, 3), published=None)
+    protocol = synthetic_protocol(data=Data("phantom", phantom=phantom), labeled=(1, 3), published=None)
     studies = make_studies(protocol, None, tmp_path)
     assert list(studies) == ["labeled-1", "labeled-3"]
     few, more = studies.values()
@@ -116,7 +116,7 @@ def test_a_study_that_was_cut_off_while_it_was_made_is_made_anew(tmp_path: Path)
     )
     unfinished = tmp_path / "sweep" / ".unfinished-labeled-2"
     derive_study(source, unfinished, 1, "cut off")
-    protocol = made_up_protocol(labeled=(2,), published=None, structures=("wall",))
+    protocol = synthetic_protocol(labeled=(2,), published=None, structures=("wall",))
     study = make_studies(protocol, tmp_path / "given", tmp_path / "sweep")["labeled-2"]
     assert len(study.cases_of(Role.LABELED)) == 2
     assert study == load_study(tmp_path / "sweep" / "labeled-2")
@@ -125,11 +125,11 @@ def test_a_study_that_was_cut_off_while_it_was_made_is_made_anew(tmp_path: Path)
 
 def test_data_that_do_not_fit_the_protocol_end_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs data"):
-        make_studies(made_up_protocol(), None, tmp_path)
-    made_up_study(tmp_path / "given", 3)
+        make_studies(synthetic_protocol(), None, tmp_path)
+    synthetic_study(tmp_path / "given", 3)
     with pytest.raises(UserError, match="7 cases cannot be labeled"):
-        make_studies(made_up_protocol(), tmp_path / "given", tmp_path / "first")
-    protocol = made_up_protocol(labeled=(3,), published=None, structures=("heart",))
+        make_studies(synthetic_protocol(), tmp_path / "given", tmp_path / "first")
+    protocol = synthetic_protocol(labeled=(3,), published=None, structures=("heart",))
     with pytest.raises(UserError, match="'heart', which the data do not have"):
         make_studies(protocol, tmp_path / "given", tmp_path / "second")
 
@@ -146,7 +146,7 @@ def test_workers_at_once_get_a_gpu_or_their_share_of_the_cores() -> None:
 def test_tasks_that_fail_are_reported_and_do_not_stop_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = cells(made_up_protocol())[:3]
+    planned = cells(synthetic_protocol())[:3]
     tasks = [Task(cell, JobFolder(tmp_path / "rounds" / str(index)), 10) for index, cell in enumerate(planned)]
     tasks[1].done = 1.0
     for task in tasks:

@@ -14,10 +14,10 @@ from scipy import stats
 from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .made_up_sweep import STRUCTURES, made_up_protocol, made_up_sweep
 from .results import write_results
 from .rows import Benchmark, collect
 from .sweep_cells import Sweep, write_record
+from .synthetic_sweep import STRUCTURES, synthetic_protocol, synthetic_sweep
 from .table_html import html_page
 from .table_latex import latex_tables
 from .table_text import csv_table, text_table
@@ -46,7 +46,7 @@ def rows_of(benchmark: Benchmark) -> dict[tuple[str, str, str], dict[str, str]]:
 
 
 def test_numbers_are_those_of_numpy_and_scipy(tmp_path: Path) -> None:
-    scores = made_up_sweep(tmp_path)
+    scores = synthetic_sweep(tmp_path)
     rows = rows_of(collect(tmp_path))
     assert len(rows) == 3 * 2 * 4
     for kind in ("final", "prototype"):
@@ -65,13 +65,13 @@ def test_numbers_are_those_of_numpy_and_scipy(tmp_path: Path) -> None:
 
 
 def test_only_the_structures_of_the_protocol_count(tmp_path: Path) -> None:
-    scores = made_up_sweep(tmp_path, structures=("outer",))
+    scores = synthetic_sweep(tmp_path, structures=("outer",))
     found = rows_of(collect(tmp_path))["UA-MT", "final", "dice"]
     assert float(found["mean"]) == pytest.approx(100 * np.mean(by_case(scores, "UA-MT", "final", "dice", ("outer",))))
 
 
 def test_published_numbers_stand_beside_final_predictions_only(tmp_path: Path) -> None:
-    made_up_sweep(tmp_path)
+    synthetic_sweep(tmp_path)
     rows = rows_of(collect(tmp_path))
     found = {key: (row["published"], row["published_source"]) for key, row in rows.items() if row["published"]}
     assert found["Supervised", "final", "dice"] == ("79.41", "SS-Net T2")
@@ -82,7 +82,7 @@ def test_published_numbers_stand_beside_final_predictions_only(tmp_path: Path) -
 
 
 def test_latex_has_scores_published_numbers_and_tests(tmp_path: Path) -> None:
-    scores = made_up_sweep(tmp_path)
+    scores = synthetic_sweep(tmp_path)
     tables = latex_tables(collect(tmp_path))
     values = 100 * np.array(by_case(scores, "UA-MT", "final", "dice"))
     line = next(line for line in tables.splitlines() if line.startswith("7 & UA-MT &"))
@@ -101,7 +101,7 @@ def test_latex_has_scores_published_numbers_and_tests(tmp_path: Path) -> None:
 
 
 def test_html_is_whole_and_has_the_published_numbers_with_their_source(tmp_path: Path) -> None:
-    made_up_sweep(tmp_path)
+    synthetic_sweep(tmp_path)
     page = html_page(collect(tmp_path))
     for number in ("79.41", "68.11", "9.35", "2.70", "81.65", "70.64", "6.88", "2.02"):
         assert f'<td class="published">{number} <small>SS-Net T2</small></td>' in page
@@ -129,14 +129,14 @@ def unclosed(page: str) -> list[str]:
 
 
 def test_unfinished_seeds_are_said(tmp_path: Path) -> None:
-    made_up_sweep(tmp_path, unfinished=1)
+    synthetic_sweep(tmp_path, unfinished=1)
     benchmark = collect(tmp_path)
     assert "CPCL & more_steps, 7 labeled: 1 of 2 seeds are done." in text_table(benchmark)
     assert rows_of(benchmark)["CPCL & more_steps", "final", "dice"]["seeds"] == "0"
 
 
 def test_best_on_test_is_left_out_unless_asked_for_and_says_so(tmp_path: Path) -> None:
-    made_up_sweep(tmp_path)
+    synthetic_sweep(tmp_path)
     benchmark = collect(tmp_path)
     assert "best on test" not in (csv_table(benchmark) + latex_tables(benchmark) + html_page(benchmark)).lower()
     asked = dataclasses.replace(benchmark, best_on_test=True)
@@ -149,7 +149,7 @@ def test_best_on_test_is_left_out_unless_asked_for_and_says_so(tmp_path: Path) -
 
 
 def test_a_study_is_read_without_a_protocol(tmp_path: Path) -> None:
-    scores = made_up_sweep(tmp_path)
+    scores = synthetic_sweep(tmp_path)
     benchmark = collect(tmp_path / "labeled-7")
     titles = [row.title for row in benchmark.rows]
     assert titles == ["CPCL (10 steps)", "Supervised (10 steps)", "UA-MT (10 steps)"]
@@ -164,7 +164,7 @@ def test_a_study_is_read_without_a_protocol(tmp_path: Path) -> None:
 
 
 def test_results_are_written_and_repeatable(tmp_path: Path) -> None:
-    made_up_sweep(tmp_path)
+    synthetic_sweep(tmp_path)
     benchmark = collect(tmp_path)
     for name in ("first", "second"):
         write_results(benchmark, tmp_path / name)
@@ -180,13 +180,13 @@ def test_results_are_written_and_repeatable(tmp_path: Path) -> None:
 def test_bad_folders_end_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no study"):
         collect(tmp_path)
-    made_up_sweep(tmp_path / "sweep", unfinished=6)
+    synthetic_sweep(tmp_path / "sweep", unfinished=6)
     with pytest.raises(UserError, match="has no finished round"):
         collect(tmp_path / "sweep")
-    write_record(tmp_path / "sweep", Sweep(made_up_protocol(seeds=(0, 1, 5))))
-    with pytest.raises(UserError, match="The sweep Made up was begun"):
-        write_record(tmp_path / "sweep", Sweep(made_up_protocol(name="Other")))
-    made_up_sweep(tmp_path / "damaged")
+    write_record(tmp_path / "sweep", Sweep(synthetic_protocol(seeds=(0, 1, 5))))
+    with pytest.raises(UserError, match="The sweep Synthetic was begun"):
+        write_record(tmp_path / "sweep", Sweep(synthetic_protocol(name="Other")))
+    synthetic_sweep(tmp_path / "damaged")
     for folder in rounds(tmp_path / "damaged" / "labeled-7"):
         folder.metrics.write_text("case,structure\n")
     with pytest.raises(UserError, match=r"metrics\.csv cannot be read"):

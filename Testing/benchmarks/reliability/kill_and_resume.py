@@ -2,7 +2,7 @@
 
     python -m Testing.benchmarks.reliability.kill_and_resume --kills 200 --method cu2l
 
-A small made-up study is trained once without interruption. Then fresh rounds of the same job are killed (SIGKILL)
+A small synthetic study is trained once without interruption. Then fresh rounds of the same job are killed (SIGKILL)
 several times each, and resumed to their end; their images are prepared again each time. Half of the kills come at an
 instant drawn at random within a stage drawn at random. The other half wait until the worker has begun to write
 something (the plan, a prepared image, a checkpoint, the model, a prediction, the scores or the report) and come a few

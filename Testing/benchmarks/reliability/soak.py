@@ -2,9 +2,9 @@
 
     python -m Testing.benchmarks.reliability.soak --minutes 120 --output FOLDER
 
-A worker trains CU2L on a small made-up study, with checkpoints, validation and previews every few minutes, until it is
-asked to stop. The first quarter of the samples is warm-up and left out. Through the others goes a robust line
-(Theil-Sen), and the table says per hour how much each rises, with its largest value above the first after the warm-up.
+A worker trains CU2L on a small synthetic study, with checkpoints, validation and previews every few minutes, until the
+time is over. The first quarter of the samples is warm-up and left out. A robust line (Theil-Sen) is fitted to the
+remaining ones; the table has its rise per hour, and the largest value above the first one after the warm-up.
 Memory is flat when its line rises by less than 3 % of the median over the whole time; open files and threads, when
 theirs rise by less than one. The exit code is 1 if something is not flat, or if the worker does not stop when asked. A
 line through a few minutes says little, so the short forms show it without judging memory. With `--output`, soak.csv has

@@ -1,4 +1,4 @@
-"""One job on a small made-up study: done once without interruption, and then in other rounds that are disturbed."""
+"""One job on a small synthetic study: done once without interruption, and then in other rounds that are disturbed."""
 
 from __future__ import annotations
 

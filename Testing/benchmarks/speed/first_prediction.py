@@ -2,9 +2,9 @@
 
     python -m Testing.benchmarks.speed.first_prediction [--quick] [--method cu2l] [--output FOLDER]
 
-A worker is launched, as the panel does it, with the preset "quick" on a made-up study of the size that a clinic begins
-with, and its events are watched until the first preview is on the disk. Printed is when each part began. The wait is
-mostly the training steps before the first preview; --quick has smaller images and fewer of them.
+A worker is launched, as the panel does it, with the preset "quick" on a synthetic study of the size that a clinic
+begins with, and its events are followed until the first preview is on the disk. The output is when each part began.
+Most of the time goes to the training steps before the first preview; --quick has smaller images and fewer steps.
 """
 
 from __future__ import annotations

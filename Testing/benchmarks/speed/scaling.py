@@ -2,7 +2,7 @@
 
     python -m Testing.benchmarks.speed.scaling [--quick] [--output FOLDER]
 
-Each piece of work runs in a process of its own on the same made-up images: adding the cases to a new study,
+Each piece of work runs in a process of its own on the same synthetic images: adding the cases to a new study,
 `study show`, opening the study in the panel's session, writing the job of a round, preprocessing, and the same again
 with everything in the cache, which every later round begins with. Seconds are those of the work alone, memory is the
 peak of the process. What should hold is that the time of a case does not grow with their number: the largest study is

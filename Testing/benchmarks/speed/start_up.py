@@ -2,7 +2,7 @@
 
     python -m Testing.benchmarks.speed.start_up [--quick] [--output FOLDER]
 
-A worker is launched on a made-up study of a few small images, and its events are watched: how long until it says that
+A worker is launched on a synthetic study of a few small images, and its events are watched: how long until it says that
 it has started, and until its first training step is done, with all images read and preprocessed. The time that Python
 takes to import PyTorch alone is printed beside it, which no worker can do without.
 

@@ -1,4 +1,4 @@
-"""A sweep whose rounds are finished with made-up scores, for tests of what reads them."""
+"""A sweep whose rounds are finished with synthetic scores, for tests of what reads them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from .sweep_cells import Cell, Sweep, cells, round_of, write_record
 
 STRUCTURES = ("inner", "outer")
 CASES = 6
+Scores = dict[tuple[str, int], list[StructureScore]]
+"""Scores by title of the row and seed."""
 PUBLISHED = PublishedRows("ACDC", ("SS-Net T2",), "Published on other cases.")
 
 
-def made_up_protocol(**changes: object) -> Protocol:
+def synthetic_protocol(**changes: object) -> Protocol:
     """Three rows, one label count, two seeds, with the published numbers of ACDC."""
     rows = (
         MethodRow("supervised", published="Supervised"),
@@ -29,7 +31,7 @@ def made_up_protocol(**changes: object) -> Protocol:
         MethodRow("cpcl", "CPCL & more_steps", {"steps": 20}),
     )
     protocol = Protocol(
-        "Made up",
+        "Synthetic",
         Data("study"),
         labeled=(7,),
         seeds=(0, 1),
@@ -42,10 +44,10 @@ def made_up_protocol(**changes: object) -> Protocol:
     return checked(dataclasses.replace(protocol, **changes))
 
 
-def made_up_study(folder: Path, labeled: int) -> Study:
+def synthetic_study(folder: Path, labeled: int) -> Study:
     """A study without any file beside its own."""
     structures = [Structure(name, index, (200, 50 * index, 0)) for index, name in enumerate(STRUCTURES, 1)]
-    study = create_study(folder, "Made up", Modality.MR, "local", structures)
+    study = create_study(folder, "Synthetic", Modality.MR, "local", structures)
     roles = [Role.LABELED] * labeled + [Role.UNLABELED] * 3 + [Role.VALIDATION] * CASES
     cases = [
         Case(
@@ -58,7 +60,7 @@ def made_up_study(folder: Path, labeled: int) -> Study:
     return study
 
 
-def made_up_scores(study: Study, seed: int) -> list[StructureScore]:
+def synthetic_scores(study: Study, seed: int) -> list[StructureScore]:
     """Scores of the validation cases, in an order of their own for each seed."""
     rng = np.random.default_rng(seed)
     scores = []
@@ -84,14 +86,14 @@ def finish(study: Study, sweep: Sweep, cell: Cell, scores: list[StructureScore],
     folder.write_result({"kind": "train", "method": cell.row.method, "steps": 10, "mean_dice": {}, "cases": []})
 
 
-def made_up_sweep(folder: Path, unfinished: int = 0, **changes: object) -> dict[tuple[str, int], list[StructureScore]]:
+def synthetic_sweep(folder: Path, unfinished: int = 0, **changes: object) -> Scores:
     """Write a sweep whose last `unfinished` cells are not done; return the scores by title and seed."""
-    sweep = Sweep(made_up_protocol(**changes))
+    sweep = Sweep(synthetic_protocol(**changes))
     write_record(folder, sweep)
-    study = made_up_study(folder / "labeled-7", 7)
+    study = synthetic_study(folder / "labeled-7", 7)
     planned = cells(sweep.protocol)
     scores = {}
     for number, cell in enumerate(planned[: len(planned) - unfinished]):
-        own = scores[cell.row.title, cell.seed] = made_up_scores(study, number)
+        own = scores[cell.row.title, cell.seed] = synthetic_scores(study, number)
         finish(study, sweep, cell, own, [0.2, 0.9, 0.7] if cell.seed else [0.3, 0.5, 0.8])
     return scores
