@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..study.adding import add_cases, add_from_pattern, add_from_table, new_case
 from ..study.annotations import structures_of
-from ..study.changing import change_cases
+from ..study.case_table import cases_from_table
+from ..study.cases import add_cases, cases_from_pattern, change_cases, new_case
 from ..study.checks import check_case, check_roles, geometry_warnings
 from ..study.errors import UserError
 from ..study.images import Geometry
 from ..study.model import Case, Modality, Role, Structure, Study
-from ..study.palette import default_color
 from ..study.partial_annotations import ALL, SEPARATOR
-from ..study.store import create_study, load_study, study_lock
+from ..study.store import create_study, load_study, save_study, study_lock
+from ..study.structures import default_color
 
 _STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
 
@@ -103,24 +103,21 @@ def _add(arguments: argparse.Namespace) -> int:
     _check_add(arguments)
     with study_lock(load_study(arguments.folder).folder):
         study = load_study(arguments.folder)
-        before = len(study.cases)
-        if arguments.table is not None:
-            study = add_from_table(study, arguments.table)
-        elif arguments.pattern is not None:
-            study = add_from_pattern(
-                study,
-                arguments.pattern,
-                site=arguments.site,
-                role=arguments.role,
-                annotations=arguments.annotations,
-                structures=arguments.structures,
-            )
-        else:
-            kind = {"site": arguments.site, "role": arguments.role, "structures": arguments.structures}
-            kind |= {"annotation": arguments.annotation, "case_id": arguments.id}
-            study = add_cases(study, [new_case(study, image, **kind) for image in arguments.images])
-    print(f"Added {_count(len(study.cases) - before, 'case')}; the study has {len(study.cases)} now.")
+        cases = _new_cases(study, arguments)
+        study = add_cases(study, cases)
+        save_study(study)
+    print(f"Added {_count(len(cases), 'case')}; the study has {len(study.cases)} now.")
     return 0
+
+
+def _new_cases(study: Study, arguments: argparse.Namespace) -> list[Case]:
+    if arguments.table is not None:
+        return cases_from_table(study, arguments.table)
+    use = {"site": arguments.site, "role": arguments.role, "structures": arguments.structures}
+    if arguments.pattern is not None:
+        return cases_from_pattern(study, arguments.pattern, annotations=arguments.annotations, **use)
+    files = {"annotation": arguments.annotation, "case_id": arguments.id}
+    return [new_case(study, image, **files, **use) for image in arguments.images]
 
 
 def _change(arguments: argparse.Namespace) -> int:
@@ -129,7 +126,7 @@ def _change(arguments: argparse.Namespace) -> int:
     with study_lock(load_study(arguments.folder).folder):
         study = load_study(arguments.folder)
         changes = {name: getattr(arguments, name) for name in ("role", "site", "annotation", "structures")}
-        change_cases(study, arguments.cases, **changes)
+        save_study(change_cases(study, arguments.cases, **changes))
     print(f"Changed {_count(len(arguments.cases), 'case')}.")
     return 0
 

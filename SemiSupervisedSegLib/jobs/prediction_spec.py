@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..study.adding import default_id
+from ..study.cases import default_id, free_id
 from ..study.errors import UserError
 from ..study.images import image_geometry
 from ..study.model import Role
@@ -47,12 +47,6 @@ def _cases(images: Sequence[Path]) -> tuple[JobCase, ...]:
     cases: dict[str, JobCase] = {}
     for image in images:
         image_geometry(image)
-        case_id = _free_id(default_id(image.absolute()), cases)
+        case_id = free_id(cases, default_id(image.absolute()))
         cases[case_id.casefold()] = JobCase(case_id, str(image.absolute()), "", Role.UNLABELED, external=False)
     return tuple(cases.values())
-
-
-def _free_id(wanted: str, taken: dict[str, JobCase]) -> str:
-    # Files of the same name in different folders are different cases.
-    numbered = (f"{wanted[:90]}-{number}" for number in range(2, len(taken) + 3))
-    return next(case_id for case_id in (wanted, *numbered) if case_id.casefold() not in taken)

@@ -76,9 +76,9 @@ class Session:
     def edit_study(self, function: Callable[[Study], Study]) -> None:
         """Apply `function` to the study as it is on disk, save it and keep the result.
 
-        The lock of the study is held, so that two programs cannot undo each other's changes; `function` may save by
-        itself, as `change_cases` does, but not take the lock. Raises UserError, with the study as it was, when no study
-        is open, another program holds the lock, or `function` refuses.
+        The lock of the study is held, so that two programs cannot undo each other's changes; `function` must not take
+        it. Raises UserError, with the study as it was, when no study is open, another program holds the lock, or
+        `function` refuses.
         """
         if self.study is None:
             raise UserError("No study is open.", "Open or create a study first.")

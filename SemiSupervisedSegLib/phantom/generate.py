@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..study.adding import new_case
 from ..study.annotations import write_segmentation
+from ..study.cases import new_case
 from ..study.errors import UserError
 from ..study.files import write_error
 from ..study.images import write_image
 from ..study.model import Case, Modality, Role, Structure, Study
-from ..study.palette import default_color
 from ..study.store import create_study, save_study
+from ..study.structures import default_color
 from .sites import SiteLook, draw_site
 from .volume import Recipe, render_case
 

@@ -12,9 +12,24 @@ from typing import Any
 
 from .errors import UserError
 from .model import MAX_LABEL, Structure, Study
-from .palette import default_color
 
 _MAX_NAME = 100
+# Distinct from each other and from grey images, also as thin outlines.
+_COLORS = (
+    (220, 60, 50),
+    (70, 150, 230),
+    (240, 180, 40),
+    (90, 190, 90),
+    (170, 100, 210),
+    (60, 200, 200),
+    (230, 120, 170),
+    (150, 150, 60),
+)
+
+
+def default_color(index: int) -> tuple[int, int, int]:
+    """Return the colour (red, green, blue from 0 to 255) of structure `index`, counted from 0; repeats after eight."""
+    return _COLORS[index % len(_COLORS)]
 
 
 def add_structure(
@@ -69,7 +84,7 @@ def remove_structure(structures: tuple[Structure, ...], label: int) -> tuple[Str
     return tuple(structure for structure in structures if structure.label != label)
 
 
-def with_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
+def replace_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
     """The study with other structures, as the functions of this file give them; it is not saved.
 
     An annotated case does not know a new structure: it becomes annotated for the old ones only. Raises UserError when
@@ -77,7 +92,7 @@ def with_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
     """
     kept = [(structure.name, structure.label) for structure in structures[: len(study.structures)]]
     if kept != [(structure.name, structure.label) for structure in study.structures]:
-        check_names_are_free(study)
+        check_structures_unused(study)
         return dataclasses.replace(study, structures=structures)
     if len(structures) == len(study.structures):
         return dataclasses.replace(study, structures=structures)
@@ -89,7 +104,7 @@ def with_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
     return dataclasses.replace(study, structures=structures, cases=cases)
 
 
-def check_names_are_free(study: Study) -> None:
+def check_structures_unused(study: Study) -> None:
     """Raise UserError when annotations are found by the names of the structures, which then have to stay."""
     used = [case.id for case in study.cases if case.annotation or case.structures is not None]
     if used:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
 from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.model import Structure, Study
-from SemiSupervisedSegLib.study.store import create_study
+from SemiSupervisedSegLib.study.store import create_study, save_study
 
 STRUCTURES = (Structure("left chamber", 5, (255, 0, 0)), Structure("wall", 2, (0, 128, 255)))
 
@@ -50,4 +50,6 @@ def study(tmp_path: Path) -> Study:
         )
         for name, role in roles.items()
     ]
-    return add_cases(study, cases)
+    study = add_cases(study, cases)
+    save_study(study)
+    return study

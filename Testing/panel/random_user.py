@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.panel.scene.segments import segmentationFingerprint, s
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.panel.widget import Panel
-from SemiSupervisedSegLib.study.assigning import assign_cases
+from SemiSupervisedSegLib.study.cases import assign_cases
 from SemiSupervisedSegLib.study.store import study_lock
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 
-from SemiSupervisedSegLib.panel.logic.new_cases import find_images, free_id, is_image_name, make_cases
+from SemiSupervisedSegLib.panel.logic.new_cases import find_images, is_image_name, make_cases
 from SemiSupervisedSegLib.panel.scene.segments import addStructures
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
 from SemiSupervisedSegLib.study.annotations import read_annotation
@@ -72,11 +72,6 @@ def test_a_folder_of_dicom_slices_is_one_image(tmp_path):
 )
 def test_names_of_images(name, expected):
     assert is_image_name(name) is expected
-
-
-def test_ids_are_counted_on():
-    assert free_id({"scan", "scan-2"}, "Scan") == "Scan-3"
-    assert len(free_id({"x" * 100}, "x" * 100)) <= 100
 
 
 def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):  # noqa: F811

@@ -12,7 +12,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role, Structure
 from SemiSupervisedSegLib.study.store import load_study, study_lock
-from SemiSupervisedSegLib.study.structures import add_structure, with_structures
+from SemiSupervisedSegLib.study.structures import add_structure, replace_structures
 
 from .studies import STRUCTURES, write_annotation
 from .test_cases_section import opened, section  # noqa: F401 (fixtures)
@@ -181,7 +181,7 @@ def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, None), (False, ("liver", "tumor"))])
 def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opened, dialogs, answer, expected):  # noqa: F811
-    opened._session.edit_study(lambda study: with_structures(study, add_structure(study.structures, "vessel")))
+    opened._session.edit_study(lambda study: replace_structures(study, add_structure(study.structures, "vessel")))
     annotate(opened, "case00")
     paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
     dialogs.answer("confirm", answer)

@@ -7,7 +7,7 @@ import pytest
 
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.panel.signal import Signal
-from SemiSupervisedSegLib.study.assigning import assign_cases, remove_cases
+from SemiSupervisedSegLib.study.cases import assign_cases, remove_cases
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, study_lock

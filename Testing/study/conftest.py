@@ -8,10 +8,16 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.model import Structure, Study
 from SemiSupervisedSegLib.study.store import create_study
 
 STRUCTURES = (Structure("chamber", 3, (255, 0, 0), "Tissue~SCT^85756007^Tissue"), Structure("wall", 7, (0, 128, 255)))
+
+
+def with_case(study: Study, image: Path | str, **values: object) -> Study:
+    """The study with one more case."""
+    return add_cases(study, [new_case(study, image, **values)])
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
 from SemiSupervisedSegLib.study.annotations import read_annotation, structures_of, write_segmentation
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.exporting import (
     COLOR_TABLE,

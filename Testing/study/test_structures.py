@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from SemiSupervisedSegLib.study.assigning import assign_cases, remove_cases
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Case, Role, Structure
 from SemiSupervisedSegLib.study.store import load_study, save_study
@@ -14,7 +13,7 @@ from SemiSupervisedSegLib.study.structures import (
     recolor_structure,
     remove_structure,
     rename_structure,
-    with_structures,
+    replace_structures,
 )
 
 
@@ -58,46 +57,28 @@ def test_structures_of_a_segmentation_are_joined_by_name(structures):
 
 
 def test_names_change_freely_before_the_first_annotation(study):
-    renamed = with_structures(study, rename_structure(study.structures, 3, "ventricle"))
+    renamed = replace_structures(study, rename_structure(study.structures, 3, "ventricle"))
     assert [(item.name, item.label) for item in renamed.structures] == [("ventricle", 3), ("wall", 7)]
-    assert with_structures(renamed, remove_structure(renamed.structures, 3)).structures[0].label == 7
+    assert replace_structures(renamed, remove_structure(renamed.structures, 3)).structures[0].label == 7
 
 
 def test_names_and_places_stay_once_a_case_is_annotated(study):
     study = annotated(study)
     with pytest.raises(UserError, match="a is annotated"):
-        with_structures(study, rename_structure(study.structures, 3, "ventricle"))
+        replace_structures(study, rename_structure(study.structures, 3, "ventricle"))
     with pytest.raises(UserError):
-        with_structures(study, remove_structure(study.structures, 7))
+        replace_structures(study, remove_structure(study.structures, 7))
     with pytest.raises(UserError):
-        with_structures(study, study.structures[::-1])
-    recolored = with_structures(study, recolor_structure(study.structures, 3, (1, 2, 3)))
+        replace_structures(study, study.structures[::-1])
+    recolored = replace_structures(study, recolor_structure(study.structures, 3, (1, 2, 3)))
     assert recolored.structures[0].color == (1, 2, 3)
     assert recolored.cases == study.cases
 
 
 def test_a_structure_added_later_is_unknown_to_cases_annotated_before(study):
     study = annotated(study)
-    grown = with_structures(study, add_structure(study.structures, "scar"))
+    grown = replace_structures(study, add_structure(study.structures, "scar"))
     assert grown.case("a").structures == ("chamber", "wall")
     assert grown.case("b").structures is None
     save_study(grown)
     assert load_study(grown.folder) == grown
-
-
-def test_many_cases_get_another_role_or_site_or_none_does(study):
-    study = annotated(study)
-    moved = assign_cases(study, ["a", "b"], site="there")
-    assert {case.site for case in moved.cases} == {"there"}
-    assert assign_cases(study, ["b"], role="ignored").case("b").role is Role.IGNORED
-    with pytest.raises(UserError, match="b has no annotation"):
-        assign_cases(study, ["a", "b"], role=Role.VALIDATION)
-    with pytest.raises(UserError, match="nobody"):
-        assign_cases(study, ["nobody"], site="there")
-
-
-def test_cases_are_removed_by_id(study):
-    study = annotated(study)
-    assert [case.id for case in remove_cases(study, ["a"]).cases] == ["b"]
-    with pytest.raises(UserError):
-        remove_cases(study, ["c"])

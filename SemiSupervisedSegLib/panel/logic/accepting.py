@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...jobs.folder import JobFolder
-from ...study.adding import stored_path
+from ...study.cases import stored_path
 from ...study.errors import UserError
 from ...study.files import write_bytes_atomically
 from ...study.images import image_geometry, same_grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ...study.adding import stored_path
+from ...study.cases import stored_path
 from ...study.errors import UserError
 from ...study.files import write_error
 from ...study.model import Role, Study

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...study.adding import default_id, new_case, stored_path
+from ...study.cases import default_id, free_id, new_case, stored_path
 from ...study.checks import check_case
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
@@ -65,15 +65,6 @@ def make_cases(
         annotation = (annotations or {}).get(image) or _annotation_beside(image)
         role = Role.UNLABELED if annotation is None else Role.LABELED
         yield new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id)
-
-
-def free_id(taken: Container[str], wanted: str) -> str:
-    """The wanted id, or the next one that is not in `taken` (in lower case): brain, brain-2, brain-3."""
-    free, number = wanted, 1
-    while free.casefold() in taken:
-        number += 1
-        free = f"{wanted[:95]}-{number}"
-    return free
 
 
 def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:

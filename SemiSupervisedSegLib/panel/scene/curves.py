@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ...study.palette import default_color
+from ...study.structures import default_color
 
 _ATTRIBUTE = "SemiSupervisedSeg.Curves"
 _LOSSES, _DICE, _CHART = "losses", "dice", "chart"

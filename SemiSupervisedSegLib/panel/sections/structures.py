@@ -12,7 +12,7 @@ from ...study.errors import UserError
 from ...study.model import Structure
 from ...study.structures import (
     add_structure,
-    check_names_are_free,
+    check_structures_unused,
     recolor_structure,
     remove_structure,
     rename_structure,
@@ -80,7 +80,7 @@ class StructuresTable:
         self._namesReason = self._reason
         if facts.study is not None and not self._reason:
             try:
-                check_names_are_free(facts.study)
+                check_structures_unused(facts.study)
             except UserError as error:
                 self._namesReason = str(error)
         self.editable = not self._reason

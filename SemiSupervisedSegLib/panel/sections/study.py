@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ...study.errors import UserError
 from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
-from ...study.structures import add_structures, with_structures
+from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
 from ..scene.segments import structuresFromSegmentation
 from ..services import Services
@@ -106,7 +106,7 @@ class StudySection:
             ).format(count=partly)
             if not self._dialogs.confirm(question):
                 return
-        self._session.edit_study(lambda study: with_structures(study, change(study.structures)))
+        self._session.edit_study(lambda study: replace_structures(study, change(study.structures)))
 
     def _structures(self) -> tuple[Structure, ...]:
         return self._draft if self._session.study is None else self._session.study.structures

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image, write_image
 from SemiSupervisedSegLib.study.model import Modality, Role, Structure, Study
-from SemiSupervisedSegLib.study.store import create_study, study_lock
+from SemiSupervisedSegLib.study.store import create_study, save_study, study_lock
 
 STRUCTURES = (
     Structure("right ventricle", 1, (0, 114, 178)),
@@ -90,7 +90,9 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
         given = None if role is Role.UNLABELED else annotation
         cases.append(new_case(study, image, site=site, role=role, annotation=given, case_id=case_id))
     with study_lock(folder):
-        return add_cases(study, cases)
+        study = add_cases(study, cases)
+        save_study(study)
+    return study
 
 
 def describe(study: Study) -> str:

@@ -25,11 +25,11 @@ import h5py
 import numpy as np
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import write_image
 from SemiSupervisedSegLib.study.model import CASE_ID, Modality, Role, Structure, Study
-from SemiSupervisedSegLib.study.store import create_study, study_lock
+from SemiSupervisedSegLib.study.store import create_study, save_study, study_lock
 
 SPACING_MM = 0.625
 SITE = "local"
@@ -72,7 +72,9 @@ def make_study(
         cases.append(new_case(study, paths[0], site=SITE, role=role, annotation=given, case_id=scan))
         progress(done, len(roles))
     with study_lock(folder):
-        return add_cases(study, cases)
+        study = add_cases(study, cases)
+        save_study(study)
+    return study
 
 
 def read_list(path: Path) -> list[str]:

@@ -35,8 +35,8 @@ from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Case, Role, Structure, Study
-from SemiSupervisedSegLib.study.palette import default_color
 from SemiSupervisedSegLib.study.store import create_study, save_study
+from SemiSupervisedSegLib.study.structures import default_color
 
 STRUCTURES = 3
 FULL = {"labeled": 6, "unlabeled": 12, "validation": 6, "size": (64, 64, 8)}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
-from SemiSupervisedSegLib.study.store import create_study, load_study
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
+from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
 
 from .peak_memory import peak_megabytes
 
@@ -36,7 +36,7 @@ def add(source: Path, folder: Path) -> Work:
             )
             for case in old.cases
         ]
-        add_cases(study, cases)
+        save_study(add_cases(study, cases))
 
     return work
 

@@ -13,8 +13,8 @@ import SimpleITK as sitk
 import slicer
 
 from SemiSupervisedSegLib.panel.sections.export.section import ExportSection
-from SemiSupervisedSegLib.study.adding import add_cases, new_case
 from SemiSupervisedSegLib.study.annotations import read_annotation
+from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.images import read_image, same_grid
 
 from .desk import Desk

@@ -9,7 +9,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ....study.adding import default_id
+from ....study.cases import default_id
 from ....study.errors import UserError
 from ....study.files import write_error
 from ....study.layout import StudyFolder

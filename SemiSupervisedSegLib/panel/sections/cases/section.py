@@ -10,8 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ....study.assigning import assign_cases, remove_cases
-from ....study.changing import change_cases
+from ....study.cases import assign_cases, change_cases, remove_cases
 from ....study.errors import UserError
 from ....study.model import Role, Study
 from ...logic.case_rows import CaseFiles, look_at_files

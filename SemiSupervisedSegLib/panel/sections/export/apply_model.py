@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
-from ....study.adding import stored_path
+from ....study.cases import stored_path
 from ....study.errors import UserError
 from ...logic.model_application import cases_to_apply_to, check_model, new_prediction_round
 from ...logic.new_cases import check_new_cases, with_new_cases

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.__main__ import main
-from SemiSupervisedSegLib.study.adding import add_case, add_from_table
 from SemiSupervisedSegLib.study.annotations import write_segmentation
-from SemiSupervisedSegLib.study.changing import change_cases
+from SemiSupervisedSegLib.study.case_table import cases_from_table
+from SemiSupervisedSegLib.study.cases import change_cases
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
 from SemiSupervisedSegLib.study.partial_annotations import case_structures, check_fully_annotated
 from SemiSupervisedSegLib.study.store import load_study, save_study
 
-from .conftest import STRUCTURES
+from .conftest import STRUCTURES, with_case
 
 
 @pytest.fixture
@@ -62,16 +62,18 @@ def test_an_unknown_name_is_refused_with_the_names_there_are():
 
 
 def test_only_a_partial_study_needs_the_new_format(study, files, wall_only):
-    add_case(study, files / "b.nrrd", site="here", role="labeled", annotation=files / "b.seg.nrrd")
+    full = with_case(study, files / "b.nrrd", site="here", role="labeled", annotation=files / "b.seg.nrrd")
+    save_study(full)
     assert json.loads((study.folder / STUDY_FILE).read_text())["schema_version"] == 1
-    partial = add_case(
-        load_study(study.folder),
+    partial = with_case(
+        full,
         files / "a.nrrd",
         site="here",
         role="labeled",
         annotation=files / "a.seg.nrrd",
         structures="wall",
     )
+    save_study(partial)
     content = json.loads((study.folder / STUDY_FILE).read_text())
     assert content["schema_version"] == 2
     assert [case.get("structures") for case in content["cases"]] == [None, ["wall"]]
@@ -95,29 +97,28 @@ def test_damaged_structures_of_a_case_are_named(study, structures, message):
 
 def test_an_annotation_with_more_than_the_case_has_is_refused(study, files):
     with pytest.raises(UserError, match=r"Case a: .* contains 'chamber', which its case is not") as caught:
-        add_case(
+        with_case(
             study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd", structures="wall"
         )
     assert caught.value.advice
-    assert not load_study(study.folder).cases
 
 
 def test_tables_have_a_column_for_it(study, files, wall_only):
     (files / "t.csv").write_text(
         "image;site;role;annotation;structures\na.nrrd;here;labeled;a.seg.nrrd;Wall\nb.nrrd;here;unlabeled;;chamber\n"
     )
-    grown = add_from_table(study, files / "t.csv")
-    assert [case.structures for case in grown.cases] == [("wall",), ("chamber",)]
+    cases = cases_from_table(study, files / "t.csv")
+    assert [case.structures for case in cases] == [("wall",), ("chamber",)]
     (files / "u.csv").write_text("image,site,role,structures\nb.nrrd,here,unlabeled,valve\n")
     with pytest.raises(UserError, match=r"Line 2 of u.csv: .*'valve'"):
-        add_from_table(study, files / "u.csv")
+        cases_from_table(study, files / "u.csv")
 
 
 def test_changing_checks_the_annotation_again(study, files):
-    add_case(study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd")
+    full = with_case(study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd")
     with pytest.raises(UserError, match="contains 'chamber'"):
-        change_cases(load_study(study.folder), ["a"], structures="wall")
-    changed = change_cases(load_study(study.folder), ["a"], structures=["chamber", "wall"])
+        change_cases(full, ["a"], structures="wall")
+    changed = change_cases(full, ["a"], structures=["chamber", "wall"])
     assert changed.case("a").structures is None
 
 

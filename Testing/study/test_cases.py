@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.cases import (
+    add_cases,
+    assign_cases,
+    cases_from_pattern,
+    change_cases,
+    default_id,
+    free_id,
+    remove_cases,
+)
+from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.layout import STUDY_FILE
+from SemiSupervisedSegLib.study.model import Case, Role
+from SemiSupervisedSegLib.study.store import load_study, save_study
+
+from .conftest import with_case
+
+
+def test_case_elsewhere_is_referenced(study, files):
+    grown = with_case(study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd")
+    expected = Case("a", f"{files}/a.nrrd", "here", Role.LABELED, f"{files}/a.seg.nrrd")
+    assert grown.cases == (expected,)
+    save_study(grown)
+    assert load_study(study.folder) == grown
+    assert sorted(item.name for item in study.folder.iterdir()) == [STUDY_FILE]
+
+
+def test_paths_inside_the_study_are_relative(study, make_image, monkeypatch):
+    (study.folder / "images").mkdir()
+    sitk.WriteImage(make_image(), str(study.folder / "images" / "a.nrrd"))
+    monkeypatch.chdir(study.folder / "images")
+    grown = with_case(study, "../images/a.nrrd", site="here", role=Role.UNLABELED)
+    assert grown.cases[0].image == "images/a.nrrd"
+
+
+def test_links_are_kept_as_they_are(study, files, tmp_path):
+    """Data managers keep the files elsewhere under names that change."""
+    link = tmp_path / "patient.nrrd"
+    os.symlink(files / "a.nrrd", link)
+    grown = with_case(study, link, site="here", role="unlabeled")
+    assert (grown.cases[0].id, grown.cases[0].image) == ("patient", str(link))
+
+
+@pytest.mark.parametrize(
+    ("name", "case_id"),
+    [
+        ("a.nii.gz", "a"),
+        ("a.b.nrrd", "a.b"),
+        ("x.SEG.NRRD", "x"),
+        ("Müller 3.mha", "M-ller-3"),
+        ("_a.nrrd", "a"),
+        ("..nrrd", "case"),
+        ("a" * 150 + ".nrrd", "a" * 100),
+    ],
+)
+def test_default_id(name, case_id):
+    assert default_id(f"/data/{name}") == case_id
+
+
+def test_an_id_that_is_taken_gets_a_number():
+    assert free_id({"scan", "scan-2"}, "Scan") == "Scan-3"
+    assert len(free_id({"x" * 100}, "x" * 100)) <= 100
+
+
+def test_folder_keeps_its_dots(tmp_path):
+    (tmp_path / "1.2.3").mkdir()
+    assert default_id(tmp_path / "1.2.3") == "1.2.3"
+
+
+def test_pattern(study, files):
+    cases = cases_from_pattern(
+        study, f"{files}/?.nrrd", site="here", role="labeled", annotations=f"{files}/{{id}}.seg.nrrd"
+    )
+    assert [(case.id, case.annotation) for case in cases] == [(n, f"{files}/{n}.seg.nrrd") for n in "ab"]
+    assert add_cases(study, cases).cases == tuple(cases)
+
+
+def test_one_bad_case_adds_none(study, files, make_classes, structures):
+    write_segmentation(files / "b.seg.nrrd", make_classes(size=(10, 12, 7)), structures)
+    with pytest.raises(UserError, match=r"Case b: .* different grids"):
+        add_cases(
+            study,
+            cases_from_pattern(
+                study, f"{files}/?.nrrd", site="h", role="labeled", annotations=f"{files}/{{id}}.seg.nrrd"
+            ),
+        )
+
+
+def test_bad_patterns(study, files):
+    with pytest.raises(UserError, match="No image matches"):
+        cases_from_pattern(study, f"{files}/*.mha", site="h", role="unlabeled")
+    with pytest.raises(UserError, match=r"has no \{id\}"):
+        cases_from_pattern(study, f"{files}/?.nrrd", site="h", role="labeled", annotations="labels/a.nrrd")
+
+
+def test_no_space_left(study, files, largest_file):
+    before = (study.folder / STUDY_FILE).read_bytes()
+    with largest_file(100), pytest.raises(UserError, match="no space left"):
+        save_study(with_case(study, files / "a.nrrd", site="here", role="unlabeled"))
+    assert (study.folder / STUDY_FILE).read_bytes() == before
+    assert sorted(item.name for item in study.folder.iterdir()) == [STUDY_FILE]
+
+
+@pytest.fixture
+def unlabeled(study, files):
+    study = with_case(study, files / "a.nrrd", site="here", role=Role.UNLABELED)
+    return with_case(study, files / "b.nrrd", site="there", role=Role.UNLABELED)
+
+
+def test_accepting_an_annotation_makes_the_case_labeled(unlabeled, files):
+    first, second = change_cases(unlabeled, ["a"], role=Role.LABELED, annotation=files / "a.seg.nrrd").cases
+    assert (first.role, first.annotation) == (Role.LABELED, (files / "a.seg.nrrd").as_posix())
+    assert second == unlabeled.cases[1]
+
+
+def test_several_cases_change_together(unlabeled):
+    changed = change_cases(unlabeled, ["a", "b"], site="elsewhere", role="ignored")
+    assert {(case.site, case.role) for case in changed.cases} == {("elsewhere", Role.IGNORED)}
+
+
+def test_what_does_not_fit_is_refused(unlabeled, files, tmp_path):
+    other_grid = tmp_path / "other.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((2, 3, 4), 3, np.uint8)), str(other_grid))
+    for ids, changes, words in (
+        (["a"], {"role": Role.LABELED}, "no annotation"),
+        (["a"], {"annotation": other_grid}, "grid"),
+        (["a", "nobody"], {"role": Role.IGNORED}, "nobody"),
+        (["a"], {}, "Nothing was changed"),
+    ):
+        with pytest.raises(UserError, match=words):
+            change_cases(unlabeled, ids, **changes)
+
+
+def partly_annotated(study):
+    """The study with the annotated case a and the case b, which has no annotation; there are no files."""
+    cases = (
+        Case("a", "a.nrrd", "here", Role.LABELED, "a.seg.nrrd"),
+        Case("b", "b.nrrd", "here", Role.UNLABELED),
+    )
+    return dataclasses.replace(study, cases=cases)
+
+
+def test_many_cases_get_another_role_or_site_or_none_does(study):
+    study = partly_annotated(study)
+    moved = assign_cases(study, ["a", "b"], site="there")
+    assert {case.site for case in moved.cases} == {"there"}
+    assert assign_cases(study, ["b"], role="ignored").case("b").role is Role.IGNORED
+    with pytest.raises(UserError, match="b has no annotation"):
+        assign_cases(study, ["a", "b"], role=Role.VALIDATION)
+    with pytest.raises(UserError, match="nobody"):
+        assign_cases(study, ["nobody"], site="there")
+
+
+def test_cases_are_removed_by_id(study):
+    study = partly_annotated(study)
+    assert [case.id for case in remove_cases(study, ["a"]).cases] == ["b"]
+    with pytest.raises(UserError):
+        remove_cases(study, ["c"])
