@@ -1,4 +1,4 @@
-"""Made-up studies from several sites, for the demo and the tests."""
+"""Synthetic studies from several sites, for the demo and the tests."""
 
 from .generate import generate_study
 from .volume import phantom_volume

@@ -1,4 +1,4 @@
-"""Made-up anatomy: chambers with a wall, and look-alikes that only their surroundings tell from the chambers.
+"""Synthetic anatomy: chambers with a wall, and look-alikes that only their surroundings tell from the chambers.
 
 Coordinates run from -1 to 1 over the field of view. A chamber is enclosed by a wall; its look-alikes have the same
 intensity and size but no wall, and others look like wall but enclose nothing. So no intensity and no mirror image tells
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-AIR, BODY = 0, 1
+BODY = 1
 FIRST_ORGAN = 2
 _PLACES = 400
 
@@ -27,7 +27,7 @@ class Blob:
     wall: float
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """How many radii the points (3, Z, Y, X) are away from the centre (Z, Y, X)."""
+        """Return how many radii the points (3, Z, Y, X) are away from the centre (Z, Y, X)."""
         x, y, z = points - self.centre[:, None, None, None]
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
         along, across = cosine * x + sine * y, cosine * y - sine * x
@@ -73,7 +73,7 @@ def draw_anatomy(
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], knots: int = 4) -> np.ndarray:
-    """A smooth random field of `shape` with a standard deviation of about 1."""
+    """Return a smooth random field of `shape` with a standard deviation of about 1."""
     counts = [min(knots, max(length, 1)) for length in shape]
     coarse = rng.standard_normal(counts)
     axes = [np.linspace(0, count - 1, length) for count, length in zip(counts, shape, strict=True)]
@@ -86,7 +86,7 @@ def _bend(rng: np.random.Generator, points: np.ndarray, amount: float) -> np.nda
 
 
 def _place(rng: np.random.Generator, groups: int, decoys: int, thick: bool) -> list[Blob]:
-    """Targets first, then the look-alikes of all groups; none touch another as long as there is room."""
+    """Place targets, then the look-alikes of all groups; none touches another as long as there is room."""
     count = groups * (1 + decoys)
     size = 0.23 * min(1.0, np.sqrt(4 / count))
     blobs: list[Blob] = []
@@ -101,7 +101,7 @@ def _place(rng: np.random.Generator, groups: int, decoys: int, thick: bool) -> l
 
 
 def _free_place(rng: np.random.Generator, blobs: list[Blob], radii: np.ndarray, wall: float, thick: bool) -> np.ndarray:
-    """Of random places in the body, the first that touches no other blob, else the one with the most room."""
+    """Return the first random place in the body that touches no other blob, else the one with the most room."""
     best, most_room = np.zeros(3), -np.inf
     reach = wall * radii[:2].max()
     for _ in range(_PLACES):

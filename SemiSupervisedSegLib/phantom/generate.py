@@ -1,4 +1,4 @@
-"""Whole made-up studies from several sites."""
+"""Synthetic studies from several sites."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def generate_study(
 
 
 def phantom_structures(count: int) -> tuple[Structure, ...]:
-    """The structures of a phantom: a chamber and its wall, then further pairs with a number."""
+    """Return the structures of a phantom: a chamber and its wall, then further pairs with a number."""
     names = [f"{part} {group}" if group > 1 else part for group in range(1, 5) for part in ("chamber", "wall")]
     return tuple(Structure(names[index], index + 1, default_color(index)) for index in range(count))
 

@@ -1,4 +1,4 @@
-"""How images look at a made-up site: contrast, noise, bias field, blur, spacing and orientation."""
+"""Appearance of the images of a synthetic site: contrast, noise, bias field, blur, spacing and orientation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SiteLook:
 
 
 def draw_site(index: int, *, difficulty: float, seed: int, oblique: bool) -> SiteLook:
-    """The look of site `index` (0 is the local one); `difficulty` 0..1 sets how far the others are from it."""
+    """Draw the appearance of site `index` (0 is local); `difficulty` 0..1 sets how far external sites differ."""
     rng = np.random.default_rng([seed, 1000 + index])
     shift = (0.4 + 0.6 * difficulty) * (0.0 if index == 0 else 1.0)
     side = 1 if index % 2 else -1
@@ -55,6 +55,6 @@ _FLIPS = ((False, False, False), (False, True, False), (True, False, True))
 
 
 def _rotation(rng: np.random.Generator, index: int) -> np.ndarray:
-    """A small rotation for the local site, a larger one for the others, never so large that axes change their names."""
+    """Draw a small rotation for the local site, a larger one for external sites; axes keep their anatomical names."""
     angles = rng.uniform(5, 12 if index == 0 else 20, size=3) * rng.choice([-1, 1], size=3)
     return Rotation.from_euler("xyz", angles, degrees=True).as_matrix()

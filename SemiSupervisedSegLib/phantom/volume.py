@@ -1,4 +1,4 @@
-"""One made-up case: an image and its class map."""
+"""One synthetic case: an image and its class map."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Recipe:
 
     @property
     def nominal_spacing(self) -> tuple[float, float, float]:
-        """The spacing asked for, else 1.5 mm in the plane, and 8 mm between the slices of a flat volume."""
+        """The requested spacing, else 1.5 mm in the plane, and 8 mm between the slices of a flat volume."""
         flat = 2 * self.size[2] < min(self.size[:2])
         return self.spacing or (1.5, 1.5, 8.0 if flat else 1.5)
 
@@ -58,14 +58,14 @@ def phantom_volume(
     seed: int = 0,
     oblique: bool = True,
 ) -> tuple[sitk.Image, sitk.Image]:
-    """An int16 image and its uint8 class map (0..structures) from one site; the same arguments give the same case."""
+    """Return an int16 image and its uint8 class map (0..structures); the same arguments give the same case."""
     recipe = Recipe(size, spacing, structures, difficulty, Modality(modality))
     look = draw_site(site, difficulty=difficulty, seed=seed, oblique=oblique)
     return render_case(np.random.default_rng([seed, site]), recipe, look)
 
 
 def render_case(rng: np.random.Generator, recipe: Recipe, look: SiteLook) -> tuple[sitk.Image, sitk.Image]:
-    """Draw one case as a site takes it: int16 image and uint8 class map."""
+    """Draw one case with the appearance of a site: int16 image and uint8 class map."""
     spacing = np.array(recipe.nominal_spacing) * [look.in_plane, look.in_plane, look.through_plane]
     extent = np.array(recipe.size) * recipe.nominal_spacing
     size = np.maximum(np.rint(extent / spacing), 1).astype(int)
@@ -81,7 +81,7 @@ def render_case(rng: np.random.Generator, recipe: Recipe, look: SiteLook) -> tup
 
 
 def _points(size: np.ndarray, spacing: np.ndarray, extent: np.ndarray) -> np.ndarray:
-    """Positions of all voxels (3, Z, Y, X), x, y, z in -1..1 over the nominal field of view."""
+    """Return the positions of all voxels (3, Z, Y, X), x, y, z in -1..1 over the nominal field of view."""
     x, y, z = (
         (np.arange(n) - (n - 1) / 2) * step / (length / 2)
         for n, step, length in zip(size, spacing, extent, strict=True)
@@ -91,7 +91,7 @@ def _points(size: np.ndarray, spacing: np.ndarray, extent: np.ndarray) -> np.nda
 
 
 def _expose(rng: np.random.Generator, anatomy: Anatomy, recipe: Recipe, look: SiteLook) -> np.ndarray:
-    """Intensities (Z, Y, X) int16 of the tissues as the site's scanner would show them."""
+    """Return intensities (Z, Y, X) int16 of the tissues as the site's scanner would show them."""
     shape = anatomy.tissue.shape
     signal = _tissue_signals(rng, recipe)[anatomy.tissue]
     texture = (0.03 + 0.06 * recipe.difficulty) * smooth_field(rng, shape, knots=12)
@@ -108,7 +108,7 @@ def _expose(rng: np.random.Generator, anatomy: Anatomy, recipe: Recipe, look: Si
 
 
 def _tissue_signals(rng: np.random.Generator, recipe: Recipe) -> np.ndarray:
-    """Signal by tissue: air 0, body in the middle, chambers above, walls below, a little different in every case."""
+    """Draw the signal by tissue of one case: air 0, body in the middle, chambers above, walls below."""
     contrast = 1 - 0.5 * recipe.difficulty
     body = 0.6 + rng.normal(0, 0.03)
     signals = [0.0, body]

@@ -14,11 +14,11 @@ from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.spec import JobCase, JobSpec
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo, read_devices
 from SemiSupervisedSegLib.panel.logic.estimates import (
-    about,
+    describe_estimate,
     estimate,
     expected_plan,
-    in_words,
     pace_of,
+    rough_duration,
     trained_like,
 )
 from SemiSupervisedSegLib.panel.logic.progress import RunProgress
@@ -48,7 +48,7 @@ def test_half_precision_and_smaller_batches_need_less() -> None:
     assert estimate(patch, settings | {"precision": "bfloat16"}, PROCESSOR).memory < full.memory
     assert estimate(patch, settings | {"labeled_batch": 1}, PROCESSOR).memory < full.memory
     assert estimate(patch, settings, None).seconds is None
-    assert "first steps" in in_words(estimate(patch, settings, None), None)
+    assert "first steps" in describe_estimate(estimate(patch, settings, None), None)
 
 
 @pytest.mark.parametrize("method", ["mean_teacher", "supervised"])
@@ -106,7 +106,7 @@ def test_the_pace_of_an_earlier_round_counts_when_it_was_alike(tmp_path: Path) -
     assert pace_of(folder) == pytest.approx(0.5)
     expected = estimate((64, 64), settings, PROCESSOR, pace_of(folder))
     assert expected.seconds == pytest.approx(300)
-    assert "about 5 minutes, as the last round did" in in_words(expected, PROCESSOR)
+    assert "about 5 minutes, as the last round did" in describe_estimate(expected, PROCESSOR)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_pace_of_an_earlier_round_counts_when_it_was_alike(tmp_path: Path) -
     ],
 )
 def test_durations_promise_no_more_than_is_known(seconds: float, words: str) -> None:
-    assert about(seconds) == words
+    assert rough_duration(seconds) == words
 
 
 def test_a_damaged_answer_of_the_probe_is_refused() -> None:

@@ -26,12 +26,12 @@ class BatchSource:
     """Draws the batch of any step; what it draws depends on the seed and the step alone.
 
     Args:
-        cases: all cases in the cache.
-        streams: of "labeled", "unlabeled" and "external", those that the method needs.
-        plan: of the study.
-        settings: batch sizes, the cache budget and the share of foreground patches.
-        seed: of the job.
-        device: where batches are made.
+        cases: All cases in the cache.
+        streams: Those of "labeled", "unlabeled" and "external" that the method needs.
+        plan: Plan of the study.
+        settings: Batch sizes, the cache budget and the share of foreground patches.
+        seed: Seed of the job.
+        device: Device of the batches.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Numbers over cases, and whether two methods differ on the same cases."""
+"""Statistics over cases, and tests of whether two methods differ on the same cases."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Comparison:
     The p-values tell chance among these cases from effect; they say nothing of the variance between trainings.
 
     Attributes:
-        first: of the first method.
-        second: of the second method.
-        difference: mean of second minus first.
-        low: lower end of the 95 % bootstrap interval (percentile) of the difference.
-        high: its upper end.
-        wilcoxon_p: of the paired two-sided Wilcoxon signed-rank test; NaN for fewer than two cases.
-        t_p: of the paired two-sided t-test; NaN for fewer than two cases.
+        first: Summary of the first method.
+        second: Summary of the second method.
+        difference: Mean of second minus first.
+        low: Lower end of the 95 % bootstrap interval (percentile) of the difference.
+        high: Upper end of that interval.
+        wilcoxon_p: P-value of the paired two-sided Wilcoxon signed-rank test; NaN for fewer than two cases.
+        t_p: P-value of the paired two-sided t-test; NaN for fewer than two cases.
     """
 
     first: Summary

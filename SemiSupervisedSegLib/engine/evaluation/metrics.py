@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with an annotation: overlap and surface distances of every structure."""
+"""Agreement of a segmentation with an annotation: overlap and surface distances of every structure."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class StructureScore:
     are 0 and every distance is the diagonal of the image, so that predicting nothing never pays.
 
     Attributes:
-        case: id of the case.
-        structure: name of the structure.
-        kind: which of the two predictions.
-        dice: 0 to 1.
-        jaccard: 0 to 1.
-        hd95_mm: 95th percentile of the Hausdorff distance.
-        hd95_voxel: the same with distances in voxels.
-        asd_mm: mean distance of both surfaces to each other (symmetric).
-        asd_voxel: the same in voxels.
-        asd_one_directional_voxel: mean distance from the predicted surface to the annotated one in voxels, which
+        case: Id of the case.
+        structure: Name of the structure.
+        kind: Final or prototype-based prediction.
+        dice: Dice coefficient, 0 to 1.
+        jaccard: Jaccard index, 0 to 1.
+        hd95_mm: 95th percentile of the Hausdorff distance in mm.
+        hd95_voxel: The same in voxels.
+        asd_mm: Mean distance of both surfaces to each other (symmetric) in mm.
+        asd_voxel: The same in voxels.
+        asd_one_directional_voxel: Mean distance from the predicted surface to the annotated one in voxels, which
             publications that use medpy call ASD.
-        volume_ml: of the prediction.
-        annotation_volume_ml: of the annotation.
-        empty_prediction: nothing was predicted.
-        empty_annotation: the structure is not in the annotation.
+        volume_ml: Volume of the prediction in ml.
+        annotation_volume_ml: Volume of the annotation in ml.
+        empty_prediction: Whether the prediction lacks the structure.
+        empty_annotation: Whether the annotation lacks the structure.
     """
 
     case: str
@@ -84,13 +84,13 @@ def score_case(
     """Score every structure that a case is annotated for.
 
     Args:
-        case: id of the case.
-        kind: which of the two predictions.
-        prediction: class indices (z, y, x).
-        annotation: class indices of the same shape.
-        spacing: mm along (z, y, x).
-        structures: their names; class index i is `structures[i - 1]`.
-        annotated: names of those that the case is annotated for, None for all.
+        case: Id of the case.
+        kind: Final or prototype-based prediction.
+        prediction: Class indices (z, y, x).
+        annotation: Class indices of the same shape.
+        spacing: Spacing in mm along (z, y, x).
+        structures: Names of the structures; class index i is `structures[i - 1]`.
+        annotated: Names of the structures that the case is annotated for, None for all.
 
     Raises:
         ValueError: the shapes differ.
@@ -141,9 +141,9 @@ def surface_distances(prediction: np.ndarray, annotation: np.ndarray, spacing: S
     An axis with one voxel has no surface across it and is left out. Empty masks: see `StructureScore`.
 
     Args:
-        prediction: bool mask (z, y, x).
-        annotation: bool mask of the same shape.
-        spacing: along its axes, in the unit of the result.
+        prediction: Mask (z, y, x) of bool.
+        annotation: Mask of the same shape.
+        spacing: Spacing along its axes, in the unit of the result.
     """
     if not prediction.any() and not annotation.any():
         return SurfaceDistances(0.0, 0.0, 0.0)

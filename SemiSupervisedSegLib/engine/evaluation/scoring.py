@@ -151,7 +151,7 @@ def _steps(events: Sequence[Event]) -> int:
 
 
 def _seconds(events: Sequence[Event]) -> float:
-    """The time the workers ran; a pause between a stop and its continuation does not count.
+    """Return how long the workers ran; a pause between a stop and its continuation does not count.
 
     Nor does the time that a clock was set back, so that the sum is never negative.
     """

@@ -1,7 +1,7 @@
-"""About how much memory and time a training will take.
+"""Rough memory and time of a training.
 
-Where a round of the same shape was trained before, its pace counts. Else memory and work are derived from the sizes of
-patches and batches with figures measured on this project's networks, and time from the speed of the device.
+Where a round with the same settings was trained before, its pace counts. Else memory and work are derived from
+the sizes of patches and batches with figures measured on this project's networks, and time from the device's speed.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ _COMMON_CASE = CaseFingerprint("common", (12, 256, 256), (8.0, 1.0, 1.0))
 
 @dataclass(frozen=True)
 class Estimate:
-    """About what a training takes.
+    """Rough memory and time of a training.
 
     Attributes:
-        memory: bytes on the device.
-        seconds: of all steps, None when nobody knows.
-        measured: whether the time comes from an earlier round.
+        memory: Memory on the device in bytes.
+        seconds: Time of all steps in seconds, None when it is not known.
+        measured: Whether the time comes from an earlier round.
     """
 
     memory: float
@@ -112,7 +112,7 @@ def estimate(
 
 
 def pace_of(folder: JobFolder) -> float | None:
-    """Seconds a step of a training, from the last steps it reported; None when it reported too few."""
+    """Return the seconds a step of a training took, from its last events; None when there are too few."""
     try:
         events, _ = folder.events(max(0, folder.end_of_events() - _LAST_BYTES))
     except (OSError, UserError):
@@ -123,26 +123,26 @@ def pace_of(folder: JobFolder) -> float | None:
 
 
 def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
-    """Whether a step of a round took as long as one with these settings on this device would."""
+    """Return whether the settings and the device of a round are those that decide the time of a step."""
     head, trained = head_of(folder), read_round_settings(folder)
     same = bool(trained) and all(trained.get(name) == settings.get(name) for name in _DECISIVE)
     return same and (head.method, head.device) == (method, device)
 
 
-def in_words(expected: Estimate, device: DeviceInfo | None) -> str:
-    """The estimate in one or two sentences for the user, with a warning where it does not fit the device."""
+def describe_estimate(expected: Estimate, device: DeviceInfo | None) -> str:
+    """Return the estimate as text for the user, with a warning where it does not fit the device."""
     memory = f"about {expected.memory / _GIGA:.1f} GB of memory"
     if expected.seconds is None:
         return f"Takes {memory}. How long shows after the first steps."
     like = ", as the last round did" if expected.measured else ""
-    text = f"Takes {memory} and {about(expected.seconds)}{like}."
+    text = f"Takes {memory} and {rough_duration(expected.seconds)}{like}."
     if device is not None and device.free and expected.memory > device.free:
         text += " That may be more than is free: lower the images per step, or choose another device."
     return text
 
 
-def about(seconds: float) -> str:
-    """A duration that nobody knows exactly, such as about 2 hours."""
+def rough_duration(seconds: float) -> str:
+    """Return a rough duration as text, such as about 2 hours."""
     if seconds < 45:
         return "less than a minute"
     if seconds < 90:
@@ -155,6 +155,6 @@ def about(seconds: float) -> str:
 
 
 def _rounded(value: float) -> int:
-    # Two figures would promise more than anybody knows.
+    # Two figures would promise a precision that an estimate does not have.
     step = 1 if value < 15 else 5
     return step * round(value / step)

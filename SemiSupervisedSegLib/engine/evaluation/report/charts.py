@@ -1,4 +1,4 @@
-"""The report's curves, from what the worker said while it trained."""
+"""The curves of the report, drawn from the events of the training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def charts_section(content: ReportContent) -> str:
 
 
 def _latest_run(events: Sequence[Event], kind: type[Event], step: str = "step") -> list[Event]:
-    """Events in the order of steps; where a resumed worker repeated steps, what it said last counts."""
+    """Return events in the order of steps; of steps that a resumed worker repeated, the last event counts."""
     by_step = {
         (getattr(event, "stage", ""), getattr(event, step)): event for event in events if isinstance(event, kind)
     }
@@ -47,14 +47,14 @@ def _structure_line(structure: Structure, events: Sequence[Validated]) -> Line:
 
 
 def _loss_lines(events: Sequence[Event]) -> list[Line]:
-    """One line for each loss; the stages of a training follow each other on the axis."""
+    """Return one line for each loss; the stages of a training follow each other on the axis."""
     offset, lengths = 0, {}
     points: dict[str, list[tuple[float, float]]] = {}
     steps = _latest_run(events, StepDone)
     for stage in dict.fromkeys(event.stage for event in steps):
-        own = sorted((event for event in steps if event.stage == stage), key=lambda event: event.step)
-        lengths[stage] = own[-1].step
-        for event in own:
+        of_stage = sorted((event for event in steps if event.stage == stage), key=lambda event: event.step)
+        lengths[stage] = of_stage[-1].step
+        for event in of_stage:
             for name, value in event.losses.items():
                 points.setdefault(name, []).append((offset + event.step, value))
         offset += lengths[stage]

@@ -14,7 +14,7 @@ from ..metrics import StructureScore
 
 @dataclass(frozen=True)
 class ReportCase:
-    """A case that was predicted: its files, and what its prediction says of itself."""
+    """A predicted case: its files and the summary of its prediction."""
 
     id: str
     role: Role
@@ -30,24 +30,24 @@ class ReportContent:
     """Everything a report shows.
 
     Attributes:
-        title: of the round.
-        study_name: as the user called it.
-        method_title: of the method.
-        method_sentence: what the method is for.
-        preset: title of the preset; empty for predictions with an existing model.
-        seed: of the training.
-        steps: optimisation steps done.
-        device: where it was computed, in words.
-        seconds: how long the worker ran.
-        modality: decides the grey scale of pictures.
-        structures: class index i is `structures[i - 1]`.
-        plan: knows the slice axis.
-        cases: that were predicted.
-        trained_on: numbers of cases by what they were used for, in words.
-        scores: of the cases with an annotation that were scored; empty when none was.
-        scored: which cases these are, in words, such as "validation cases".
-        events: what the worker said.
-        warnings: what the user should know.
+        title: Name of the round.
+        study_name: Name of the study.
+        method_title: Title of the method.
+        method_sentence: Purpose of the method.
+        preset: Title of the preset; empty for predictions with an existing model.
+        seed: Seed of the training.
+        steps: Number of optimisation steps.
+        device: Title of the device.
+        seconds: Running time of the worker in seconds.
+        modality: Modality, which decides the grey scale of pictures.
+        structures: Structures; class index i is `structures[i - 1]`.
+        plan: Plan, which knows the slice axis.
+        cases: Predicted cases.
+        trained_on: Number of cases by their use, such as "labeled".
+        scores: Scores of the scored cases, none where no case was scored.
+        scored: Name of the scored cases, such as "validation cases".
+        events: Events of the worker.
+        warnings: Warnings for the user.
     """
 
     title: str

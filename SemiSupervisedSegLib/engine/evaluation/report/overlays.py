@@ -35,11 +35,11 @@ class CasePictures:
     """Three views of one slice, each an RGB array (PIXELS, PIXELS, 3) of uint8.
 
     Attributes:
-        image: without anything on it.
-        prototype: with the prototype-based prediction and the annotation.
-        final: with the final prediction and the annotation.
-        slice_number: of the slice along the slice axis, from 1.
-        slices: how many there are.
+        image: Slice of the image.
+        prototype: Slice with the prototype-based prediction and the annotation.
+        final: Slice with the final prediction and the annotation.
+        slice_number: Number of the slice along the slice axis, from 1.
+        slices: Number of slices.
     """
 
     image: np.ndarray
@@ -84,13 +84,13 @@ def case_pictures(
     Slices are shown as radiologists see them: the patient's right on the left, anterior or superior on top.
 
     Args:
-        image: the original image.
-        final: class indices (z, y, x) on its grid.
-        prototype: of the other prediction.
+        image: Original image.
+        final: Class indices (z, y, x) of the final prediction on the grid of the image.
+        prototype: Class indices of the prototype-based prediction.
         annotation: None where there is none; the largest final prediction then chooses the slice.
-        plan: knows the slice axis.
-        structures: give the colours.
-        modality: decides the grey scale.
+        plan: Plan, which knows the slice axis.
+        structures: Structures with their colours.
+        modality: Modality, which decides the grey scale.
     """
     grid = PlanGrid.of(image, plan)
     maps = [None if classes is None else grid.arrange(classes) for classes in (final, prototype, annotation)]
@@ -162,7 +162,7 @@ def _gray(view: _View, plane: np.ndarray, modality: Modality) -> np.ndarray:
 
 
 def _masks(view: _View, plane: np.ndarray, count: int) -> list[np.ndarray]:
-    """The pixels of every structure; borders run smoothly between voxels."""
+    """Return the pixels of every structure; borders run smoothly between voxels."""
     shares = np.stack([view.sample(plane == index, outside=float(index == 0)) for index in range(count + 1)])
     classes = shares.argmax(axis=0)
     return [classes == index for index in range(1, count + 1)]

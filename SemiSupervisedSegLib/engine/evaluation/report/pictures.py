@@ -16,7 +16,7 @@ from .tables import of_kind, swatch
 
 
 def pictures_section(content: ReportContent) -> str:
-    """The chosen cases, each with the plain slice, the prototype-based and the final prediction."""
+    """Return the chosen cases, each with the plain slice, the prototype-based and the final prediction."""
     chosen = chosen_cases(content)
     if not chosen:
         return ""
@@ -33,7 +33,7 @@ def pictures_section(content: ReportContent) -> str:
 
 
 def chosen_cases(content: ReportContent) -> list[tuple[str, ReportCase]]:
-    """Best, median and worst case by mean Dice of the final prediction; without scores, by certainty."""
+    """Return the best, median and worst case by mean Dice of the final prediction; without scores, by certainty."""
     by_id = {case.id: case for case in content.cases}
     dice = {
         name: value for name, value in case_means(of_kind(content.scores, "final"), "dice").items() if name in by_id
@@ -41,15 +41,15 @@ def chosen_cases(content: ReportContent) -> list[tuple[str, ReportCase]]:
     if dice:
         ranked = [by_id[name] for name in sorted(dice, key=lambda name: -dice[name])]
         places = {"Best case": 0, "Median case": len(ranked) // 2, "Worst case": len(ranked) - 1}
-        said = {case.id: f"mean Dice {dice[case.id]:.3f}" for case in ranked}
+        figures = {case.id: f"mean Dice {dice[case.id]:.3f}" for case in ranked}
     else:
         ranked = sorted(content.cases, key=lambda case: case.summary.mean_uncertainty)
         places = {"Most certain case": 0, "Least certain case": len(ranked) - 1}
-        said = {case.id: f"mean uncertainty {case.summary.mean_uncertainty:.2f}" for case in ranked}
+        figures = {case.id: f"mean uncertainty {case.summary.mean_uncertainty:.2f}" for case in ranked}
     chosen: dict[str, tuple[str, ReportCase]] = {}
     for title, place in places.items() if ranked else ():
         case = ranked[place]
-        chosen.setdefault(case.id, (f"{title}: {case.id} ({said[case.id]})", case))
+        chosen.setdefault(case.id, (f"{title}: {case.id} ({figures[case.id]})", case))
     return list(chosen.values())
 
 

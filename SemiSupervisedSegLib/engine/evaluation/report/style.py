@@ -1,4 +1,4 @@
-"""The look of the report: light, readable, on screens of every width and on paper."""
+"""The style sheet of the report: light, readable, on screens of every width and on paper."""
 
 from __future__ import annotations
 

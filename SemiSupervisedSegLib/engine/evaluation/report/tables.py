@@ -24,17 +24,17 @@ MOST_CASES_TO_REVIEW = 15
 
 
 def swatch(structure: Structure) -> str:
-    """A small square in the structure's colour."""
+    """Return a small square in the colour of the structure."""
     return '<i class="swatch" style="background:rgb({},{},{})"></i>'.format(*structure.color)
 
 
 def of_kind(scores: Iterable[StructureScore], kind: PredictionKind) -> list[StructureScore]:
-    """The scores of one of the two predictions."""
+    """Return the scores of one of the two predictions."""
     return [score for score in scores if score.kind == kind]
 
 
 def duration(seconds: float) -> str:
-    """Say a duration in words."""
+    """Return a duration as text, such as 2 h 5 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -43,7 +43,7 @@ def duration(seconds: float) -> str:
 
 
 def cards(content: ReportContent) -> str:
-    """The key figures."""
+    """Return the key figures."""
     figures = []
     final, prototype = (of_kind(content.scores, kind) for kind, _ in KINDS)
     if final:
@@ -63,7 +63,7 @@ def cards(content: ReportContent) -> str:
 
 
 def accuracy_section(content: ReportContent) -> str:
-    """Mean and standard deviation of every metric over the scored cases."""
+    """Return the table with mean and standard deviation of every metric over the scored cases."""
     if not content.scores:
         return (
             "<section><h2>Accuracy</h2><p>There was no annotated validation case to compare with, so accuracy could "
@@ -74,10 +74,10 @@ def accuracy_section(content: ReportContent) -> str:
     body = "".join(_kind_rows(content, kind, title) for kind, title in KINDS)
     final = of_kind(content.scores, "final")
     missed = {score.case for score in final if score.empty_prediction and not score.empty_annotation}
-    said = f" A structure was missed altogether in: {escape(', '.join(sorted(missed)))}." if missed else ""
+    missed_text = f" A structure was missed altogether in: {escape(', '.join(sorted(missed)))}." if missed else ""
     return (
         f"<section><h2>Accuracy</h2><p>Compared with the annotations of {count} {escape(content.scored)}; "
-        f"mean and standard deviation over cases.{said}</p>"
+        f"mean and standard deviation over cases.{missed_text}</p>"
         f'<div class="scroll"><table><thead><tr><th>Structure</th>{head}</tr></thead>{body}</table></div>'
         '<p class="note">Dice and Jaccard measure overlap, 1 is perfect. 95HD is the distance that 95 % of the surface '
         "stays within, ASD the mean distance of both surfaces; small is good. A structure that was missed counts with "
@@ -91,8 +91,8 @@ def _kind_rows(content: ReportContent, kind: PredictionKind, title: str) -> str:
         return ""
     rows = [f'<tr class="kind"><td colspan="{1 + len(METRICS)}">{title} prediction</td></tr>']
     for structure in content.structures:
-        own = [score for score in scores if score.structure == structure.name]
-        rows.append(f"<tr><td>{swatch(structure)}{escape(structure.name)}</td>{_cells(own)}</tr>")
+        of_structure = [score for score in scores if score.structure == structure.name]
+        rows.append(f"<tr><td>{swatch(structure)}{escape(structure.name)}</td>{_cells(of_structure)}</tr>")
     if len(content.structures) > 1:
         rows.append(f'<tr class="total"><td>All structures</td>{_cells(scores)}</tr>')
     return f"<tbody>{''.join(rows)}</tbody>"
@@ -110,7 +110,7 @@ def _cells(scores: Sequence[StructureScore]) -> str:
 
 
 def review_section(content: ReportContent) -> str:
-    """The cases without annotation, those that most need a look first."""
+    """Return the table of the cases without annotation, those with the largest disagreement first."""
     cases = [case for case in content.cases if case.annotation is None]
     if not cases:
         return ""
@@ -122,7 +122,7 @@ def review_section(content: ReportContent) -> str:
     rows = "".join(_review_row(case, content.structures) for case in shown)
     more = f"The first {len(shown)} of {len(cases)}. " if len(shown) < len(cases) else ""
     return (
-        f"<section><h2>Cases to look at first</h2><p>{more}Where the two predictions disagree most, a correction helps "
+        f"<section><h2>Cases to review first</h2><p>{more}Where the two predictions disagree most, a correction helps "
         "the next round most.</p>"
         '<div class="scroll"><table><thead><tr><th>Case</th><th>Disagreement<br><small>of the segmented volume</small>'
         f"</th><th>Uncertainty<br><small>0 to 1</small></th>{volumes}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -141,7 +141,7 @@ def _review_row(case: ReportCase, structures: Sequence[Structure]) -> str:
 
 
 def facts_section(content: ReportContent) -> str:
-    """How the round was made."""
+    """Return how the round was trained."""
     facts: list[tuple[str, str]] = [("Method", content.method_title)]
     if content.preset:
         facts.append(("Preset", content.preset))
@@ -155,7 +155,7 @@ def facts_section(content: ReportContent) -> str:
 
 
 def cases_section(content: ReportContent) -> str:
-    """Every scored case, folded away."""
+    """Return the table of every scored case, folded."""
     if not content.scores:
         return ""
     head = "".join(f"<th>{name}<br><small>{unit}</small></th>" for _, name, unit, _ in METRICS)

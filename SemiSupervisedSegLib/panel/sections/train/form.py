@@ -19,7 +19,7 @@ from ....study.errors import UserError
 from ....study.images import Geometry, image_geometry
 from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
-from ...logic.estimates import estimate, expected_plan, in_words, pace_of, trained_like
+from ...logic.estimates import describe_estimate, estimate, expected_plan, pace_of, trained_like
 from ..buttons import setEnabledWithReason
 from .settings_form import SettingsForm
 
@@ -186,7 +186,7 @@ class TrainingForm:
         except UserError as error:
             return str(error)
         expected = estimate(made.plan.patch, made.settings, info, self._pace(entry.id, made.settings))
-        text = in_words(expected, info)
+        text = describe_estimate(expected, info)
         return text if info is None else f"{_(info.in_words())} {_(text)}"
 
     def _expected(self, overrides: dict[str, SettingValue]) -> RoundPlan:

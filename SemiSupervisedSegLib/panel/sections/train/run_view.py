@@ -12,7 +12,7 @@ from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
 from ....study.errors import UserError
-from ...logic.estimates import about
+from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
 
 _FULL = 1000
@@ -82,7 +82,7 @@ class RunView:
         bar.setValue(round(_FULL * (progress.fraction or 0.0)))
         parts = [progress.count]
         if progress.seconds_left:
-            parts.append(_("{time} left").format(time=about(progress.seconds_left)))
+            parts.append(_("{time} left").format(time=rough_duration(progress.seconds_left)))
         if progress.mean_dice is not None:
             parts.append(_("validation Dice {dice:.2f}").format(dice=progress.mean_dice))
         self.ui.detailLabel.setText(", ".join(filter(None, parts)) or progress.device)
