@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..jobs.exportable import prediction_sources
 from ..jobs.rounds import find_round
-from ..study.exporting import (
-    FORMATS,
-    SEGMENTATION,
-    Source,
-    annotation_sources,
-    chosen_sources,
-    export_sources,
-    prediction_sources,
-)
-from ..study.model import Study
+from ..study.errors import UserError
+from ..study.exporting import FORMATS, SEGMENTATION, annotation_sources, chosen_sources, export_cases
 from ..study.store import load_study
+from .failures import report_failures
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -31,14 +25,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export; raises UserError when a case is not there or a file would be overwritten."""
+    """Export, and list what could not be; raises UserError when a case is not there or a file would be overwritten."""
     study = load_study(options.study)
-    sources = _predictions(study, options.round) if options.round else annotation_sources(study)
-    written = export_sources(chosen_sources(sources, options.case), options.output, options.format)
-    print(f"Exported {len(written)} case{'s' if len(written) > 1 else ''} to {options.output}")
-    return 0
-
-
-def _predictions(study: Study, round_name: str) -> list[Source]:
-    folder = find_round(study.folder, round_name)
-    return prediction_sources(folder.predictions, ((case.id, Path(case.image)) for case in folder.spec().cases))
+    if options.round:
+        sources = prediction_sources(find_round(study.folder, options.round))
+    else:
+        sources = annotation_sources(study)
+    results = list(export_cases(chosen_sources(sources, options.case), options.output, options.format))
+    failures = [result for result in results if isinstance(result, UserError)]
+    written = len(results) - len(failures)
+    print(f"Exported {written} case{'' if written == 1 else 's'} to {options.output}")
+    return report_failures(failures, len(results), "exported")

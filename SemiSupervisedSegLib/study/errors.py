@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_MOST_LISTED = 10
+
 
 class UserError(Exception):
     """Something the user gave cannot be used: `message` says what is wrong, `advice` what to do about it."""
@@ -13,3 +17,11 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
+
+
+def all_failures(failures: Sequence[UserError]) -> UserError:
+    """Return one error that lists the messages of several, with the advice of the first."""
+    messages = [failure.message for failure in failures[:_MOST_LISTED]]
+    if len(failures) > _MOST_LISTED:
+        messages.append(f"{len(failures) - _MOST_LISTED} more failed.")
+    return UserError("\n".join(messages), failures[0].advice)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from . import dicom_seg
 from .annotations import read_annotation
+from .dicom import series_files
 from .errors import UserError
 from .files import write_bytes_atomically, write_error, write_text_atomically
 from .images import read_image, write_image
@@ -17,9 +19,10 @@ from .model import Structure, Study
 from .segments import attach_metadata, segment_metadata, segmentation_metadata, structures_of
 
 SEGMENTATION = "seg.nrrd"
-FORMATS = (SEGMENTATION, "nii.gz", "nrrd")
+FORMATS = (SEGMENTATION, "nii.gz", "nrrd", dicom_seg.SUFFIX)
 COLOR_TABLE = "structures.ctbl"
-FINAL_PREDICTION = "final.seg.nrrd"
+FindSlices = Callable[[Path], Sequence[Path]]
+"""Finds the DICOM files of the slices of an image; none when it did not come from DICOM."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,10 @@ class Source:
     """A segmentation that can be exported.
 
     Attributes:
-        case_id: names the exported file.
-        path: the file of the segmentation.
-        image: the image, or folder of a DICOM series, that it belongs to.
-        structures: of the study; None for a prediction, whose file names its own.
+        case_id: Name of the exported file.
+        path: File of the segmentation.
+        image: Image, or folder of a DICOM series, that it belongs to.
+        structures: Structures of the study; None for a prediction, whose file names its own.
     """
 
     case_id: str
@@ -53,12 +56,6 @@ def annotation_sources(study: Study) -> list[Source]:
     ]
 
 
-def prediction_sources(predictions: Path, images: Iterable[tuple[str, Path]]) -> list[Source]:
-    """The final predictions in a round's folder of predictions, for those of the (case id, image) that have one."""
-    paths = ((case_id, predictions / case_id / FINAL_PREDICTION, image) for case_id, image in images)
-    return [Source(case_id, path, image, None) for case_id, path, image in paths if path.exists()]
-
-
 def chosen_sources(sources: Sequence[Source], case_ids: Sequence[str]) -> list[Source]:
     """The sources of these cases, all of them when none is named; raises UserError when one has no segmentation."""
     available = {source.case_id: source for source in sources}
@@ -70,37 +67,44 @@ def chosen_sources(sources: Sequence[Source], case_ids: Sequence[str]) -> list[S
     return [available[case_id] for case_id in dict.fromkeys(case_ids)] if case_ids else list(sources)
 
 
-def export_sources(
-    sources: Sequence[Source],
-    folder: Path,
-    suffix: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Path]:
-    """Write every source as `case_id.suffix` into a folder, with a colour table beside labelmaps; nothing is replaced.
+def slices_of_series(image: Path) -> Sequence[Path]:
+    """Return the DICOM files of an image that is the folder of a series, none of any other image."""
+    return [Path(file) for file in series_files(image)] if image.is_dir() else []
+
+
+def export_cases(
+    sources: Sequence[Source], folder: Path, suffix: str, find_slices: FindSlices = slices_of_series
+) -> Iterator[Path | UserError]:
+    """Write every source as `case_id.suffix` into a folder, and give its file or the reason why there is none.
+
+    A colour table lies beside labelmaps, and nothing is replaced.
 
     Args:
-        sources: what to export, of one set of structures.
-        folder: is made when it does not exist.
-        suffix: one of FORMATS.
-        progress: is told how many are done.
-
-    Returns:
-        The written segmentations.
+        sources: Segmentations to export, of one set of structures.
+        folder: Folder of the files, made when it does not exist.
+        suffix: One of FORMATS.
+        find_slices: Function that finds the DICOM files of an image, for DICOM SEG.
 
     Raises:
-        UserError: a file is there already, an annotation does not fit its image, or a file cannot be written.
+        UserError: A file is there already, or the folder or its colour table cannot be written.
     """
-    targets = prepare_targets(sources, folder, suffix)
-    if suffix != SEGMENTATION and sources:
-        write_color_table(sources, folder)
-    for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
-        export_source(source, target)
-        progress(number, len(sources))
-    return targets
+    targets = _prepare_targets(sources, folder, suffix)
+    if suffix not in (SEGMENTATION, dicom_seg.SUFFIX):
+        _write_color_table(sources, folder)
+    for source, target in zip(sources, targets, strict=True):
+        try:
+            if suffix == dicom_seg.SUFFIX:
+                _export_dicom(source, target, find_slices(source.image))
+            else:
+                _export_source(source, target)
+            yield target
+        except UserError as error:
+            yield UserError(f"Case {source.case_id}: {error.message}", error.advice)
 
 
-def prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> list[Path]:
-    """Make the folder and return the file of every source; raises UserError when one of them is there already."""
+def _prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> list[Path]:
+    if suffix == dicom_seg.SUFFIX and (reason := dicom_seg.missing_package()):
+        raise UserError(reason, "Install it, or export as segmentation or labelmap.")
     targets = [folder / f"{source.case_id}.{suffix}" for source in sources]
     for target in targets:
         if target.exists():
@@ -112,8 +116,7 @@ def prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> lis
     return targets
 
 
-def export_source(source: Source, target: Path) -> None:
-    """Write one source as the kind of file that the target's name says; raises UserError as `export_sources`."""
+def _export_source(source: Source, target: Path) -> None:
     as_segmentation = target.name.endswith(SEGMENTATION)
     if as_segmentation and source.is_prediction:
         write_bytes_atomically(target, _content(source.path))
@@ -124,6 +127,16 @@ def export_source(source: Source, target: Path) -> None:
         for number, structure in enumerate(source_structures(source)):
             attach_metadata(image, segment_metadata(number, structure, image.GetSize()))
     write_image(target, image)
+
+
+def _export_dicom(source: Source, target: Path, slices: Sequence[Path]) -> None:
+    if not slices:
+        raise UserError(
+            "The image did not come from DICOM, or its DICOM files are gone.",
+            "Leave this case out, or export it as segmentation or labelmap.",
+        )
+    labels = label_image(source)
+    dicom_seg.write_dicom_seg(target, labels, source_structures(source), slices, automatic=source.is_prediction)
 
 
 def label_image(source: Source) -> sitk.Image:
@@ -146,7 +159,7 @@ def source_structures(source: Source) -> tuple[Structure, ...]:
     return structures_of(source.path) if source.structures is None else source.structures
 
 
-def write_color_table(sources: Sequence[Source], folder: Path) -> None:
+def _write_color_table(sources: Sequence[Source], folder: Path) -> None:
     """Write the colour table of these sources' labelmaps; raises UserError when another one is there already."""
     path, content = folder / COLOR_TABLE, color_table(source_structures(sources[0]))
     if path.exists() and _content(path) != content.encode():

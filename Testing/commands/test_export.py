@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from SemiSupervisedSegLib.commands import export
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
+from SemiSupervisedSegLib.study.cases import add_cases, change_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
+from SemiSupervisedSegLib.study.store import create_study, save_study
 
 from .conftest import STRUCTURES, make_classes
 
@@ -76,3 +79,32 @@ def test_nothing_is_overwritten_and_unknown_cases_are_named(study: Study, tmp_pa
         run(study, tmp_path / "new", "--case", "a", "c")
     with pytest.raises(UserError, match="no round '7'"):
         run(study, tmp_path / "new", "--round", "7")
+
+
+def test_a_case_that_cannot_be_exported_is_listed_at_the_end(study: Study, tmp_path: Path, capsys) -> None:
+    shutil.copy(study.annotation_path(study.case("a")), tmp_path / "damaged.seg.nrrd")
+    save_study(change_cases(study, ["a"], annotation=tmp_path / "damaged.seg.nrrd"))
+    (tmp_path / "damaged.seg.nrrd").write_text("no segmentation")
+    assert run(study, tmp_path / "out", "--format", "nrrd") == 1
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"b.nrrd", "structures.ctbl"}
+    assert "Case a: damaged.seg.nrrd could not be read" in capsys.readouterr().err
+
+
+def test_annotations_of_dicom_series_become_dicom_seg(tmp_path: Path, capsys) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom", reason="DICOM SEG is written by highdicom")
+    from Testing.study.dicom_scan import write_scan
+
+    sitk.WriteImage(sitk.Cast(make_classes(), sitk.sitkInt16), str(tmp_path / "image.nrrd"))
+    write_scan(tmp_path / "scan", tmp_path / "image.nrrd")
+    write_segmentation(tmp_path / "annotation.seg.nrrd", make_classes(), STRUCTURES)
+    study = create_study(tmp_path / "study", "Hearts", "CT", "here", STRUCTURES)
+    files = {name: {"image": tmp_path / name, "case_id": name[:4]} for name in ("scan", "image.nrrd")}
+    annotation = tmp_path / "annotation.seg.nrrd"
+    cases = [new_case(study, site="here", role="labeled", annotation=annotation, **file) for file in files.values()]
+    save_study(add_cases(study, cases))
+    assert run(study, tmp_path / "out", "--format", "dcm") == 1
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["scan.dcm"]
+    assert "Case imag: The image did not come from DICOM" in capsys.readouterr().err
+    made = pydicom.dcmread(tmp_path / "out" / "scan.dcm")
+    assert np.count_nonzero(made.pixel_array) == np.count_nonzero(labels())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,11 @@ import SimpleITK as sitk
 from SemiSupervisedSegLib.study.annotations import read_annotation, structures_of, write_segmentation
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.exporting import (
-    COLOR_TABLE,
-    FORMATS,
-    annotation_sources,
-    chosen_sources,
-    export_sources,
-    prediction_sources,
-)
+from SemiSupervisedSegLib.study.exporting import COLOR_TABLE, Source, annotation_sources, chosen_sources, export_cases
 from SemiSupervisedSegLib.study.images import read_image, same_grid
 from SemiSupervisedSegLib.study.model import Structure
+
+LABELMAPS = ("seg.nrrd", "nii.gz", "nrrd")
 
 
 @pytest.fixture
@@ -40,9 +36,13 @@ def predictions(tmp_path: Path, make_classes, structures) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+def predicted(folder: Path, files: Path, *case_ids: str) -> list[Source]:
+    return [Source(name, folder / name / "final.seg.nrrd", files / f"{name}.nrrd", None) for name in case_ids]
+
+
+@pytest.mark.parametrize("suffix", LABELMAPS)
 def test_what_is_exported_comes_back_voxel_for_voxel_on_the_same_grid(annotated, files, tmp_path, structures, suffix):
-    (written,) = export_sources(annotation_sources(annotated), tmp_path / "out", suffix)
+    (written,) = export_cases(annotation_sources(annotated), tmp_path / "out", suffix)
     assert written == tmp_path / "out" / f"a.{suffix}"
     assert same_grid(sitk.ReadImage(str(written)), read_image(files / "a.nrrd"))
     # The way back is the one by which a user adds an annotation.
@@ -56,14 +56,12 @@ def test_what_is_exported_comes_back_voxel_for_voxel_on_the_same_grid(annotated,
     assert sitk.GetArrayFromImage(before).max() == 2
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", LABELMAPS)
 def test_predictions_keep_their_label_values_even_when_nothing_was_found(
     predictions, files, tmp_path, make_classes, suffix
 ):
-    images = [(case_id, files / f"{case_id}.nrrd") for case_id in ("a", "b", "without")]
-    sources = prediction_sources(predictions, images)
-    assert [source.case_id for source in sources] == ["a", "b"]
-    first, second = (sitk.ReadImage(str(path)) for path in export_sources(sources, tmp_path / "out", suffix))
+    sources = predicted(predictions, files, "a", "b")
+    first, second = (sitk.ReadImage(str(path)) for path in export_cases(sources, tmp_path / "out", suffix))
     expected = np.array([0, 3, 7], np.uint8)[sitk.GetArrayFromImage(make_classes())]
     assert np.array_equal(sitk.GetArrayFromImage(first), expected)
     assert not sitk.GetArrayFromImage(second).any()
@@ -71,34 +69,34 @@ def test_predictions_keep_their_label_values_even_when_nothing_was_found(
 
 
 def test_segmentations_keep_names_colours_label_values_and_terminology(annotated, tmp_path, structures):
-    (written,) = export_sources(annotation_sources(annotated), tmp_path / "out", "seg.nrrd")
+    (written,) = export_cases(annotation_sources(annotated), tmp_path / "out", "seg.nrrd")
     assert structures_of(written) == structures
 
 
 def test_a_colour_table_lies_beside_labelmaps_only(predictions, files, tmp_path):
-    sources = prediction_sources(predictions, [("a", files / "a.nrrd")])
-    export_sources(sources, tmp_path / "segmentations", "seg.nrrd")
+    sources = predicted(predictions, files, "a")
+    list(export_cases(sources, tmp_path / "segmentations", "seg.nrrd"))
     assert not (tmp_path / "segmentations" / COLOR_TABLE).exists()
-    export_sources(sources, tmp_path / "labelmaps", "nii.gz")
+    list(export_cases(sources, tmp_path / "labelmaps", "nii.gz"))
     lines = (tmp_path / "labelmaps" / COLOR_TABLE).read_text().splitlines()
     assert lines[1:] == ["0 Background 0 0 0 0", "3 chamber 255 0 0 255", "7 wall 0 128 255 255"]
 
 
 def test_nothing_is_replaced(annotated, predictions, files, tmp_path, make_classes):
     out = tmp_path / "out"
-    export_sources(annotation_sources(annotated), out, "nrrd")
+    list(export_cases(annotation_sources(annotated), out, "nrrd"))
     before = {path: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(UserError, match="exists already"):
-        export_sources(annotation_sources(annotated), out, "nrrd")
+        list(export_cases(annotation_sources(annotated), out, "nrrd"))
     other = (Structure("tumour", 3, (0, 255, 0)),)
     write_segmentation(predictions / "b" / "final.seg.nrrd", make_classes() * 0, other)
     with pytest.raises(UserError, match="other label values"):
-        export_sources(prediction_sources(predictions, [("b", files / "b.nrrd")]), out, "nrrd")
+        list(export_cases(predicted(predictions, files, "b"), out, "nrrd"))
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_cases_are_chosen_by_their_ids(predictions, files):
-    sources = prediction_sources(predictions, [("a", files / "a.nrrd"), ("b", files / "b.nrrd")])
+    sources = predicted(predictions, files, "a", "b")
     assert [source.case_id for source in chosen_sources(sources, ["b", "b"])] == ["b"]
     assert chosen_sources(sources, []) == sources
     with pytest.raises(UserError, match="no segmentation of case 'c'"):
@@ -107,17 +105,16 @@ def test_cases_are_chosen_by_their_ids(predictions, files):
         chosen_sources([], [])
 
 
-def test_progress_is_told_for_every_file(predictions, files, tmp_path):
-    told = []
-    sources = prediction_sources(predictions, [("a", files / "a.nrrd"), ("b", files / "b.nrrd")])
-    export_sources(sources, tmp_path / "out", "seg.nrrd", progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
-
-
-def test_a_prediction_that_is_gone_is_said_in_words(predictions, files, tmp_path):
-    sources = prediction_sources(predictions, [("a", files / "a.nrrd")])
+def test_one_bad_case_does_not_keep_the_others_from_being_exported(predictions, files, tmp_path):
+    sources = predicted(predictions, files, "a", "b")
     sources[0].path.unlink()
-    with pytest.raises(UserError, match="could not be read"):
-        export_sources(sources, tmp_path / "out", "seg.nrrd")
-    with pytest.raises(UserError, match="no file"):
-        export_sources(sources, tmp_path / "out", "nrrd")
+    for suffix, words in (("seg.nrrd", "Case a: .* could not be read"), ("nrrd", "Case a: .* no file")):
+        if suffix == "nrrd":
+            write = list(export_cases(sources[::-1], tmp_path / suffix, suffix))[::-1]
+        else:
+            write = list(export_cases(sources, tmp_path / suffix, suffix))
+        failed, written = write
+        assert isinstance(failed, UserError)
+        assert re.search(words, failed.message)
+        assert written == tmp_path / suffix / f"b.{suffix}"
+        assert written.exists()

@@ -192,12 +192,12 @@ class LoopTest(PanelTest):
 
     def exportAndCompare(self, caseId: str, painted: np.ndarray) -> None:
         """The file for other programs has what was painted, on the grid of the image."""
-        from SemiSupervisedSegLib.study.exporting import annotation_sources, chosen_sources, export_sources
+        from SemiSupervisedSegLib.study.exporting import annotation_sources, chosen_sources, export_cases
         from SemiSupervisedSegLib.study.images import read_image
 
         study = self.session.study
         sources = chosen_sources(annotation_sources(study), [caseId])
-        exported = read_image(export_sources(sources, self.folder / "exported", "nrrd")[0])
+        exported = read_image(next(export_cases(sources, self.folder / "exported", "nrrd")))
         array = sitk.GetArrayFromImage(exported)
         self.assertEqual(int((array == study.structures[0].label).sum()), int(painted.sum()))
         self.assertEqual(int((array != 0).sum()), int(painted.sum()))

@@ -129,7 +129,7 @@ def test_dicom_seg_is_off_with_a_reason_without_images_from_dicom(export, desk, 
 def test_a_case_that_came_from_dicom_is_exported_as_dicom_seg(export, desk, out, spin, tmp_path, monkeypatch):
     pydicom = pytest.importorskip("pydicom")
     pytest.importorskip("highdicom", reason="DICOM SEG is written by highdicom")
-    from .dicom_scan import write_scan
+    from Testing.study.dicom_scan import write_scan
 
     case = desk.case("case-001")
     uids = write_scan(tmp_path / "scan", desk.study.image_path(case))

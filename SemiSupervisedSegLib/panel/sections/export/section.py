@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ....jobs.exportable import prediction_sources
 from ....jobs.folder import JobFolder
 from ....jobs.rounds import find_round
 from ....study import dicom_seg
-from ....study.errors import UserError
-from ....study.exporting import FORMATS, Source, chosen_sources
-from ...logic.exporting import (
-    copy_model,
-    copy_report,
-    export_cases,
-    exportable_annotations,
-    exportable_predictions,
-    zip_model,
-)
+from ....study.errors import UserError, all_failures
+from ....study.exporting import FORMATS, Source, annotation_sources, chosen_sources, export_cases
+from ...logic.exporting import copy_model, copy_report, zip_model
 from ...logic.state import Action, availability
 from ...scene.dicom_files import comesFromDicom, findSlices
 from ...services import Services
@@ -103,7 +97,7 @@ class ExportSection:
             _("NRRD labelmap (.nrrd)"),
             _("DICOM SEG (.dcm)"),
         )
-        for text, suffix in zip(words, (*FORMATS, dicom_seg.SUFFIX), strict=True):
+        for text, suffix in zip(words, FORMATS, strict=True):
             ui.formatBox.addItem(text, suffix)
         ui.formatBox.setToolTip(_("Labelmaps come with a colour table that names the structures"))
 
@@ -191,8 +185,8 @@ class ExportSection:
     def _sources(self) -> list[Source]:
         study, name = self._session.study, self.ui.whatBox.currentData
         if name == _ANNOTATIONS:
-            return exportable_annotations(study)
-        return exportable_predictions(find_round(study.folder, name))
+            return annotation_sources(study)
+        return prediction_sources(find_round(study.folder, name))
 
     def _chosenSources(self) -> list[Source]:
         sources, which = self._sources(), self.ui.whichBox.currentData
@@ -211,7 +205,7 @@ class ExportSection:
         if not folder:
             return
         suffix = self.ui.formatBox.currentData
-        work = export_cases(sources, Path(folder), suffix, findSlices)
+        work = _inSteps(export_cases(sources, Path(folder), suffix, findSlices), len(sources))
         self.ui.exportProgressBar.setRange(0, len(sources))
         self.ui.exportProgressBar.setValue(0)
         self.ui.exportProgressRow.setVisible(True)
@@ -222,9 +216,13 @@ class ExportSection:
     def _showProgress(self, progress: tuple[int, int]) -> None:
         self.ui.exportProgressBar.setValue(progress[0])
 
-    def _exported(self, files: list[Path]) -> None:
+    def _exported(self, results: list[Path | UserError]) -> None:
+        files = [result for result in results if isinstance(result, Path)]
         words = _("Exported {count} images to {folder}.") if len(files) != 1 else _("Exported 1 image to {folder}.")
-        self._endExport(words.format(count=len(files), folder=files[0].parent))
+        self._endExport(words.format(count=len(files), folder=files[0].parent) if files else "")
+        failures = [result for result in results if isinstance(result, UserError)]
+        if failures:
+            self._dialogs.showError(all_failures(failures))
 
     def _failed(self, error: UserError) -> None:
         self._endExport("")
@@ -272,6 +270,17 @@ class ExportSection:
             action()
         except UserError as error:
             self._dialogs.showError(error)
+
+
+def _inSteps(
+    results: Iterator[Path | UserError], total: int
+) -> Generator[tuple[int, int], None, list[Path | UserError]]:
+    """Collect results, and give (done, total) after each."""
+    done: list[Path | UserError] = []
+    for result in results:
+        done.append(result)
+        yield len(done), total
+    return done
 
 
 def _fill(box: Any, items: list[tuple[str, str]]) -> None:
