@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..jobs.exportable import prediction_sources
+from ..jobs.results import prediction_sources
 from ..jobs.rounds import find_round
 from ..study.errors import UserError
 from ..study.exporting import FORMATS, SEGMENTATION, annotation_sources, chosen_sources, export_cases

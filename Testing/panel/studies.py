@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.results import CaseSummary, write_summary
 from SemiSupervisedSegLib.jobs.spec import JobSpec
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
@@ -78,7 +78,7 @@ def make_round(study: Study, name: str = "001-cu2l", uncertainties: dict[str, fl
         place.mkdir(parents=True)
         for kind in ("final", "prototype"):
             write_annotation(place / f"{kind}.seg.nrrd", study.structures)
-        (place / "summary.json").write_text(json.dumps({"case": case_id, "mean_uncertainty": uncertainty}))
+        write_summary(place, CaseSummary(case_id, {}, {}, {}, uncertainty, disagreement=0.0))
     folder.write_result({"state": "finished"})
     return folder
 

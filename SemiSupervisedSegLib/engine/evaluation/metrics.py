@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from monai.metrics import compute_dice, compute_iou
 from monai.metrics.utils import get_mask_edges, get_surface_distance
 
-PredictionKind = Literal["final", "prototype"]
+from ...jobs.results import MM3_PER_ML, PredictionKind
+
 PERCENTILE = 95
-MM3_PER_ML = 1000.0
 # Surfaces need the neighbours of the outermost voxels to see that they are background.
 MARGIN = 1
 

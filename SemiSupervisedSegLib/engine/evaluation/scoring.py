@@ -11,19 +11,19 @@ import SimpleITK as sitk
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import Event, Started, StepDone, WarningRaised
 from ...jobs.folder import JobFolder
+from ...jobs.results import SEGMENTATIONS, is_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
 from ...study.annotations import read_annotation
 from ...study.errors import UserError
 from ...study.images import read_image
 from ...study.model import Role, Structure
 from ..inference.bundle import TrainedModel, load_bundle
-from ..inference.write import FINAL, PROTOTYPE, SUMMARY, read_case_prediction, read_classes
-from .metrics import PredictionKind, StructureScore, score_case
+from ..inference.write import read_classes
+from .metrics import StructureScore, score_case
 from .metrics_file import write_metrics
 from .report.content import ReportCase, ReportContent
 from .report.html_page import write_report
 
-FILES: dict[PredictionKind, str] = {"final": FINAL, "prototype": PROTOTYPE}
 ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
 
 
@@ -45,7 +45,7 @@ def evaluate_round(
     spec, roles = folder.spec(), tuple(roles)
     model = load_bundle(folder.model if spec.model is None else spec.model)
     cases = [case for case in spec.cases if case.annotation is not None and _scored_as(spec, case) in roles]
-    predicted = [case for case in cases if (folder.predictions / case.id / SUMMARY).is_file()]
+    predicted = [case for case in cases if is_predicted(folder, case.id)]
     scores: list[StructureScore] = []
     for done, case in enumerate(predicted, start=1):
         scores += score_prediction(case, folder.predictions / case.id, model.structures)
@@ -68,7 +68,7 @@ def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Stru
     spacing = image.GetSpacing()[::-1]
     names = [structure.name for structure in structures]
     scores = []
-    for kind, name in FILES.items():
+    for kind, name in SEGMENTATIONS.items():
         prediction = read_classes(predictions / name, structures)
         scores += score_case(case.id, kind, prediction, annotation, spacing, names, case.structures)
     return scores
@@ -126,9 +126,9 @@ def _scored_as(spec: JobSpec, case: JobCase) -> Role:
 def _report_cases(folder: JobFolder, spec: JobSpec) -> Iterable[ReportCase]:
     for case in spec.cases:
         predictions = folder.predictions / case.id
-        if (predictions / SUMMARY).is_file():
+        if is_predicted(folder, case.id):
             annotation = None if case.annotation is None else Path(case.annotation)
-            summary = read_case_prediction(predictions)
+            summary = read_summary(predictions)
             yield ReportCase(case.id, case.role, case.external, Path(case.image), annotation, predictions, summary)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import SimpleITK as sitk
 import torch
 
+from ...jobs.results import CaseSummary
 from ...planning.preprocess import to_plan_grid
 from ...study.errors import UserError
 from ...study.images import read_image
@@ -17,7 +18,7 @@ from ..networks.prompted import TaskSubset
 from .bundle import TrainedModel, load_bundle
 from .fast_form import fast_form
 from .sliding_window import GridPrediction, predict_grid
-from .write import CasePrediction, write_case_prediction
+from .write import write_case_prediction
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -60,7 +61,7 @@ def predict_image(
 
 def predict_folder(
     bundle: Path | str, images: Path | str, output: Path | str, device: torch.device | str = "cpu"
-) -> list[CasePrediction]:
+) -> list[CaseSummary]:
     """Predict every image file of a folder with a model bundle; one folder of results for each image.
 
     Raises:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from torch import Tensor
 
-from ...jobs.records import from_plain
+from ...jobs.results import MAPS, MM3_PER_ML, SEGMENTATIONS, CaseSummary, write_summary
 from ...planning.plan import Plan
 from ...planning.preprocess import probabilities_to_image_grid
 from ...study.annotations import write_segmentation
-from ...study.errors import UserError
 from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
 from .connected_components import largest_components
 from .sliding_window import GridPrediction
 from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps
-
-FINAL, PROTOTYPE = "final.seg.nrrd", "prototype.seg.nrrd"
-PROBABILITY, UNCERTAINTY, DISAGREEMENT = "probability.nrrd", "uncertainty.nrrd", "disagreement.nrrd"
-SUMMARY = "summary.json"
-MM3_PER_ML = 1000.0
-
-
-@dataclass(frozen=True)
-class CasePrediction:
-    """The summary of a case's predictions; structures by name, volumes in millilitres.
-
-    Attributes:
-        dice: agreement of the final with the prototype-based prediction.
-        mean_uncertainty: normalised entropy within the predicted foreground, 0 where nothing was predicted.
-        disagreement: share of the foreground of either prediction in which the two differ.
-    """
-
-    case: str
-    volume_final_ml: dict[str, float]
-    volume_prototype_ml: dict[str, float]
-    dice: dict[str, float]
-    mean_uncertainty: float
-    disagreement: float
 
 
 def write_case_prediction(
@@ -55,7 +29,7 @@ def write_case_prediction(
     reference: sitk.Image,
     structures: Sequence[Structure],
     largest_component: bool,
-) -> CasePrediction:
+) -> CaseSummary:
     """Write both segmentations, the maps and the summary of a case into `folder / case_id`.
 
     The case's folder takes the place of an older one when it is complete; a failure leaves the older one.
@@ -83,28 +57,13 @@ def write_case_prediction(
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
     summary = _summarise(case_id, final, prototype.classes, difference, reference, structures)
     with atomic_folder(Path(folder) / case_id) as new:
-        write_segmentation(new / FINAL, _as_image(final.classes, reference), structures)
-        write_segmentation(new / PROTOTYPE, _as_image(prototype.classes, reference), structures)
-        write_image(new / PROBABILITY, _as_image(final.foreground, reference))
-        write_image(new / UNCERTAINTY, _as_image(final.uncertainty, reference))
-        write_image(new / DISAGREEMENT, _as_image(difference.mask, reference))
-        (new / SUMMARY).write_text(json.dumps(asdict(summary), indent=2), encoding="utf-8")
+        write_segmentation(new / SEGMENTATIONS["final"], _as_image(final.classes, reference), structures)
+        write_segmentation(new / SEGMENTATIONS["prototype"], _as_image(prototype.classes, reference), structures)
+        write_image(new / MAPS["probability"], _as_image(final.foreground, reference))
+        write_image(new / MAPS["uncertainty"], _as_image(final.uncertainty, reference))
+        write_image(new / MAPS["disagreement"], _as_image(difference.mask, reference))
+        write_summary(new, summary)
     return summary
-
-
-def read_case_prediction(folder: Path | str) -> CasePrediction:
-    """Read the summary that `write_case_prediction` wrote into a case's folder.
-
-    Raises:
-        UserError: there is none or it is damaged.
-    """
-    path = Path(folder) / SUMMARY
-    try:
-        return from_plain(CasePrediction, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"The prediction of case {path.parent.name} cannot be read.", "Predict this case again."
-        ) from error
 
 
 def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarray:
@@ -134,7 +93,7 @@ def _summarise(
     difference: Disagreement,
     reference: sitk.Image,
     structures: Sequence[Structure],
-) -> CasePrediction:
+) -> CaseSummary:
     voxel_ml = float(np.prod(reference.GetSpacing())) / MM3_PER_ML
     names = [structure.name for structure in structures]
 
@@ -143,7 +102,7 @@ def _summarise(
         return {name: float(count) * voxel_ml for name, count in zip(names, counts[1:], strict=True)}
 
     inside = final.classes > 0
-    return CasePrediction(
+    return CaseSummary(
         case=case_id,
         volume_final_ml=volumes(final.classes),
         volume_prototype_ml=volumes(prototype),

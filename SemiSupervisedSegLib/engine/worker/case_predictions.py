@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...jobs.results import SUMMARY, CaseSummary, read_summary
 from ...jobs.spec import JobCase
 from ...planning.cache import annotated_classes
 from ...planning.tasks import visible_classes
@@ -13,13 +14,13 @@ from ...study.images import read_image
 from ..device import Device
 from ..inference.bundle import TrainedModel
 from ..inference.predict import about, for_prediction, predict_image
-from ..inference.write import SUMMARY, CasePrediction, read_case_prediction, write_case_prediction
+from ..inference.write import write_case_prediction
 from .reporter import Reporter
 
 
 def predict_case(
     model: TrainedModel, case: JobCase, folder: Path, settings: Mapping[str, Any], device: Device
-) -> CasePrediction:
+) -> CaseSummary:
     """Segment one case and write both predictions and their maps to ``folder / case.id``.
 
     Args:
@@ -49,7 +50,7 @@ def predict_cases(
     settings: Mapping[str, Any],
     device: Device,
     reporter: Reporter,
-) -> list[CasePrediction]:
+) -> list[CaseSummary]:
     """Segment all cases; those that an interrupted run of the same job has completed are not done again.
 
     Raises:
@@ -61,7 +62,7 @@ def predict_cases(
     for done, case in enumerate(cases, start=1):
         complete = (folder / case.id / SUMMARY).is_file()
         summaries.append(
-            read_case_prediction(folder / case.id) if complete else predict_case(model, case, folder, settings, device)
+            read_summary(folder / case.id) if complete else predict_case(model, case, folder, settings, device)
         )
         reporter.progress(done, len(cases))
     return summaries

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from ...jobs.folder import JobFolder
+from ...jobs.results import PredictionKind
 from ...jobs.spec import JobCase, JobSpec
 from ...study.model import Role
 from ..device import Device
-from ..evaluation.metrics import PredictionKind, StructureScore
+from ..evaluation.metrics import StructureScore
 from ..evaluation.scoring import evaluate_round
 from ..inference.bundle import save_bundle
 from ..methods.method import Method

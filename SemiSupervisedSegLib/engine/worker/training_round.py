@@ -12,6 +12,7 @@ import torch
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
 from ...jobs.folder import JobFolder
+from ...jobs.results import SEGMENTATIONS
 from ...jobs.spec import JobSpec
 from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
@@ -20,7 +21,6 @@ from ..data.batches import BatchSource
 from ..device import Device
 from ..inference.bundle import load_bundle
 from ..inference.predict import for_prediction
-from ..inference.write import FINAL, PROTOTYPE
 from ..methods.method import Method, MethodContext, Stage
 from ..methods.registry import build_method
 from ..networks.factory import build_network
@@ -112,7 +112,7 @@ class TrainingRound:
         for case in self._spec.cases:
             if case.id in self._spec.preview_cases:
                 predict_case(model, case, place, self._settings, self._device)
-                files = {"final": f"{place.name}/{case.id}/{FINAL}", "prototype": f"{place.name}/{case.id}/{PROTOTYPE}"}
+                files = {kind: f"{place.name}/{case.id}/{name}" for kind, name in SEGMENTATIONS.items()}
                 self._reporter.emit(PreviewReady(step, case.id, files))
 
 

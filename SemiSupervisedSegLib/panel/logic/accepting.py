@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...jobs.folder import JobFolder
+from ...jobs.results import SEGMENTATIONS, PredictionKind
 from ...study.cases import stored_path
 from ...study.errors import UserError
 from ...study.files import write_bytes_atomically
@@ -17,7 +18,6 @@ from ...study.segments import read_segments
 from .annotation_files import new_annotation_file
 from .decisions import CaseBefore, Decision
 
-PREDICTION_FILES = {"final": "final.seg.nrrd", "prototype": "prototype.seg.nrrd"}
 # Returns the names of the structures that the case is annotated for now, None for all of the study.
 WriteAnnotation = Callable[[Study, Case, Path], tuple[str, ...] | None]
 
@@ -62,7 +62,7 @@ def take_back(study: Study, case_id: str, decision: Decision) -> Study:
     return _with_case(study, restored)
 
 
-def prediction_writer(folder: JobFolder, kind: str) -> WriteAnnotation:
+def prediction_writer(folder: JobFolder, kind: PredictionKind) -> WriteAnnotation:
     """What writes the prediction `final` or `prototype` of a round as the annotation of a case.
 
     The file is copied as it is, without decoding it: its segments are found by their names. Writing raises UserError
@@ -70,7 +70,7 @@ def prediction_writer(folder: JobFolder, kind: str) -> WriteAnnotation:
     """
 
     def write(study: Study, case: Case, target: Path) -> tuple[str, ...] | None:
-        source = folder.predictions / case.id / PREDICTION_FILES[kind]
+        source = folder.predictions / case.id / SEGMENTATIONS[kind]
         known = {structure.name.casefold() for structure in study.structures}
         names = [segment.name for segment in read_segments(source)]
         unknown = [name for name in names if name.casefold() not in known]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...jobs.folder import JobFolder
+from ...jobs.results import read_summary
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
 from .decisions import read_decisions
 
-SUMMARY = "summary.json"
 _OK = "ok"
 
 
@@ -119,7 +116,7 @@ def look_at_files(study: Study, folder: JobFolder | None) -> Iterator[tuple[str,
             CaseFiles(
                 image_missing=not study.image_path(case).exists(),
                 annotation_missing=annotation is not None and not annotation.exists(),
-                uncertainty=None if folder is None else _uncertainty(folder.predictions / case.id / SUMMARY),
+                uncertainty=None if folder is None else _uncertainty(folder, case.id),
                 verdict=verdicts.get(case.id, ""),
             ),
         )
@@ -145,10 +142,8 @@ def _verdicts(folder: JobFolder) -> dict[str, str]:
     return {}
 
 
-def _uncertainty(path: Path) -> float | None:
+def _uncertainty(folder: JobFolder, case_id: str) -> float | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8")).get("mean_uncertainty")
-    except (OSError, ValueError, AttributeError):
+        return read_summary(folder.predictions / case_id).mean_uncertainty
+    except UserError:
         return None
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None

@@ -2,75 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from ...jobs.folder import JobFolder
-
-SUMMARY = "summary.json"
-
-
-@dataclass(frozen=True)
-class CaseSummary:
-    """What a round says about one case; structures by name.
-
-    Attributes:
-        case_id: of the case.
-        final_ml: volume of each structure in the final prediction, in mL.
-        prototype_ml: the same of the prototype-based prediction.
-        dice: agreement of the two predictions for each structure, 0 to 1.
-        uncertainty: mean within what was found, 0 (sure) to 1.
-        disagreement: share of what either prediction found in which they differ, 0 to 1.
-    """
-
-    case_id: str
-    final_ml: dict[str, float]
-    prototype_ml: dict[str, float]
-    dice: dict[str, float]
-    uncertainty: float
-    disagreement: float
-
-    @property
-    def found_nothing(self) -> bool:
-        """Whether the final prediction is empty."""
-        return not any(self.final_ml.values())
-
-    def is_empty(self, kind: str) -> bool:
-        """Whether the prediction `final` or `prototype` has no voxel."""
-        return not any((self.final_ml if kind == "final" else self.prototype_ml).values())
-
-
-def read_summaries(folder: JobFolder) -> Iterator[CaseSummary]:
-    """The summaries of a round one by one, without opening any image; damaged ones are left out."""
-    try:
-        places = sorted(folder.predictions.iterdir())
-    except OSError:
-        return
-    for place in places:
-        summary = read_summary(place)
-        if summary is not None:
-            yield summary
-
-
-def read_summary(folder: Path) -> CaseSummary | None:
-    """The summary in a case's folder of predictions, None when there is none that can be read."""
-    try:
-        data = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        return CaseSummary(
-            case_id=folder.name,
-            final_ml=_numbers(data["volume_final_ml"]),
-            prototype_ml=_numbers(data["volume_prototype_ml"]),
-            dice=_numbers(data["dice"]),
-            uncertainty=_number(data["mean_uncertainty"]),
-            disagreement=_number(data["disagreement"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+from ...jobs.results import CaseSummary
 
 
 def ranked(summaries: Sequence[CaseSummary], annotated: Collection[str] = ()) -> list[CaseSummary]:
@@ -85,11 +20,11 @@ def ranked(summaries: Sequence[CaseSummary], annotated: Collection[str] = ()) ->
         annotated: ids of the cases that had an annotation when the round was started.
     """
     disagreements = sorted(summary.disagreement for summary in summaries)
-    uncertainties = sorted(summary.uncertainty for summary in summaries)
+    uncertainties = sorted(summary.mean_uncertainty for summary in summaries)
 
     def key(summary: CaseSummary) -> tuple[bool, bool, float, str]:
-        attention = _place(disagreements, summary.disagreement) + _place(uncertainties, summary.uncertainty)
-        return summary.case_id in annotated, not summary.found_nothing, -attention, summary.case_id
+        attention = _place(disagreements, summary.disagreement) + _place(uncertainties, summary.mean_uncertainty)
+        return summary.case in annotated, not summary.is_empty(), -attention, summary.case
 
     return sorted(summaries, key=key)
 
@@ -112,14 +47,3 @@ def neighbour(order: Sequence[str], current: str | None, step: int) -> str | Non
 def _place(ordered: Sequence[float], value: float) -> float:
     # Equal values share the mean of their places.
     return (bisect_left(ordered, value) + bisect_right(ordered, value)) / 2
-
-
-def _numbers(data: Any) -> dict[str, float]:
-    return {str(name): _number(value) for name, value in data.items()}
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number

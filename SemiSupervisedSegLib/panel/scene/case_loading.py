@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 
 from ...jobs.folder import JobFolder
+from ...jobs.results import PREDICTION_FILES
 from ...study.images import image_geometry, read_image
 from ...study.model import Case, Study
 from .annotations import readAnnotation
@@ -26,7 +27,7 @@ TITLES = {
     "probability": "probability",
     "uncertainty": "uncertainty",
 }
-_FILES = {FINAL: "final.seg.nrrd", PROTOTYPE: "prototype.seg.nrrd"} | {kind: f"{kind}.nrrd" for kind in HEATMAPS}
+_KINDS = (FINAL, PROTOTYPE, *HEATMAPS)
 
 
 def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
@@ -35,7 +36,8 @@ def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
         return {}
     places = [parent / case.id for parent in (folder.predictions, folder.previews)]
     place = next((place for place in places if place.is_dir()), places[0])
-    return {kind: place / name for kind, name in _FILES.items() if (place / name).is_file()}
+    files = {kind: place / PREDICTION_FILES[kind] for kind in _KINDS}
+    return {kind: path for kind, path in files.items() if path.is_file()}
 
 
 class CaseLoader:

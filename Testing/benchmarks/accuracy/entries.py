@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from SemiSupervisedSegLib.engine.evaluation.compare import compare_paired, summarise
-from SemiSupervisedSegLib.engine.evaluation.metrics import PredictionKind
+from SemiSupervisedSegLib.jobs.results import PredictionKind
 
 from .metric_names import METRICS
 from .published import PublishedNumber, published_number

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from SemiSupervisedSegLib.engine.evaluation.metrics import PredictionKind, StructureScore
+from SemiSupervisedSegLib.engine.evaluation.metrics import StructureScore
 from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
 from SemiSupervisedSegLib.jobs.events import Validated
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.results import PredictionKind
 from SemiSupervisedSegLib.jobs.spec import JobSpec
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role

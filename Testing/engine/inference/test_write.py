@@ -12,11 +12,10 @@ import torch
 from SemiSupervisedSegLib.engine.inference.connected_components import largest_components
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
-    CasePrediction,
-    read_case_prediction,
     read_classes,
     write_case_prediction,
 )
+from SemiSupervisedSegLib.jobs.results import CaseSummary, read_summary
 from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
@@ -32,7 +31,7 @@ FILES = {
 }
 
 
-WRONG_TYPES = json.dumps({field.name: "a" for field in dataclasses.fields(CasePrediction)})
+WRONG_TYPES = json.dumps({field.name: "a" for field in dataclasses.fields(CaseSummary)})
 
 
 def oblique_image(size=(20, 24, 6), spacing=(0.8, 0.7, 5.0)) -> sitk.Image:
@@ -93,7 +92,7 @@ def test_summary_has_volumes_in_millilitres_and_the_agreement(tmp_path, scene, s
     assert summary.dice["Left ventricle"] == pytest.approx(2 * 300 / 700)
     assert summary.disagreement == pytest.approx((100 + 9) / (520 + 9))
     assert summary.mean_uncertainty == pytest.approx(0, abs=1e-6)
-    assert read_case_prediction(tmp_path / "a") == summary
+    assert read_summary(tmp_path / "a") == summary
 
 
 def test_largest_component_drops_islands_of_both_predictions(tmp_path, scene, structures):
@@ -149,4 +148,4 @@ def test_a_damaged_summary_is_explained(tmp_path, text):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "summary.json").write_text(text)
     with pytest.raises(UserError, match="prediction of case a cannot be read"):
-        read_case_prediction(tmp_path / "a")
+        read_summary(tmp_path / "a")

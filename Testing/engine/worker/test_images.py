@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.engine.inference.write import DISAGREEMENT, FINAL, PROBABILITY, PROTOTYPE, UNCERTAINTY
 from SemiSupervisedSegLib.engine.training.loop import TrainingLoop
+from SemiSupervisedSegLib.jobs.results import PREDICTION_FILES
 from SemiSupervisedSegLib.study.images import read_image, same_grid
 from SemiSupervisedSegLib.study.model import Modality, Study
 
 from .rounds import EXIT_FINISHED, main, new_round, tiny_study
 
-MAPS = (FINAL, PROTOTYPE, PROBABILITY, UNCERTAINTY, DISAGREEMENT)
+MAPS = tuple(PREDICTION_FILES.values())
 STUDIES = {
     "one slice, smaller than the patch, fine, uint8": (
         "cu2l",

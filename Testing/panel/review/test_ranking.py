@@ -4,16 +4,12 @@ import json
 import time
 from pathlib import Path
 
-import pytest
-
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.results import CaseSummary, read_summaries
 from SemiSupervisedSegLib.panel.logic.ranking import (
-    CaseSummary,
     neighbour,
     next_undecided,
     ranked,
-    read_summaries,
-    read_summary,
 )
 
 
@@ -36,7 +32,7 @@ def write(folder: Path, case_id: str, **changes: object) -> Path:
 
 
 def order(*summaries: CaseSummary, annotated: tuple[str, ...] = ()) -> str:
-    return "".join(item.case_id for item in ranked(summaries, annotated))
+    return "".join(item.case for item in ranked(summaries, annotated))
 
 
 def test_disagreement_and_uncertainty_count_alike_whatever_their_scales():
@@ -57,24 +53,6 @@ def test_equal_cases_are_in_the_order_of_their_names():
     assert order(summary("b", 0.5, 0.5), summary("a", 0.5, 0.5), summary("c", 0.5, 0.5)) == "abc"
 
 
-def test_a_summary_is_read(tmp_path):
-    read = read_summary(write(tmp_path, "liver1"))
-    assert read == CaseSummary("liver1", {"liver": 2.5}, {"liver": 2.0}, {"liver": 0.8}, 0.25, 0.5)
-    assert not read.found_nothing
-    assert not read.is_empty("prototype")
-
-
-@pytest.mark.parametrize(
-    "changes", [{"mean_uncertainty": None}, {"mean_uncertainty": float("nan")}, {"dice": [1]}, {"volume_final_ml": 3}]
-)
-def test_a_damaged_summary_is_left_out(tmp_path, changes):
-    assert read_summary(write(tmp_path, "a", **changes)) is None
-
-
-def test_a_round_without_predictions_has_no_summaries(tmp_path):
-    assert list(read_summaries(JobFolder(tmp_path / "nothing"))) == []
-
-
 def test_a_thousand_cases_are_read_and_ranked_fast(tmp_path):
     folder = JobFolder(tmp_path)
     for number in range(1000):
@@ -82,7 +60,7 @@ def test_a_thousand_cases_are_read_and_ranked_fast(tmp_path):
     start = time.perf_counter()
     result = ranked(list(read_summaries(folder)))
     assert time.perf_counter() - start < 1.0
-    assert [item.case_id for item in result[:2]] == ["case-0999", "case-0998"]
+    assert [item.case for item in result[:2]] == ["case-0999", "case-0998"]
     assert len(result) == 1000
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....jobs.events import Event
+from ....jobs.results import CaseSummary
 from ....planning.plan import Plan
 from ....study.model import Modality, Role, Structure
-from ...inference.write import CasePrediction
 from ..metrics import StructureScore
 
 
@@ -22,7 +22,7 @@ class ReportCase:
     image: Path
     annotation: Path | None
     predictions: Path
-    summary: CasePrediction
+    summary: CaseSummary
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from html import escape
 
 import SimpleITK as sitk
 
+from ....jobs.results import SEGMENTATIONS
 from ....study.annotations import read_annotation
 from ....study.images import read_image
-from ...inference.write import FINAL, PROTOTYPE, read_classes
+from ...inference.write import read_classes
 from ..metrics_file import case_means
 from .content import ReportCase, ReportContent
 from .overlays import CasePictures, case_pictures, png_data_uri
@@ -74,5 +75,5 @@ def draw_case(content: ReportContent, case: ReportCase) -> CasePictures:
     annotation = None
     if case.annotation is not None:
         annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, content.structures, image))
-    final, prototype = (read_classes(case.predictions / name, content.structures) for name in (FINAL, PROTOTYPE))
+    final, prototype = (read_classes(case.predictions / name, content.structures) for name in SEGMENTATIONS.values())
     return case_pictures(image, final, prototype, annotation, content.plan, content.structures, content.modality)

@@ -10,8 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ....jobs.exportable import prediction_sources
 from ....jobs.folder import JobFolder
+from ....jobs.results import prediction_sources
 from ....jobs.rounds import find_round
 from ....study import dicom_seg
 from ....study.errors import UserError, all_failures

@@ -9,8 +9,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ....jobs.results import CaseSummary
 from ...logic.decisions import Decision
-from ...logic.ranking import CaseSummary
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class ReviewRow:
     def cells(self) -> tuple[str, str, str, str]:
         """Image, disagreement, uncertainty and decision in words."""
         summary = self.summary
-        uncertainty = _("nothing") if summary.found_nothing else f"{100 * summary.uncertainty:.0f} %"
-        return summary.case_id, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
+        uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.mean_uncertainty:.0f} %"
+        return summary.case, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
 
     def _verdict(self) -> str:
         if self.decision is not None:
@@ -52,12 +52,12 @@ class ReviewModel(qt.QAbstractTableModel):
         """Show other rows."""
         self.beginResetModel()
         self._rows = list(rows)
-        self._positions = {row.summary.case_id: number for number, row in enumerate(self._rows)}
+        self._positions = {row.summary.case: number for number, row in enumerate(self._rows)}
         self.endResetModel()
 
     def caseIds(self) -> list[str]:
         """The cases from the top."""
-        return [row.summary.case_id for row in self._rows]
+        return [row.summary.case for row in self._rows]
 
     def row(self, caseId: str | None) -> ReviewRow | None:
         """The row of a case, None when it has none."""
@@ -70,7 +70,7 @@ class ReviewModel(qt.QAbstractTableModel):
 
     def decided(self) -> set[str]:
         """The cases with a decision."""
-        return {row.summary.case_id for row in self._rows if row.decision is not None}
+        return {row.summary.case for row in self._rows if row.decision is not None}
 
     def rowCount(self, parent: Any = None) -> int:
         """The number of rows (Qt)."""
@@ -100,7 +100,7 @@ def makeRows(
 ) -> list[ReviewRow]:
     """The rows for those cases that are still in the study; `annotated` says for each whether it has an annotation."""
     return [
-        ReviewRow(summary, decisions.get(summary.case_id), annotated[summary.case_id])
+        ReviewRow(summary, decisions.get(summary.case), annotated[summary.case])
         for summary in order
-        if summary.case_id in annotated
+        if summary.case in annotated
     ]

@@ -9,9 +9,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
+from ....jobs.results import CaseSummary, read_summaries
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
-from ...logic.ranking import CaseSummary, neighbour, next_undecided, ranked, read_summaries
+from ...logic.ranking import neighbour, next_undecided, ranked
 from ...logic.state import Action
 from ...services import Services
 from ...session import Session

@@ -8,8 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ....jobs.results import CaseSummary
 from ....study.model import Structure
-from ...logic.ranking import CaseSummary
 from ...scene.styles import STYLES
 from ..buttons import setEnabledWithReason
 
@@ -60,7 +60,7 @@ class ReviewView:
         """List volumes and agreement of every structure of a result, none to list nothing."""
         table = self.ui.numbersTable
         colors = {structure.name: structure.color for structure in structures}
-        names = [] if summary is None else list(summary.final_ml)
+        names = [] if summary is None else list(summary.volume_final_ml)
         table.setRowCount(len(names))
         for row, name in enumerate(names):
             first = qt.QTableWidgetItem(name)
@@ -150,7 +150,7 @@ class ReviewView:
 
 
 def _numbers(summary: CaseSummary, name: str) -> tuple[str, str, str]:
-    volumes = [milliliters(values.get(name, 0.0)) for values in (summary.final_ml, summary.prototype_ml)]
+    volumes = [milliliters(values.get(name, 0.0)) for values in (summary.volume_final_ml, summary.volume_prototype_ml)]
     return volumes[0], volumes[1], f"{summary.dice.get(name, 0.0):.2f}"
 
 
