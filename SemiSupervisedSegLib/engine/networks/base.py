@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .output import FeatureLevel, NetworkOutput
+from .small_maps import protect_small_maps
 
 Upsampling = Literal["transposed", "linear", "nearest"]
 """How a decoder doubles the resolution: by transposed convolutions or by interpolation."""
@@ -85,6 +86,7 @@ class SegmentationNetwork(nn.Module):
         self.decoder = decoder
         self.head = head
         self.upsampling = upsampling
+        protect_small_maps(self)
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""

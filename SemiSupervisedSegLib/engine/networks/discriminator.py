@@ -6,6 +6,8 @@ import itertools
 
 from torch import Tensor, nn
 
+from .small_maps import protect_small_maps
+
 CHANNELS = (64, 128, 256, 512)
 NUM_ANSWERS = 2
 UNLABELED, LABELED = 0, 1
@@ -35,6 +37,7 @@ class Discriminator(nn.Module):
         for before, after in itertools.pairwise(CHANNELS):
             layers += [convolution(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2), dropout(0.5)]
         self.rest = nn.Sequential(*layers[:-1], pooling(1), nn.Flatten(), nn.Linear(CHANNELS[-1], NUM_ANSWERS))
+        protect_small_maps(self)
 
     def forward(self, probabilities: Tensor, images: Tensor) -> Tensor:
         """Return logits (B, 2), unlabeled and labeled, of maps (B, C, *spatial) and images (B, C_in, *spatial)."""
