@@ -138,3 +138,20 @@ def prototype_regularization(labeled: Array, unlabeled: Array, external: Array) 
         distance = np.mean((labeled[c] - external[c]) ** 2) + np.mean((unlabeled[c] - external[c]) ** 2)
         total += weight * distance
     return total
+
+
+def dice_of_dimension(logits: Array, labels: NDArray, dimensions: int) -> float:
+    """Linear denominator on the structures in 3D, squared on all classes in 2D."""
+    p, q = softmax(logits), indicators(labels, logits.shape[1])
+    if dimensions == 2:
+        return dice(p, q)
+    return dice(p, q, power=1, first=1, epsilon=1e-8)
+
+
+def separation(queries: Array, attention: Array, keys: Array, key_attention: Array) -> float:
+    """SS-Net equation 4: the weighted mean of 1 - cosine over all pairs of queries and keys, pair by pair."""
+    total, norm = 0.0, np.linalg.norm
+    for q, a in zip(queries, attention / attention.mean(), strict=True):
+        for k, w in zip(keys, key_attention / key_attention.mean(), strict=True):
+            total += a * w * (1 - q @ k / (norm(q) * norm(k)))
+    return total / (len(queries) * len(keys))

@@ -6,9 +6,11 @@ import torch
 
 from SemiSupervisedSegLib.engine.losses.overlap import (
     dice_loss,
+    masked_cross_entropy,
     one_hot,
     region_slices,
     regional_dice_loss,
+    sample_dice_loss,
     supervised_loss,
 )
 
@@ -127,3 +129,11 @@ def test_half_precision_logits_are_computed_in_float32():
         ours = supervised_loss(rounded, labels, regions=2)
     assert ours.dtype == torch.float32
     assert ours.item() == pytest.approx(reference.supervised(array(rounded), labels.numpy(), 2), abs=1e-5)
+
+
+def test_nothing_under_the_mask_costs_nothing():
+    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(3, (2, 8, 8))
+    nowhere = torch.zeros(2, 8, 8)
+    assert masked_cross_entropy(logits, labels, nowhere) == 0
+    target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
+    assert sample_dice_loss(logits.softmax(dim=1), target, nowhere).item() == pytest.approx(0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""BCP against formulas written anew in float64, and what its two stages do."""
+"""BCP against its formulas in float64, its two stages, and the checks of every method."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.losses.overlap import masked_cross_entropy, sample_dice_loss
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .. import reference
 from ..reference import array
-from .test_values import SHAPES
-from .toys import Recorder, toy_batch, toy_method, values
+from .checks import EVERYTHING, MethodChecks
+from .toys import SHAPES, Recorder, toy_batch, toy_method, values, weights
 
 SELFTRAINING = TrainingStep(500, 1000, "selftrain")
+TRAINED = dict.fromkeys(
+    ("supervised", "inward_annotated", "inward_pseudo", "outward_annotated", "outward_pseudo"), EVERYTHING
+)
+
+
+class TestBCP(MethodChecks):
+    method, variants, trained = "bcp", {"paper": {}}, TRAINED
+    stages = ("pretrain", "selftrain")
 
 
 def mixture(logits, labels, mask):
@@ -29,24 +36,6 @@ def mixture(logits, labels, mask):
             overlaps.append(1 - (2 * both + 1e-5) / ((mask * (p[b, c] + q[b, c])).sum() + 1e-5))
     counted = np.broadcast_to(mask, labels.shape) > 0
     return 0.5 * (np.mean(overlaps) + reference.cross_entropy(logits, labels, counted))
-
-
-@pytest.mark.parametrize("size", [(32, 24), (16, 16, 20)])
-def test_the_box_takes_two_thirds_of_each_side_and_moves(size):
-    masks = [outside_a_box(torch.zeros(1, 1, *size), 2 / 3) for _ in range(8)]
-    for mask in masks:
-        inside = np.argwhere(mask.numpy() == 0)
-        assert (np.ptp(inside, axis=0) + 1).tolist() == [int(2 / 3 * side) for side in size]
-        assert len(inside) == np.prod([int(2 / 3 * side) for side in size]), "a box without holes"
-    assert len({mask.numpy().tobytes() for mask in masks}) > 1
-
-
-def test_pasting_back_gives_the_images_again():
-    first, second = torch.randn(2, 1, 8, 8), torch.randn(2, 1, 8, 8)
-    keep = outside_a_box(first, 2 / 3)
-    mixed, other = paste(first, second, keep), paste(second, first, keep)
-    assert torch.equal(paste(mixed, other, keep), first)
-    assert torch.equal(paste(other, mixed, keep), second)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -75,8 +64,7 @@ def test_selftraining(shape):
 
 
 def test_places_without_annotation_count_half():
-    losses = toy_method("bcp").losses(toy_batch(), SELFTRAINING)
-    assert {name: loss.weight for name, loss in losses.items()} == {
+    assert weights("bcp", SELFTRAINING) == {
         "inward_annotated": 1.0,
         "inward_pseudo": 0.5,
         "outward_annotated": 1.0,
@@ -139,14 +127,6 @@ def test_selftraining_starts_teacher_and_student_alike_and_averages_at_a_constan
     assert all(torch.allclose(new, old + 0.01, atol=1e-6) for new, old in zip(after, before, strict=True))
     averaged = method.teacher.network.encoder.stages[0][1].running_mean
     assert torch.allclose(averaged, statistics + 0.01, atol=1e-6), "on slices the whole state is averaged"
-
-
-def test_nothing_under_the_mask_costs_nothing():
-    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(3, (2, 8, 8))
-    nowhere = torch.zeros(2, 8, 8)
-    assert masked_cross_entropy(logits, labels, nowhere) == 0
-    target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
-    assert sample_dice_loss(logits.softmax(dim=1), target, nowhere).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("counts", [(3, 3), (2, 4)])

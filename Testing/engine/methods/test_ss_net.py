@@ -1,4 +1,4 @@
-"""SS-Net against formulas written anew in float64."""
+"""SS-Net against its formulas in float64, its ablations, and the checks of every method."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.losses.class_separation import class_separation
-from SemiSupervisedSegLib.engine.losses.smoothness import (
-    adversarial_perturbation,
-    dice_discrepancy,
-    kl_discrepancy,
-    unit,
-)
-from SemiSupervisedSegLib.engine.methods.method import MethodContext, TrainingStep
-from SemiSupervisedSegLib.engine.methods.parts.feature_memory import FeatureMemory
-from SemiSupervisedSegLib.engine.methods.registry import build_method
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.jobs.catalogue import resolve
 
 from .. import reference
-from ..reference import array
-from .test_benchmark_values import dice_of_dimension
-from .test_values import MIDDLE, SHAPES
-from .toys import Recorder, toy_batch, toy_method, values, weighted_sum
+from ..reference import array, dice_of_dimension
+from .checks import BEFORE_HEAD, EVERYTHING, MethodChecks
+from .toys import MIDDLE, SHAPES, Recorder, build_on, toy_batch, toy_method, values, weighted_sum, weights
+
+VARIANTS = {
+    "ss_net": {"separate_background": True},
+    "ss_net_kl": {"discrepancy": "kl", "weight_memory": True},
+    "ss_net_released": {"fidelity": "released_code"},
+}
+TRAINED = {"supervised": EVERYTHING, "smoothness": EVERYTHING, "class_separation": BEFORE_HEAD}
+
+
+class TestSSNet(MethodChecks):
+    method, variants, trained = "ss_net", VARIANTS, TRAINED
 
 
 def discrepancy_of(variant, clean, perturbed, dimensions):
@@ -40,10 +40,10 @@ def discrepancy_of(variant, clean, perturbed, dimensions):
     return reference.dice(perturbed, clean, power=1, epsilon=1e-8)
 
 
-@pytest.mark.parametrize("variant", ["ss_net", "ss_net_kl", "ss_net_released"])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_smoothness(variant, shape):
-    method, batch = toy_method(variant, *shape), toy_batch(*shape)
+    method, batch = toy_method("ss_net", *shape, **VARIANTS[variant]), toy_batch(*shape)
     recorder = Recorder(method)
     losses = values(method.losses(batch, MIDDLE))
     (images, student), (clean_images, clean), (trial_images, _), (adversarial_images, adversarial) = recorder.student
@@ -63,40 +63,6 @@ def test_smoothness(variant, shape):
     )
 
 
-@pytest.mark.parametrize("discrepancy", [dice_discrepancy, kl_discrepancy])
-def test_adversarial_perturbation_has_its_length_and_leaves_the_parameters_alone(discrepancy):
-    torch.manual_seed(1)
-    network = torch.nn.Conv2d(1, 3, 3, padding=1)
-    images = torch.randn(3, 1, 8, 8)
-    clean = network(images).softmax(dim=1).detach()
-    found = adversarial_perturbation(network, images, clean, discrepancy, trial=1.0, radius=2.5)
-    assert found.flatten(1).norm(dim=1).tolist() == pytest.approx([2.5] * 3, rel=1e-5)
-    assert all(parameter.grad is None for parameter in network.parameters())
-    assert not found.requires_grad
-
-    def change(direction):
-        return discrepancy(clean, network(images + 0.1 * unit(direction))).item()
-
-    assert change(found) > max(change(torch.randn_like(images)) for _ in range(10))
-
-
-def test_a_prediction_that_never_changes_is_not_perturbed():
-    images = torch.randn(2, 1, 4, 4)
-    found = adversarial_perturbation(
-        lambda x: torch.zeros(2, 3, 4, 4) + 0 * x,
-        images,
-        torch.full((2, 3, 4, 4), 1 / 3),
-        kl_discrepancy,
-        trial=1,
-        radius=5,
-    )
-    assert found.abs().max() == 0
-
-
-def test_directions_of_tiny_gradients_are_still_of_length_one():
-    assert unit(torch.full((1, 1, 4, 4), 1e-30)).flatten(1).norm(dim=1).item() == pytest.approx(1.0)
-
-
 def test_perturbed_passes_leave_batch_statistics_alone():
     method, batch = toy_method("ss_net", use_class_separation=False), toy_batch()
     method.student.train()
@@ -110,26 +76,9 @@ def test_perturbed_passes_leave_batch_statistics_alone():
     assert layer.track_running_stats
 
 
-def separation(queries, attention, keys, key_attention):
-    total, norm = 0.0, np.linalg.norm
-    for q, a in zip(queries, attention / attention.mean(), strict=True):
-        for k, w in zip(keys, key_attention / key_attention.mean(), strict=True):
-            total += a * w * (1 - q @ k / (norm(q) * norm(k)))
-    return total / (len(queries) * len(keys))
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_class_separation_is_the_mean_over_all_pairs(weighted):
-    torch.manual_seed(2)
-    queries, keys = torch.randn(7, 5), torch.randn(4, 5)
-    attention, key_attention = torch.rand(7), torch.rand(4) if weighted else torch.ones(4)
-    expected = separation(*map(array, (queries, attention, keys, key_attention)))
-    assert class_separation(queries, attention, keys, key_attention).item() == pytest.approx(expected, abs=1e-5)
-
-
-@pytest.mark.parametrize("variant", ["ss_net", "ss_net_kl", "ss_net_released"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_separation_of_labeled_by_truth_and_of_unlabeled_by_prediction(variant):
-    method, batch = toy_method(variant, 2, 4), toy_batch(2, 4)
+    method, batch = toy_method("ss_net", 2, 4, **VARIANTS[variant]), toy_batch(2, 4)
     recorder = Recorder(method)
     losses = values(method.losses(batch, MIDDLE))
     output = recorder.student[0][1]
@@ -145,14 +94,14 @@ def test_separation_of_labeled_by_truth_and_of_unlabeled_by_prediction(variant):
                 scores = method.heads.query_attention[label](members)
                 ones = torch.ones(len(keys))
                 key_scores = method.heads.memory_attention[label](keys) if variant == "ss_net_kl" else ones
-                total += separation(*map(array, (members, scores, keys, key_scores)))
+                total += reference.separation(*map(array, (members, scores, keys, key_scores)))
     assert total > 0
     assert losses["class_separation"] == pytest.approx(total / 4, abs=1e-4)
 
 
 @pytest.mark.parametrize(("variant", "highest"), [("ss_net", True), ("ss_net_released", False)])
 def test_memory_keeps_correct_voxels_by_their_score(variant, highest):
-    method, batch = toy_method(variant), toy_batch()
+    method, batch = toy_method("ss_net", **VARIANTS[variant]), toy_batch()
     output = method.student(torch.cat([batch.labeled.images, batch.unlabeled.images])).split(2)[0]
     labels = batch.labeled.labels
     method.remember(output, labels)
@@ -170,19 +119,8 @@ def test_memory_keeps_correct_voxels_by_their_score(variant, highest):
     assert (len(method.memory.of(0)) > 0) == (variant == "ss_net"), "the background is remembered by setting only"
 
 
-def test_memory_keeps_what_it_has_when_a_class_is_absent():
-    memory = FeatureMemory(2, 4, 3)
-    first = torch.randn(6, 3)
-    memory.keep(1, first, torch.arange(6.0), highest=True)
-    memory.keep(1, torch.zeros(0, 3), torch.zeros(0), highest=True)
-    assert torch.equal(memory.of(1), first[[5, 4, 3, 2]])
-    assert len(memory.of(0)) == 0
-    memory.keep(1, first[:1], torch.ones(1), highest=True)
-    assert torch.equal(memory.of(1), first[:1])
-
-
 def test_attention_is_learned_and_does_not_move_the_features():
-    method, batch = toy_method("ss_net"), toy_batch()
+    method, batch = toy_method("ss_net", separate_background=True), toy_batch()
     method.losses(batch, MIDDLE)["class_separation"].value.backward()
     assert method.heads.query_attention[1][0].weight.grad.abs().max() > 0
     assert method.heads.predictor[0].weight.grad.abs().max() > 0
@@ -192,10 +130,8 @@ def test_attention_is_learned_and_does_not_move_the_features():
 
 def test_sizes_of_the_paper():
     for name, dimensions, classes, millions in (("v_net", 3, 2, 9.46), ("unet_2d", 2, 4, 1.83)):
-        context = MethodContext(
-            partial(build_network, name, 1, classes), classes, dimensions, resolve("ss_net", "paper", {}, dimensions)
-        )
-        size = sum(p.numel() for p in build_method("ss_net", context).parameters())
+        method = build_on(partial(build_network, name, 1, classes), "ss_net", dimensions, classes)
+        size = sum(p.numel() for p in method.parameters())
         assert round(size / 1e6, 2) == millions
 
 
@@ -208,8 +144,7 @@ def test_ablations_of_table_3(off, missing):
 
 
 def test_weights_of_the_paper():
-    losses = toy_method("ss_net", 3).losses(toy_batch(3), TrainingStep(6000, 15000))
-    assert {name: loss.weight for name, loss in losses.items()} == pytest.approx(
+    assert weights("ss_net", TrainingStep(6000, 15000), 3) == pytest.approx(
         {"supervised": 1.0, "smoothness": 1.0, "class_separation": 0.1}
     )
 
@@ -217,7 +152,7 @@ def test_weights_of_the_paper():
 def test_maps_computed_again_give_the_same_gradients_and_statistics():
     def trained(kept):
         torch.manual_seed(0)
-        method, batch = toy_method("ss_net", 3, 4), toy_batch(3, 4)
+        method, batch = toy_method("ss_net", 3, 4, separate_background=True), toy_batch(3, 4)
         if kept:
             object.__setattr__(method, "_forward_checkpointed", lambda repeating, images: method.student(images))
         torch.manual_seed(5)

@@ -1,64 +1,48 @@
-"""UniSeMi against formulas written anew, and what each of its losses trains, with one task and with several."""
+"""UniSeMi against its formulas in float64, with one task and with several, and the checks of every method."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
-from SemiSupervisedSegLib.engine.methods.method import Loss, MethodContext, TrainingStep
+from SemiSupervisedSegLib.engine.data.batch import Unlabeled
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts import mixing
-from SemiSupervisedSegLib.engine.methods.registry import build_method
-from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi, mixture
+from SemiSupervisedSegLib.engine.methods.unisemi import mixture
 from SemiSupervisedSegLib.jobs.catalogue import resolve
-from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .toys import SIZES, toy_batch, toy_images, toy_labels, toy_network, weighted_sum
+from .checks import EVERYTHING, NOTHING, MethodChecks, assert_finite
+from .several_tasks import (
+    TASKS,
+    SeveralTasksChecks,
+    dice_loss,
+    fixed_mask,
+    partial_batch,
+    prompts_reached,
+    softmax,
+    two_channels,
+    unisemi,
+)
+from .toys import MIDDLE, SIZES, toy_batch
 
-TASKS = ((1,), (2,), (1, 3))
-MIDDLE = TrainingStep(500, 1000)
-STEPS = 20
-
-
-def unisemi(dimensions: int = 2, tasks=TASKS, known: bool = True, **settings: Any) -> UniSeMi:
-    """Build the method as published, if the settings do not say otherwise."""
-    values = resolve("unisemi", "standard", {"shared_anatomy": False, **settings}, dimensions)
-    context = MethodContext(lambda: toy_network(dimensions, 4), 4, dimensions, values, tasks, known)
-    return build_method("unisemi", context).train()
-
-
-def partial_batch(dimensions: int = 2, labels: torch.Tensor | None = None) -> Batch:
-    """Three images of three tasks; a label that the task does not have is background."""
-    full = toy_labels(3, SIZES[dimensions], 4) if labels is None else labels
-    pairs = zip(full, TASKS, strict=True)
-    own = torch.stack([image * sum((image == index).long() for index in task) for image, task in pairs])
-    unlabeled_tasks = torch.tensor([0, 1, UNKNOWN_TASK])
-    return Batch(Labeled(toy_images(full), own, torch.arange(3)), Unlabeled(toy_images(full.flip(-1)), unlabeled_tasks))
-
-
-def softmax(logits: torch.Tensor) -> np.ndarray:
-    return logits.detach().double().softmax(dim=1).numpy()
+VARIANTS = {
+    "paper": {},
+    "with_task_information": {"with_task_information": True},
+    "soft_maximum": {"soft_maximum": True},
+}
+TRAINED = {"supervised": EVERYTHING, "synthetic": EVERYTHING, "unsupervised": EVERYTHING, "mixed_share": NOTHING}
 
 
-def dice_loss(first: np.ndarray, second: np.ndarray) -> float:
-    pairs = zip(np.moveaxis(first, 1, 0), np.moveaxis(second, 1, 0), strict=True)
-    return float(np.mean([1 - (2 * (p * q).sum() + 1e-5) / ((p * p).sum() + (q * q).sum() + 1e-5) for p, q in pairs]))
+class TestOneTask(MethodChecks):
+    method, variants, trained = "unisemi", {"one_task": {}}, TRAINED
 
 
-def two_channels(foreground: np.ndarray) -> np.ndarray:
-    return np.stack([1 - foreground, foreground], axis=1)
-
-
-def fixed_mask(method: UniSeMi, images: torch.Tensor) -> torch.Tensor:
-    keep = torch.ones(images.shape[2:])
-    keep[..., : keep.shape[-1] // 2] = 0
-    method.mask = lambda _: keep
-    return keep
+class TestSeveralTasks(SeveralTasksChecks):
+    variants, trained = VARIANTS, TRAINED
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -120,32 +104,6 @@ def test_with_task_information_the_own_task_of_each_image_is_the_target():
     assert method.unsupervised(mixed, batch, keep).item() == pytest.approx(expected, rel=1e-4)
 
 
-def trained(method: UniSeMi, loss: Loss) -> dict[str, bool]:
-    method.zero_grad()
-    loss.value.backward(retain_graph=True)
-    parts = {"encoder": method.student.encoder, "decoder": method.student.decoder, "head": method.student.head}
-    kernels = {name: [p for p in part.parameters() if p.dim() > 1] for name, part in parts.items()}
-    return {name: all(p.grad is not None and p.grad.abs().max() > 0 for p in own) for name, own in kernels.items()}
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("settings", [{}, {"with_task_information": True}, {"soft_maximum": True}])
-def test_every_loss_trains_the_whole_network(dimensions, settings):
-    method = unisemi(dimensions, **settings)
-    losses = method.losses(partial_batch(dimensions), MIDDLE)
-    assert losses.pop("mixed_share").value.requires_grad is False
-    assert set(losses) == {"supervised", "synthetic", "unsupervised"}
-    assert all(all(trained(method, loss).values()) for loss in losses.values())
-
-
-def prompts_reached(method: UniSeMi, loss: torch.Tensor) -> list[bool]:
-    """Which prompts get a gradient: each has a column of the controller."""
-    method.zero_grad()
-    loss.backward(retain_graph=True)
-    columns = method.student.head.controller.weight.grad[:, -method.student.head.prompts :]
-    return (columns.abs().amax(dim=0) > 0).tolist()
-
-
 @pytest.mark.parametrize(
     ("settings", "reached"),
     [
@@ -204,38 +162,15 @@ def test_the_share_that_was_mixed_is_logged(kind):
     assert 0.05 < share < 0.75
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("shared_anatomy", [False, True])
-@pytest.mark.parametrize("scenario", ["nothing", "one voxel", "everything"])
-def test_losses_and_gradients_stay_finite(dimensions, shared_anatomy, scenario):
-    labels = torch.zeros(3, *SIZES[dimensions], dtype=torch.long)
-    if scenario == "one voxel":
-        labels[1].view(-1)[37] = 2
-    elif scenario == "everything":
-        labels[:] = torch.tensor([1, 2, 3]).view(3, *(1,) * dimensions)
-    method = unisemi(dimensions, shared_anatomy=shared_anatomy)
-    losses = method.losses(partial_batch(dimensions, labels), MIDDLE)
-    sum(loss.value for loss in losses.values() if loss.weight).backward()
-    assert all(torch.isfinite(loss.value) for loss in losses.values())
-    assert all(torch.isfinite(p.grad).all() for p in method.parameters())
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("shared_anatomy", [False, True])
-def test_one_batch_of_several_tasks_is_learned_by_heart(dimensions, shared_anatomy):
-    method, batch = unisemi(dimensions, shared_anatomy=shared_anatomy), partial_batch(dimensions)
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.02)
-    course = []
-    for step in range(STEPS):
-        losses = method.losses(batch, TrainingStep(step, STEPS))
-        optimizer.zero_grad()
-        weighted_sum(losses).backward()
-        optimizer.step()
-        course.append(losses["supervised"].value.item())
-    assert course[-1] < 0.5 * course[0]
-
-
 def test_mixing_is_that_of_the_other_copy_paste_method():
     images = torch.randn(2, 1, 4, 4)
     keep = (torch.rand(4, 4) > 0.5).float()
     assert torch.equal(mixture(images, keep), mixing.paste(images, images.flip(0), keep))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("shared_anatomy", [False, True])
+def test_images_that_are_one_structure_throughout_are_survived(dimensions, shared_anatomy):
+    labels = torch.tensor([1, 2, 3]).view(3, *(1,) * dimensions).expand(3, *SIZES[dimensions])
+    method = unisemi(dimensions, shared_anatomy=shared_anatomy)
+    assert_finite(method, method.losses(partial_batch(dimensions, labels), MIDDLE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
-from SemiSupervisedSegLib.engine.methods.method import Losses, Method, MethodContext
+from SemiSupervisedSegLib.engine.methods.method import Losses, Method, MethodContext, TrainingStep
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork, Upsampling
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
@@ -17,29 +18,9 @@ from SemiSupervisedSegLib.jobs.catalogue import resolve
 
 CHANNELS = (8, 16, 24)
 SIZES = {2: (32, 24), 3: (16, 16, 20)}
-FEW_VOXELS = {"prototype_batches": 2, "boundary_voxels": 100}
-METHODS = {
-    "supervised": ("supervised", {}),
-    "mean_teacher": ("mean_teacher", {}),
-    "cpcl": ("cpcl", {}),
-    "cpcl_with_mean_teacher": ("cpcl", {"use_mean_teacher": True}),
-    "cpcl_released": ("cpcl", {"fidelity": "released_code"}),
-    "cu2l": ("cu2l", {}),
-    "cu2l_student_prototypes": ("cu2l", {"student_unlabeled_prototypes": True, "clean_student_pass": True}),
-    "ua_mt": ("ua_mt", {"stochastic_passes": 3}),
-    "cps": ("cps", {}),
-    "dan": ("dan", {}),
-    "mc_net": ("mc_net", {}),
-    "mc_net_plus": ("mc_net", {"decoders": 3}),
-    "bcp": ("bcp", {}),
-    "ss_net": ("ss_net", {"separate_background": True}),
-    "ss_net_kl": ("ss_net", {"discrepancy": "kl", "weight_memory": True}),
-    "ss_net_released": ("ss_net", {"fidelity": "released_code"}),
-    "unisemi": ("unisemi", {}),
-    "aua": ("aua", FEW_VOXELS),
-    "aua_released": ("aua", {"fidelity": "released_code", "tissue_only": True, **FEW_VOXELS}),
-}
-"""Method id and settings of every variant under test."""
+SHAPES = [(2, 2), (2, 4), (3, 2), (3, 4)]
+"""Numbers of dimensions and classes."""
+MIDDLE = TrainingStep(500, 1000)
 
 
 def _block(dimensions: int, before: int, after: int) -> nn.Sequential:
@@ -89,11 +70,14 @@ def classifier(network: SegmentationNetwork) -> nn.Module:
     return list(network.head.modules())[-1]
 
 
-def toy_method(variant: str, dimensions: int = 2, classes: int = 2, **settings: Any) -> Method:
-    """Build a variant on a toy network, in train mode."""
-    method_id, chosen = METHODS[variant]
-    values = resolve(method_id, "paper", {**chosen, **settings}, dimensions)
-    context = MethodContext(partial(toy_network, dimensions, classes), classes, dimensions, values)
+def toy_method(method_id: str, dimensions: int = 2, classes: int = 2, **settings: Any) -> Method:
+    """Build a method on a toy network, in train mode, with the settings of its paper where none are given."""
+    return build_on(partial(toy_network, dimensions, classes), method_id, dimensions, classes, **settings)
+
+
+def build_on(network: Callable[..., Any], method_id: str, dimensions: int, classes: int, **settings: Any) -> Method:
+    """Build a method on the networks that a function makes, in train mode."""
+    context = MethodContext(network, classes, dimensions, resolve(method_id, "paper", settings, dimensions))
     return build_method(method_id, context).train()
 
 
@@ -112,7 +96,11 @@ def toy_labels(count: int, size: tuple[int, ...], classes: int) -> Tensor:
 
 def toy_batch(dimensions: int = 2, classes: int = 2, count: int = 2) -> Batch:
     """Return a batch of all three streams."""
-    labels = toy_labels(count, SIZES[dimensions], classes)
+    return batch_of(toy_labels(count, SIZES[dimensions], classes))
+
+
+def batch_of(labels: Tensor) -> Batch:
+    """Return a batch of all three streams whose labeled images have these labels."""
     unlabeled, external = toy_images(labels.flip(-1)), 1.5 * toy_images(labels.flip(0)) + 0.2
     return Batch(Labeled(toy_images(labels), labels), Unlabeled(unlabeled), Unlabeled(external))
 
@@ -136,3 +124,26 @@ class Recorder:
         if hasattr(method, "teacher"):
             network = method.teacher.network
             network.register_forward_hook(lambda _, inputs, output: self.teacher.append((inputs[0], output)))
+
+
+def run(
+    method_id: str, shape: tuple[int, int], training_step: TrainingStep = MIDDLE, **settings: Any
+) -> tuple[dict[str, float], Batch, Recorder, Method]:
+    """Return the losses of one step as numbers, the batch, the recorder and the method."""
+    method, batch = toy_method(method_id, *shape, **settings), toy_batch(*shape)
+    recorder = Recorder(method)
+    return values(method.losses(batch, training_step)), batch, recorder, method
+
+
+def weights(method_id: str, training_step: TrainingStep, dimensions: int = 2, **settings: Any) -> dict[str, float]:
+    """Return the weight of each loss on two images of two classes."""
+    losses = toy_method(method_id, dimensions, **settings).losses(toy_batch(dimensions), training_step)
+    return {name: loss.weight for name, loss in losses.items()}
+
+
+def assert_noise(noisy: Tensor, clean: Tensor) -> None:
+    """Noise of deviation 0.1, clipped at 0.2."""
+    noise = (noisy - clean).detach()
+    assert abs(noise.abs().max().item() - 0.2) < 1e-5
+    assert 0.08 < noise.std() < 0.1
+    assert abs(noise.mean()) < 0.02

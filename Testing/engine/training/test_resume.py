@@ -1,3 +1,5 @@
+"""Trainings that stop and go on; those of the methods of the catalogue are checked in engine/methods."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,42 +8,16 @@ import pytest
 import torch
 
 from ...benchmarks.reliability.kill_and_resume import same_content
-from ..methods.toys import METHODS, toy_method
+from ..methods.toys import toy_method
 from .families import Adversarial, ExtraDecoder, TwoStages, TwoStudents, build
-from .toy_loop import Run, interrupted
+from .toy_loop import Run, assert_resumes_anywhere
 
-STEPS = 4
 FAMILIES = (TwoStages, Adversarial, TwoStudents, ExtraDecoder)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.mark.parametrize("variant", list(METHODS))
-def test_a_method_goes_on_from_any_step_bit_by_bit(tmp_path: Path, variant: str) -> None:
-    def make():
-        # Ramps and decays are at work within few steps; the larger rate makes each of them matter.
-        return toy_method(variant, steps=STEPS, learning_rate=0.05, consistency_weight=1.0)
-
-    assert_resumes_anywhere(make, tmp_path)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_families_to_come_go_on_from_any_step_bit_by_bit(tmp_path: Path, family) -> None:
-    assert_resumes_anywhere(lambda: build(family, steps=STEPS, learning_rate=0.05), tmp_path)
-
-
-def assert_resumes_anywhere(make, folder: Path) -> None:
-    torch.manual_seed(0)
-    whole = Run(make())
-    assert whole.go()
-    for step in range(1, STEPS):
-        torch.manual_seed(0)
-        resumed = interrupted(make, step, folder)
-        assert same_content(resumed.state(), whole.state()), f"different after a stop at step {step}"
-        assert resumed.steps == list(range(step + 1, STEPS + 1))
+def test_a_family_of_methods_resumes_at_any_step_bit_by_bit(tmp_path: Path, family) -> None:
+    assert_resumes_anywhere(lambda steps: build(family, steps=steps, learning_rate=0.05), tmp_path)
 
 
 def test_another_seed_gives_other_weights() -> None:

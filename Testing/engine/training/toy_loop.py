@@ -13,34 +13,51 @@ from SemiSupervisedSegLib.engine.methods.method import Method, Stage
 from SemiSupervisedSegLib.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from SemiSupervisedSegLib.engine.training.loop import Hooks, StepReport, TrainingLoop
 
+from ...benchmarks.reliability.kill_and_resume import same_content
 from ..methods.toys import toy_batch
 
 CPU = Device(torch.device("cpu"), torch.float32)
 KEY = "key of the job"
+STEPS = 4
 
 
-def draw(step: int) -> Batch:
-    """Return the batch of a step and leave torch's generator as it was, as the real streams do."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1000 + step)
-        return toy_batch()
+def drawing(make_batch: Callable[[], Batch]) -> Callable[[int], Batch]:
+    """Return a function from a step to its batch that leaves torch's generator as it was, as the real streams do."""
+
+    def draw(step: int) -> Batch:
+        with torch.random.fork_rng():
+            torch.manual_seed(1000 + step)
+            return make_batch()
+
+    return draw
+
+
+draw = drawing(toy_batch)
 
 
 class Run:
-    """A loop, and what it said to its hooks."""
+    """A loop and the calls of its hooks.
 
-    def __init__(self, method: Method, seed: int = 3) -> None:
-        self.loop = TrainingLoop(method, draw, method.settings, seed, CPU)
+    Args:
+        method: Method to train.
+        seed: Seed of the job.
+        make_batch: Function that draws a batch from torch's generator.
+    """
+
+    def __init__(self, method: Method, seed: int = 3, make_batch: Callable[[], Batch] = toy_batch) -> None:
+        self.loop = TrainingLoop(method, drawing(make_batch), method.settings, seed, CPU)
         self.stages: list[tuple[Stage, int]] = []
         self.reports: list[StepReport] = []
         self.steps: list[int] = []
 
-    def go(self, until: int | None = None) -> bool:
-        """Train to the end, or stop after a step."""
+    def go(self, save_to: Path | None = None) -> bool:
+        """Train to the end; save a checkpoint of every step in a folder below the given one."""
 
         def after_step(step: int) -> bool:
             self.steps.append(step)
-            return step != until
+            if save_to is not None:
+                save_checkpoint(save_to / str(step), self.loop.checkpoint(KEY))
+            return True
 
         return self.loop.run(Hooks(lambda *stage: self.stages.append(stage), self.reports.append, after_step))
 
@@ -49,21 +66,32 @@ class Run:
         return vars(self.loop.checkpoint(KEY))
 
 
-def interrupted(make: Callable[[], Method], step: int, folder: Path) -> Run:
-    """Train to a step, save, and return the finished run of another loop that went on from the file."""
-    first = Run(make())
-    assert not first.go(until=step)
-    save_checkpoint(folder, first.loop.checkpoint(KEY))
-    # The new process has other weights and another generator state until it has read the file.
-    torch.manual_seed(99)
-    second = Run(make())
-    second.loop.restore(saved(folder))
-    assert second.go()
-    return second
-
-
 def saved(folder: Path) -> Checkpoint:
     """Read the checkpoint of a folder."""
     checkpoint = load_checkpoint(folder, KEY, torch.device("cpu"))
     assert checkpoint is not None
     return checkpoint
+
+
+def assert_resumes_anywhere(
+    make: Callable[[int], Method], folder: Path, make_batch: Callable[[], Batch] = toy_batch
+) -> None:
+    """A training of a few steps that goes on from any of them ends in the same state as one that was not stopped.
+
+    Args:
+        make: Function that builds the method for a number of steps.
+        folder: Place of the checkpoints.
+        make_batch: Function that draws a batch from torch's generator.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    whole = Run(make(STEPS), make_batch=make_batch)
+    assert whole.go(save_to=folder)
+    for step in range(1, STEPS):
+        # The new process has other weights and another generator state until it has read the file.
+        torch.manual_seed(99)
+        resumed = Run(make(STEPS), make_batch=make_batch)
+        resumed.loop.restore(saved(folder / str(step)))
+        assert resumed.go()
+        assert same_content(resumed.state(), whole.state()), f"different after a stop at step {step}"
+        assert resumed.steps == list(range(step + 1, STEPS + 1))

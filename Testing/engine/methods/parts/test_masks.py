@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.methods.parts.cutmix import cutmix_mask
-from SemiSupervisedSegLib.engine.methods.parts.mixing import paste
+from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
 from SemiSupervisedSegLib.engine.methods.unisemi import mixture
 
 KINDS = ("zero_centered", "slices", "random")
@@ -70,3 +71,21 @@ def test_cubes_have_a_side_of_six():
     for rows in mask.split(6):
         for cube in rows.split(6, dim=1):
             assert cube.unique().numel() == 1
+
+
+@pytest.mark.parametrize("size", [(32, 24), (16, 16, 20)])
+def test_the_box_takes_two_thirds_of_each_side_and_moves(size):
+    masks = [outside_a_box(torch.zeros(1, 1, *size), 2 / 3) for _ in range(8)]
+    for mask in masks:
+        inside = np.argwhere(mask.numpy() == 0)
+        assert (np.ptp(inside, axis=0) + 1).tolist() == [int(2 / 3 * side) for side in size]
+        assert len(inside) == np.prod([int(2 / 3 * side) for side in size]), "a box without holes"
+    assert len({mask.numpy().tobytes() for mask in masks}) > 1
+
+
+def test_pasting_back_gives_the_images_again():
+    first, second = torch.randn(2, 1, 8, 8), torch.randn(2, 1, 8, 8)
+    keep = outside_a_box(first, 2 / 3)
+    mixed, other = paste(first, second, keep), paste(second, first, keep)
+    assert torch.equal(paste(mixed, other, keep), first)
+    assert torch.equal(paste(other, mixed, keep), second)
