@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..jobs.folder import JobFolder
+from ..jobs.job_specs import make_training_spec
 from ..jobs.rounds import next_round
-from ..jobs.training_spec import make_training_spec
 from ..phantom.generate import generate_study
 from ..study.errors import UserError
 from ..study.layout import StudyFolder

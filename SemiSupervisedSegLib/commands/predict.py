@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..jobs.folder import JobFolder
-from ..jobs.prediction_spec import make_prediction_spec
+from ..jobs.job_specs import make_prediction_spec
 from ..study.errors import UserError
 from .run_job import run_job
 

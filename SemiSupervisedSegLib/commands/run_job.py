@@ -7,7 +7,7 @@ from typing import Any
 
 from ..jobs.folder import JobFolder
 from ..jobs.launcher import WorkerProcess, launch
-from ..jobs.outcome import judge
+from ..jobs.outcome import determine_outcome
 from ..study.errors import UserError
 from .show_progress import ProgressPrinter
 
@@ -30,7 +30,7 @@ def run_job(folder: JobFolder) -> dict[str, Any]:
         raise
     finally:
         printer.close()
-    outcome = judge(folder, worker.wait(), worker.all_events())
+    outcome = determine_outcome(folder, worker.wait(), worker.all_events())
     if outcome.kind == "stopped":
         printer.note(outcome.message)
         raise KeyboardInterrupt

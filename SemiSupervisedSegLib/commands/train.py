@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from ..jobs.catalogue import load_catalogue
-from ..jobs.continuation import check_resumable, model_of
+from ..jobs.continuation import check_resumable, trained_model_folder
 from ..jobs.folder import JobFolder
+from ..jobs.job_specs import DEFAULT_PRESET, make_training_spec
 from ..jobs.launcher import launch
 from ..jobs.rounds import find_round, next_round
-from ..jobs.training_spec import DEFAULT_PRESET, make_training_spec
 from ..study.checks import check_study
 from ..study.errors import UserError
 from ..study.model import Study
@@ -69,10 +69,10 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
         _parse_settings(options.settings),
         device=options.device,
         seed=options.seed,
-        warm_start=model_of(find_round(study.folder, options.warm_start)) if options.warm_start else None,
+        warm_start=trained_model_folder(find_round(study.folder, options.warm_start)) if options.warm_start else None,
     )
     for warning in check_study(study):
-        print(f"warning: {warning}")
+        print(f"Warning: {warning}")
     folder = next_round(study.folder, spec.method)
     folder.write_spec(spec)
     return folder

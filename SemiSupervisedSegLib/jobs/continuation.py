@@ -1,4 +1,4 @@
-"""How a new piece of work builds on an earlier round: it goes on with it, or begins with its model."""
+"""Work that builds on an earlier round: resuming it, or starting from its model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .folder import JobFolder
 
 
 def check_resumable(folder: JobFolder) -> None:
-    """Raise UserError when a round cannot go on, because it runs, is complete, or cannot be read."""
+    """Raise UserError when a round cannot be resumed, because it runs, is complete, or cannot be read."""
     folder.spec()
     if folder.is_running():
         raise UserError(f"The round {folder.name} is running.", "Wait until it ends, or stop it first.")
@@ -17,8 +17,16 @@ def check_resumable(folder: JobFolder) -> None:
         raise UserError(f"The round {folder.name} is complete.", "Begin a new round, with a warm start to build on it.")
 
 
-def model_of(folder: JobFolder) -> Path:
-    """The folder of the model that a round trained; raises UserError when there is none yet."""
+def is_unfinished_training(folder: JobFolder) -> bool:
+    """Whether a round is a training without a result; its cases are not read."""
+    try:
+        return folder.head().kind == "train" and folder.result() is None
+    except UserError:
+        return False
+
+
+def trained_model_folder(folder: JobFolder) -> Path:
+    """Return the folder of the model that a round trained; raises UserError when there is none yet."""
     if not folder.model.is_dir():
         raise UserError(f"The round {folder.name} has no model yet.", "Let it finish first, or choose another round.")
     return folder.model

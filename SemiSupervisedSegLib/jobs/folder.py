@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from ..study.errors import UserError
-from ..study.files import check_stays_inside, open_no_link, write_error, write_text_atomically
+from ..study.files import TEMPORARY_PREFIX, check_stays_inside, open_no_link, write_error, write_text_atomically
 from ..study.locking import hold_lock, is_locked
 from .events import Event, from_line, stamped, to_line
 from .records import from_plain, to_plain
@@ -46,6 +48,15 @@ class JobStatus:
     updated: float = 0.0
 
 
+@dataclass(frozen=True)
+class JobHead:
+    """Kind (`train` or `predict`), method and device of a job."""
+
+    kind: str = ""
+    method: str = ""
+    device: str = ""
+
+
 class JobFolder:
     """The files of one job below `path`, which is created by the first file written."""
 
@@ -61,7 +72,7 @@ class JobFolder:
         self.lock_file = self.path / "worker.lock"
         self._spec = self.path / "job.json"
         self._status = self.path / "status.json"
-        self._events = self.path / "events.jsonl"
+        self.events_file = self.path / "events.jsonl"
         self._result = self.path / "result.json"
         self._cancel = self.path / "cancel"
 
@@ -77,6 +88,16 @@ class JobFolder:
     def spec(self) -> JobSpec:
         """What the job is to do; raises UserError when job.json is missing, damaged or newer."""
         return JobSpec.from_json(_read_text(self._spec, self.path))
+
+    def head(self) -> JobHead:
+        """Return kind, method and device of the job, all empty where job.json cannot be read.
+
+        The cases are not checked: those of a large study take too long for a click.
+        """
+        try:
+            return _read_head(self._spec, self._spec.stat().st_mtime_ns)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return JobHead()
 
     def write_spec(self, spec: JobSpec) -> None:
         """Write job.json; raises UserError when it cannot be written."""
@@ -107,21 +128,21 @@ class JobFolder:
         event = stamped(event)
         self._make()
         try:
-            _append_line(self._events, to_line(event).encode())
+            _append_line(self.events_file, to_line(event).encode())
         except OSError as error:
-            raise write_error(self._events, error) from error
+            raise write_error(self.events_file, error) from error
         return event
 
     def events(self, offset: int = 0) -> tuple[list[Event], int]:
         """All events from a byte offset on, and the offset to go on from; damaged and unknown lines are left out."""
         try:
-            with open(self._events, "rb") as file:
+            with open(self.events_file, "rb") as file:
                 file.seek(offset)
                 content = file.read()
         except FileNotFoundError:
             return [], offset
         except OSError as error:
-            raise _read_error(self._events, error) from error
+            raise _read_error(self.events_file, error) from error
         complete = content[: content.rfind(b"\n") + 1]
         events = []
         for line in complete.splitlines():
@@ -133,7 +154,7 @@ class JobFolder:
     def end_of_events(self) -> int:
         """The offset behind the last event written so far."""
         try:
-            return self._events.stat().st_size
+            return self.events_file.stat().st_size
         except FileNotFoundError:
             return 0
 
@@ -171,6 +192,18 @@ class JobFolder:
         for place in (self.checkpoints, self.model, self.predictions, self.previews):
             check_stays_inside(place, self.path)
 
+    def remove_partial_files(self) -> None:
+        """Remove half-written checkpoints, models and predictions; only for the worker that holds the lock.
+
+        Small files directly in the job folder stay, because other processes write there too.
+        """
+        for place in (self.path, self.checkpoints, self.predictions, self.previews):
+            for path in place.glob(f"{TEMPORARY_PREFIX}*"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif place != self.path:
+                    path.unlink(missing_ok=True)
+
     def is_running(self) -> bool:
         """Whether a worker holds the lock."""
         return is_locked(self.lock_file)
@@ -180,6 +213,12 @@ class JobFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(self.path, error) from error
+
+
+@lru_cache(maxsize=256)
+def _read_head(path: Path, changed: int) -> JobHead:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return JobHead(str(content["kind"]), str(content["method"]), str(content["device"]))
 
 
 def _append_line(path: Path, line: bytes) -> None:

@@ -20,10 +20,10 @@ class Outcome:
 
     Attributes:
         kind: `finished` with a result, `stopped` on request, or `failed`.
-        message: what went wrong, one sentence; empty when finished.
-        advice: what to do about it.
-        step: of the checkpoint at which a stopped job goes on.
-        result: the content of result.json; empty when not finished.
+        message: One sentence that says what is wrong; empty when finished.
+        advice: One sentence that says what to do.
+        step: Step of the checkpoint from which a stopped job resumes.
+        result: Content of result.json; empty when not finished.
     """
 
     kind: Literal["finished", "stopped", "failed"]
@@ -33,38 +33,38 @@ class Outcome:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-def judge(folder: JobFolder, code: int | None, said: Iterable[Event]) -> Outcome:
-    """How a job ended.
+def determine_outcome(folder: JobFolder, exit_code: int | None, events: Iterable[Event]) -> Outcome:
+    """Determine how a job ended.
 
     Args:
-        folder: of the job.
-        code: exit code of the worker, negative for a signal; None when nobody knows.
-        said: the events of this worker, without those of earlier ones.
+        folder: Folder of the job.
+        exit_code: Exit code of the worker, negative for a signal; None when it is not known.
+        events: Events of this worker, without those of earlier ones.
     """
-    ends = [event for event in said if isinstance(event, Cancelled | Failed)]
+    ends = [event for event in events if isinstance(event, Cancelled | Failed)]
     end = ends[-1] if ends else None
     if isinstance(end, Cancelled):
-        return Outcome("stopped", f"Stopped at step {end.step}, from where it can go on.", step=end.step)
+        return Outcome("stopped", f"Stopped at step {end.step}, where it can be resumed.", step=end.step)
     if isinstance(end, Failed):
         return Outcome("failed", end.message, end.advice)
     try:
         result = folder.result()
     except UserError as error:
         return Outcome("failed", error.message, error.advice)
-    if code not in (0, None) or result is None:
-        return _broken_off(folder, code)
+    if exit_code not in (0, None) or result is None:
+        return _crashed(folder, exit_code)
     return Outcome("finished", result=result)
 
 
-def _broken_off(folder: JobFolder, code: int | None) -> Outcome:
+def _crashed(folder: JobFolder, exit_code: int | None) -> Outcome:
     if not folder.path.is_dir():
         return Outcome("failed", f"The folder of {folder.name} is gone.", "Start a new round.")
-    reason = "" if code is None else f" ({_reason(code)})"
+    reason = "" if exit_code is None else f" ({_describe_exit(exit_code)})"
     problem = f"The worker ended before its work was done{reason}."
-    return Outcome("failed", f"{problem} {_last_words(folder)}".strip(), f"See {folder.log}.")
+    return Outcome("failed", f"{problem} {_last_log_line(folder)}".strip(), f"See {folder.log}.")
 
 
-def _last_words(folder: JobFolder) -> str:
+def _last_log_line(folder: JobFolder) -> str:
     # A worker that may not write events, as when another one holds the round, has only its log to say why.
     try:
         with open(folder.log, "rb") as log:
@@ -75,9 +75,9 @@ def _last_words(folder: JobFolder) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def _reason(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
+def _describe_exit(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    name = signal.Signals(-exit_code).name if -exit_code in list(signal.Signals) else str(-exit_code)
     hint = ", perhaps because the memory of the machine was used up" if name == "SIGKILL" else ""
     return f"signal {name}{hint}"

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.commands import export
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.cases import add_cases, change_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError

@@ -5,7 +5,8 @@ import io
 import pytest
 
 from SemiSupervisedSegLib.commands import show_progress
-from SemiSupervisedSegLib.commands.show_progress import ProgressPrinter, in_words
+from SemiSupervisedSegLib.commands.show_progress import ProgressPrinter
+from SemiSupervisedSegLib.jobs.event_text import format_duration
 from SemiSupervisedSegLib.jobs.events import (
     CheckpointSaved,
     Progress,
@@ -61,7 +62,7 @@ def test_stages_cases_and_warnings_are_said() -> None:
     printer = ProgressPrinter(stream)
     for event in (StageStarted("cache", "Preparing images", 0), WarningRaised("odd"), Progress("cache", 3, 3, None)):
         printer.show(event)
-    assert stream.getvalue().splitlines() == ["Preparing images", "warning: odd", "100 %  3 of 3"]
+    assert stream.getvalue().splitlines() == ["Preparing images", "Warning: odd", "100 %  3 of 3"]
 
 
 @pytest.mark.parametrize(
@@ -69,4 +70,4 @@ def test_stages_cases_and_warnings_are_said() -> None:
     [(-3, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7500, "2 h 5 min")],
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words

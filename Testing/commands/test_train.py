@@ -7,9 +7,8 @@ import pytest
 
 from SemiSupervisedSegLib.commands import predict, train
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
+from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec, make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
 

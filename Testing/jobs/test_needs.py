@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.needs import missing, missing_in_study, needs_of, streams_of, training_cases
 from SemiSupervisedSegLib.jobs.spec import JobCase
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from SemiSupervisedSegLib.jobs.events import StepDone, to_line
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
 from SemiSupervisedSegLib.study.model import Case, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, save_study

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from SemiSupervisedSegLib.jobs.events import Failed, Started
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ...jobs.records import from_plain
+from ...jobs.results import MODEL_METADATA, MODEL_WEIGHTS
 from ...planning.plan import Plan
 from ...study.errors import UserError
 from ...study.files import atomic_folder
@@ -25,8 +26,7 @@ from .tensor_files import load_tensors, save_tensors
 
 BUNDLE_VERSION = 1
 OWN_SECTION = "semi_supervised_seg"
-METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
-MODEL, PROTOTYPES = "models/model.pt", "models/prototypes.pt"
+INFERENCE, PROTOTYPES = "configs/inference.json", "models/prototypes.pt"
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
     with atomic_folder(folder) as new:
         (new / "configs").mkdir()
         (new / "models").mkdir()
-        _write_json(new / METADATA, _metadata(model))
+        _write_json(new / MODEL_METADATA, _metadata(model))
         _write_json(new / INFERENCE, _inference_config(model))
-        save_tensors(new / MODEL, model.network.state_dict())
+        save_tensors(new / MODEL_WEIGHTS, model.network.state_dict())
         save_tensors(new / PROTOTYPES, model.prototypes._asdict())
 
 
@@ -74,7 +74,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
     """
     folder = Path(folder)
     own = _read_own_section(folder)
-    weights, prototypes = load_tensors(folder / MODEL, device), load_tensors(folder / PROTOTYPES, device)
+    weights, prototypes = load_tensors(folder / MODEL_WEIGHTS, device), load_tensors(folder / PROTOTYPES, device)
     try:
         level = own["prototype_level"]
         if level not in get_args(FeatureLevel):
@@ -100,10 +100,10 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
 
 def _read_own_section(folder: Path) -> dict[str, Any]:
     advice = "Choose the folder called model of a finished round."
-    if not (folder / METADATA).is_file():
+    if not (folder / MODEL_METADATA).is_file():
         raise UserError(f"The folder {folder.name} does not contain a trained model.", advice)
     try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        metadata = json.loads((folder / MODEL_METADATA).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError("The description of the model (metadata.json) cannot be read.", advice) from error
     own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
@@ -169,7 +169,7 @@ def _inference_config(model: TrainedModel) -> dict[str, Any]:
             "in_channels": model.plan.in_channels,
             "num_classes": model.plan.num_classes,
         },
-        "weights": f"$torch.load(@bundle_root + '/{MODEL}', map_location=@device, weights_only=True)",
+        "weights": f"$torch.load(@bundle_root + '/{MODEL_WEIGHTS}', map_location=@device, weights_only=True)",
         "load_weights": "$@network_def.load_state_dict(@weights)",
         "run": ["$predict_folder(@bundle_root, @input_dir, @output_dir, @device)"],
     }

@@ -14,7 +14,6 @@ from ...jobs.events import Cancelled, Failed, Finished
 from ...jobs.folder import JobFolder
 from ...jobs.spec import JobSpec
 from ...study.errors import UserError
-from ..leftovers import remove_leftovers
 from .reporter import JobStopped, Reporter
 from .train_job import run_train_job
 
@@ -33,7 +32,7 @@ def main(job_folder: Path) -> int:
     with outcome, folder.lock():
         outcome.began = True
         folder.check_links()
-        remove_leftovers(folder)
+        folder.remove_partial_files()
         spec = folder.spec()
         outcome.result = _JOBS[spec.kind](folder, spec, reporter)
     return outcome.exit_code

@@ -19,7 +19,6 @@ from ...study.errors import UserError
 from ...study.images import Geometry
 from ...study.model import Modality
 from .devices import DeviceInfo
-from .job_head import head_of
 
 _GIGA = 1e9
 _STREAMS = ("labeled", "unlabeled", "external")
@@ -124,7 +123,7 @@ def pace_of(folder: JobFolder) -> float | None:
 
 def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
     """Return whether the settings and the device of a round are those that decide the time of a step."""
-    head, trained = head_of(folder), read_round_settings(folder)
+    head, trained = folder.head(), read_round_settings(folder)
     same = bool(trained) and all(trained.get(name) == settings.get(name) for name in _DECISIVE)
     return same and (head.method, head.device) == (method, device)
 

@@ -6,7 +6,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from ...jobs.continuation import model_of
+from ...jobs.continuation import trained_model_folder
 from ...jobs.folder import JobFolder
 from ...study.errors import UserError
 from ...study.files import atomic_folder, atomic_path, write_bytes_atomically
@@ -14,7 +14,7 @@ from ...study.files import atomic_folder, atomic_path, write_bytes_atomically
 
 def copy_model(folder: JobFolder, target: Path) -> None:
     """Copy the model of a round as a folder, complete or not at all; raises UserError when it cannot be written."""
-    model = model_of(folder)
+    model = trained_model_folder(folder)
     if target.exists():
         raise UserError(f"{target} exists already.", "Choose another name.")
     with atomic_folder(target) as new:
@@ -27,7 +27,7 @@ def zip_model(folder: JobFolder, target: Path) -> None:
     Raises:
         UserError: the round has no model, or the file cannot be written.
     """
-    model = model_of(folder)
+    model = trained_model_folder(folder)
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(model.rglob("*")):
             if path.is_file():

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from ...jobs.events import (
-    CheckpointSaved,
-    Event,
-    Progress,
-    StageStarted,
-    Started,
-    StepDone,
-    Validated,
-    WarningRaised,
-)
+from ...jobs.event_text import count, describe, fraction
+from ...jobs.events import Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -43,38 +35,27 @@ class RunProgress:
         match event:
             case Started():
                 self.device, self.warnings, self._logged_at = event.device, [], 0.0
-                resumed = f", going on at step {event.resumed_from}" if event.resumed_from is not None else ""
-                self._lines.append(f"Computing on {event.device}{resumed}.")
             case StageStarted():
                 self.stage, self.fraction, self.count, self.seconds_left = event.title, None, "", None
-                self._lines.append(event.title)
-            case StepDone():
-                self._advance(event.step, event.total_steps, "step ", event.seconds_left)
-                self._log_step(event)
-            case Progress():
-                self._advance(event.done, event.total, "", event.seconds_left)
+            case StepDone() | Progress():
+                self.fraction, self.count, self.seconds_left = fraction(event), count(event), event.seconds_left
             case Validated():
                 self.mean_dice = event.mean_dice
-                parts = ", ".join(f"{name} {dice:.3f}" for name, dice in event.dice.items())
-                self._lines.append(f"Step {event.step}: validation Dice {event.mean_dice:.3f} ({parts})")
-            case CheckpointSaved():
-                self._lines.append(f"Step {event.step}: saved")
-            case WarningRaised() if event.message not in self.warnings:
-                self.warnings.append(event.message)
-                self._lines.append(f"Warning: {event.message}")
+        if self._is_logged(event):
+            self._lines.append(describe(event))
 
     def new_lines(self) -> list[str]:
         """Lines for the log since the last call."""
         lines, self._lines = self._lines, []
         return lines
 
-    def _advance(self, done: int, total: int, what: str, left: float | None) -> None:
-        self.fraction = done / total if total else None
-        self.count = f"{what}{done} of {total}"
-        self.seconds_left = left
-
-    def _log_step(self, event: StepDone) -> None:
-        if event.step == event.total_steps or event.time - self._logged_at >= _SECONDS_BETWEEN_LINES:
-            self._logged_at = event.time
-            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.losses.items())
-            self._lines.append(f"Step {event.step} of {event.total_steps}  {losses}")
+    def _is_logged(self, event: Event) -> bool:
+        if isinstance(event, WarningRaised):
+            new = event.message not in self.warnings
+            self.warnings += [event.message] if new else []
+            return new
+        if isinstance(event, StepDone):
+            due = event.step == event.total_steps or event.time - self._logged_at >= _SECONDS_BETWEEN_LINES
+            self._logged_at = event.time if due else self._logged_at
+            return due
+        return not isinstance(event, Progress) and bool(describe(event))

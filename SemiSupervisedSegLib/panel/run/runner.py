@@ -8,7 +8,7 @@ import qt
 
 from ...jobs.events import Cancelled, Event, Failed, Started
 from ...jobs.folder import JobFolder
-from ...jobs.outcome import Outcome, judge
+from ...jobs.outcome import Outcome, determine_outcome
 from ...study.errors import UserError
 from ..services import Services
 from ..signal import Signal
@@ -100,7 +100,7 @@ class Runner:
 
     def _follow(self, folder: JobFolder, worker: Worker, history: int) -> None:
         self.folder, self._worker = folder, worker
-        self._tail = EventTail(folder.path / "events.jsonl", history)
+        self._tail = EventTail(folder.events_file, history)
         self._ends, self._askAt = [], 0.0
         self.stopping = worker.externallyStarted and folder.cancel_requested()
         self._killAt = float("inf")
@@ -143,7 +143,7 @@ class Runner:
         worker, self._worker = self._worker, None
         self.stopping = False
         try:
-            outcome = judge(self.folder, worker.exitCode(), self._ends)
+            outcome = determine_outcome(self.folder, worker.exitCode(), self._ends)
         except UserError as error:
             outcome = Outcome("failed", error.message, error.advice)
         worker.stopFollowing()

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.records import from_plain, to_plain
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.jobs.spec import JobSpec
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import write_text_atomically
 from SemiSupervisedSegLib.study.model import Study

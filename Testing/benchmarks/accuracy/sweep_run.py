@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from SemiSupervisedSegLib.commands.show_progress import in_words
+from SemiSupervisedSegLib.jobs.event_text import format_duration
 from SemiSupervisedSegLib.jobs.events import Progress, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments, worker_environment
-from SemiSupervisedSegLib.jobs.outcome import judge
+from SemiSupervisedSegLib.jobs.outcome import determine_outcome
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .sweep_cells import Cell, is_finished
@@ -118,7 +118,7 @@ class SweepRun:
 
     def _judge(self, running: _Running, code: int) -> None:
         task = running.task
-        outcome = judge(task.folder, code, running.worker.all_events())
+        outcome = determine_outcome(task.folder, code, running.worker.all_events())
         if outcome.kind == "finished" and is_finished(task.folder):
             task.done = 1.0
             dice = outcome.result["mean_dice"]["final"]
@@ -148,7 +148,9 @@ class SweepRun:
     def _show(self, elapsed: float, planned: float, left: float) -> None:
         done = sum(task.done >= 1 for task in self.tasks)
         share = 1 - left / planned if planned else 1.0
-        estimate = f", about {in_words(elapsed / share * (1 - share))} left" if share >= _ENOUGH_TO_ESTIMATE else ""
+        estimate = (
+            f", about {format_duration(elapsed / share * (1 - share))} left" if share >= _ENOUGH_TO_ESTIMATE else ""
+        )
         doing = "; ".join(f"{running.task.cell}: {running.doing}" for running in self._running)
         text = f"{done} of {len(self.tasks)} rounds done{estimate}. {doing}"
         if not sys.stdout.isatty():

@@ -11,9 +11,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
+from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec, make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 from .children import ForkedWorker

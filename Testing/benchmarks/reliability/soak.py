@@ -29,9 +29,9 @@ from scipy.stats import theilslopes
 
 from SemiSupervisedSegLib.jobs.events import Event, Progress, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, launch
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 MEGABYTE = 1e6

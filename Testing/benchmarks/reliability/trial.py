@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Event, Finished, Progress, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, launch
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.files import TEMPORARY_PREFIX
 

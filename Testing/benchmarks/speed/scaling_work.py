@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
 

@@ -28,9 +28,9 @@ from pathlib import Path
 import psutil
 
 from SemiSupervisedSegLib.jobs.events import Started, StepDone
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import launch, worker_environment
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.model import Study
 

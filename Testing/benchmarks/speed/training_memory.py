@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
 from .report import Report, parser

@@ -8,7 +8,7 @@ from typing import Any
 
 from SemiSupervisedSegLib.engine.device import Device, choose_device
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.planning.cache import CachedCase, prepare_cache
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint

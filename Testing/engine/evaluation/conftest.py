@@ -17,8 +17,8 @@ from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.events import Started, StepDone, Validated, WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid

@@ -13,8 +13,8 @@ from SemiSupervisedSegLib.engine.worker.worker import main
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.events import Event, Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.model import Study
 

@@ -15,7 +15,7 @@ import torch
 from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.prediction_spec import make_prediction_spec
+from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec
 from SemiSupervisedSegLib.study.model import Role
 
 from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study

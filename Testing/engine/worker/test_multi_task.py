@@ -17,8 +17,8 @@ from SemiSupervisedSegLib.engine.inference.tensor_files import load_tensors
 from SemiSupervisedSegLib.engine.inference.write import read_classes
 from SemiSupervisedSegLib.engine.training.validation import validation_dice
 from SemiSupervisedSegLib.jobs.events import Validated, WarningRaised
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.model import Role, Study

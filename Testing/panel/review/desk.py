@@ -13,9 +13,9 @@ import slicer
 import slicer.util
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
-from SemiSupervisedSegLib.jobs.training_spec import make_training_spec
 from SemiSupervisedSegLib.panel.run.runner import Runner
 from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.session import Session

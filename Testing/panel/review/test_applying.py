@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.panel.logic.model_application import new_prediction_round
+from SemiSupervisedSegLib.jobs.job_specs import new_prediction_round
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 

@@ -10,10 +10,12 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
+from ....jobs.job_specs import new_prediction_round
 from ....jobs.outcome import Outcome
+from ....jobs.results import check_model
 from ....study.cases import stored_path
 from ....study.errors import UserError
-from ...logic.model_application import cases_to_apply_to, check_model, new_prediction_round
+from ...logic.model_application import cases_to_apply_to
 from ...logic.new_cases import check_new_cases, with_new_cases
 from ...logic.state import Action
 from ...session import Session

@@ -11,9 +11,9 @@ from slicer.i18n import tr as _
 
 from ....jobs.catalogue import load_catalogue
 from ....jobs.folder import JobFolder
+from ....jobs.job_specs import DEFAULT_PRESET
 from ....jobs.needs import missing_in_study, needs_of, training_cases
 from ....jobs.spec import SettingValue
-from ....jobs.training_spec import DEFAULT_PRESET
 from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
 from ....study.images import Geometry, image_geometry

@@ -9,14 +9,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ....jobs.continuation import model_of
+from ....jobs.continuation import is_unfinished_training, trained_model_folder
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
+from ....jobs.job_specs import make_training_spec
 from ....jobs.outcome import Outcome
 from ....jobs.rounds import next_round
-from ....jobs.training_spec import make_training_spec
 from ....study.errors import UserError
-from ...logic.job_head import can_go_on, head_of
 from ...logic.state import Action, Run, availability
 from ...run.probe import DeviceProbe
 from ...run.runner import Runner
@@ -187,7 +186,7 @@ class TrainSection:
             form.preset,
             form.settings.overrides(),
             device=form.device,
-            warm_start=None if form.warmStart is None else model_of(form.warmStart),
+            warm_start=None if form.warmStart is None else trained_model_folder(form.warmStart),
             watched_case=self._session.case_id,
         )
         folder = next_round(study.folder, spec.method)
@@ -260,7 +259,7 @@ class TrainSection:
         if any(self._runner.attach(folder) for folder in reversed(rounds[-_LOOKED_AT:])):
             return
         last = rounds[-1] if rounds else None
-        self._session.set_facts(resumable=last.name if last is not None and can_go_on(last) else "")
+        self._session.set_facts(resumable=last.name if last is not None and is_unfinished_training(last) else "")
 
     def _noteRun(self) -> None:
         runner = self._runner
@@ -271,7 +270,7 @@ class TrainSection:
         if facts.run is None or facts.run.name != runner.folder.name:
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
-        kind = head_of(runner.folder).kind or "train"
+        kind = runner.folder.head().kind or "train"
         run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
         self._session.set_facts(run=run, resumable="")
 
