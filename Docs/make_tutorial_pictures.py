@@ -145,8 +145,8 @@ class Tour:
         self.loop.annotate("Home-2")
         self.stage.fit()
         go_to(self.panel.scene.nodes.annotation)
-        self.shoot("3-annotate", "Cases", self.loop.ui("Cases").editorBox)
-        self.loop.click(self.loop.ui("Cases").discardButton)
+        self.shoot("3-annotate", "Cases", self.panel.ui.editingPane)
+        self.loop.click(self.panel.ui.discardEditButton)
 
     def train(self) -> None:
         """A round from its settings to its end."""

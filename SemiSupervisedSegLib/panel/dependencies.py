@@ -11,18 +11,27 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Protocol, TypeVar
 
 from slicer.i18n import tr as _
 
 from ..study.errors import UserError
 
+Wanted = TypeVar("Wanted")
 _ROOT = Path(__file__).resolve().parents[2]
 # In the source tree the module has a folder of its own; installed, its Resources lie beside the library.
 _PLACES = (_ROOT / "SemiSupervisedSeg" / "Resources", _ROOT / "Resources")
 
 
-class Installer:
+class Requirement(Protocol):
+    """A line of a requirements file as `slicer.packaging` reads it."""
+
+    name: str
+    specifier: object
+
+
+class PackageInstaller:
     """Says which packages are there and installs those that are not.
 
     Args:
@@ -63,7 +72,7 @@ class Installer:
         importlib.invalidate_caches()
         return self._outcome()
 
-    def _requirements(self) -> list[Any]:
+    def _requirements(self) -> list[Requirement]:
         file = self._file or next(place for place in _PLACES if place.is_dir()) / "requirements.txt"
         return _packaging().load_requirements(file)
 
@@ -79,7 +88,7 @@ class Installer:
         return _("Everything that training needs is installed.")
 
 
-def _packaging() -> Any:
+def _packaging() -> ModuleType:
     try:
         from slicer import packaging
     except ImportError as error:
@@ -96,7 +105,7 @@ def _installed(name: str) -> str:
         return ""
 
 
-def _installTorch(requirement: Any) -> None:
+def _installTorch(requirement: Requirement) -> None:
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError as error:
@@ -109,14 +118,14 @@ def _installTorch(requirement: Any) -> None:
         raise _declined()
 
 
-def _installOthers(requirements: list[Any]) -> None:
+def _installOthers(requirements: list[Requirement]) -> None:
     try:
         _packaging().pip_ensure(requirements, requester="SemiSupervisedSeg")
     except RuntimeError as error:
         raise _declined() from error
 
 
-def _guarded(step: Callable[[Any], None], what: Any) -> None:
+def _guarded(step: Callable[[Wanted], None], what: Wanted) -> None:
     try:
         step(what)
     except (subprocess.CalledProcessError, ImportError, OSError) as error:

@@ -1,78 +1,89 @@
-"""What the panel asks of the world outside it, so that tests can give their own: dialogs, processes, installer."""
+"""The world outside the panel as its parts see it, so that tests can replace it: dialogs, processes, installer."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import qt
-import slicer
-from slicer.i18n import tr as _
 
 from ..study.errors import UserError
 
+if TYPE_CHECKING:
+    from ..jobs.spec import SettingValue
 
-class Dialogs:
+Color = tuple[int, int, int]
+"""Red, green and blue from 0 to 255."""
+
+
+class Dialogs(Protocol):
     """The few questions and messages that need a window of their own."""
 
     def confirm(self, text: str) -> bool:
-        """Whether the user agrees."""
-        return slicer.util.confirmOkCancelDisplay(text)
+        """Return whether the user agrees."""
+        ...
 
     def inform(self, text: str) -> None:
-        """Say something that the user should not miss."""
-        slicer.util.infoDisplay(text)
+        """Show something that the user should not miss."""
+        ...
 
     def showError(self, error: UserError) -> None:
-        """Say what is wrong and what to do about it."""
-        slicer.util.errorDisplay(str(error))
+        """Show what is wrong and what to do about it."""
+        ...
 
     def chooseFolder(self, title: str) -> str | None:
-        """A folder, None when the user cancels."""
-        return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title) or None
+        """Return a folder, None when the user cancels."""
+        ...
 
     def chooseFiles(self, title: str, filter: str) -> list[str]:
-        """Existing files, none when the user cancels; `filter` is as Qt writes it."""
-        return list(qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, "", filter) or ())
+        """Return existing files, none when the user cancels; `filter` is as Qt writes it."""
+        ...
 
     def chooseSaveFile(self, title: str, filter: str) -> str | None:
-        """A file to write, which may not exist yet, None when the user cancels."""
-        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, "", filter) or None
+        """Return a file to write, which may not exist yet, None when the user cancels."""
+        ...
 
     def askText(self, title: str, label: str, default: str) -> str | None:
-        """A line of text, None when it stays empty or the user cancels."""
-        text = qt.QInputDialog.getText(slicer.util.mainWindow(), title, label, qt.QLineEdit.Normal, default)
-        return text.strip() or None
+        """Return a line of text, None when it stays empty or the user cancels."""
+        ...
 
     def chooseItems(self, title: str, label: str, items: Sequence[str]) -> list[int]:
-        """The positions of the items that the user takes from a list, none when the user cancels."""
-        dialog = qt.QDialog(slicer.util.mainWindow())
-        dialog.windowTitle = title
-        layout = qt.QVBoxLayout(dialog)
-        layout.addWidget(qt.QLabel(label))
-        choice = qt.QListWidget()
-        choice.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
-        choice.addItems(list(items))
-        choice.selectAll()
-        layout.addWidget(choice)
-        buttons = qt.QDialogButtonBox()
-        buttons.addButton(_("Add"), qt.QDialogButtonBox.AcceptRole)
-        buttons.addButton(qt.QDialogButtonBox.Cancel)
-        buttons.connect("accepted()", dialog.accept)
-        buttons.connect("rejected()", dialog.reject)
-        layout.addWidget(buttons)
-        accepted = dialog.exec_()
-        chosen = [row for row in range(len(items)) if choice.item(row).isSelected()] if accepted else []
-        dialog.deleteLater()
-        return chosen
+        """Return the positions of the items that the user takes from a list, none when the user cancels."""
+        ...
 
-    def chooseColor(self, title: str, color: tuple[int, int, int]) -> tuple[int, int, int] | None:
-        """A colour (red, green, blue from 0 to 255), None when the user cancels."""
-        chosen = qt.QColorDialog.getColor(qt.QColor(*color), slicer.util.mainWindow(), title)
-        return (chosen.red(), chosen.green(), chosen.blue()) if chosen.isValid() else None
+    def chooseColor(self, title: str, color: Color) -> Color | None:
+        """Return a colour, None when the user cancels."""
+        ...
+
+
+class Installer(Protocol):
+    """Knows the packages that training needs."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the installed version of every package by name, empty where it is not installed."""
+        ...
+
+    def missing(self) -> tuple[str, ...]:
+        """Return what is not installed, or in a version that does not fit, such as `monai>=1.5`."""
+        ...
+
+    def install(self) -> str:
+        """Install what is missing and return a sentence that says how it went; raises UserError."""
+        ...
+
+
+class Preferences(Protocol):
+    """Preferences of this machine, with the interface of QSettings."""
+
+    def value(self, key: str, default: SettingValue | None = None) -> SettingValue | None:
+        """Return what was set, `default` before."""
+        ...
+
+    def setValue(self, key: str, value: SettingValue) -> None:
+        """Keep a value."""
+        ...
 
 
 @dataclass
@@ -80,32 +91,30 @@ class Services:
     """What a panel works with.
 
     Attributes:
-        dialogs: questions and messages.
-        installer: says which packages are missing and installs them; see dependencies.py.
-        processFactory: makes a process with the interface of QProcess.
-        pythonExecutable: the Python that runs the worker.
-        packageRoot: the folder that holds the package SemiSupervisedSegLib.
-        settings: preferences of this machine, with the interface of QSettings.
+        dialogs: Questions and messages.
+        installer: Installs what training needs.
+        processFactory: Makes a process that is not started yet.
+        pythonExecutable: The Python that runs the worker.
+        settings: Preferences of this machine.
     """
 
-    dialogs: Any
-    installer: Any
-    processFactory: Callable[[], Any]
+    dialogs: Dialogs
+    installer: Installer
+    processFactory: Callable[[], qt.QProcess]
     pythonExecutable: str
-    packageRoot: Path
-    settings: Any = None
+    settings: Preferences
 
 
 def defaultServices() -> Services:
-    """What the panel works with inside Slicer."""
-    from .dependencies import Installer
+    """Return what the panel works with inside Slicer."""
+    from .dependencies import PackageInstaller
+    from .dialogs import SlicerDialogs
 
     return Services(
-        dialogs=Dialogs(),
-        installer=Installer(),
+        dialogs=SlicerDialogs(),
+        installer=PackageInstaller(),
         processFactory=qt.QProcess,
         # Inside Slicer this is PythonSlicer, which sets up Python as Slicer has it.
         pythonExecutable=sys.executable,
-        packageRoot=Path(__file__).resolve().parents[2],
         settings=qt.QSettings(),
     )

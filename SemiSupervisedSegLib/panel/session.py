@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..jobs.folder import JobFolder
 from ..jobs.rounds import rounds
@@ -43,7 +43,7 @@ class Session:
         self.round: JobFolder | None = None
         self._rounds: list[JobFolder] = []
         self._chosen: str | None = None
-        self._section_facts: dict[str, Any] = {}
+        self._section_facts: dict[str, object] = {}
 
     @property
     def folder(self) -> Path | None:
@@ -126,7 +126,7 @@ class Session:
         self._chosen = name
         self.refresh_rounds()
 
-    def set_facts(self, **facts: Any) -> None:
+    def set_facts(self, **facts: object) -> None:
         """Keep what only a section knows and the state depends on, such as a running worker, by names of `Facts`."""
         if any(self._section_facts.get(name, _UNKNOWN) != value for name, value in facts.items()):
             self._section_facts.update(facts)

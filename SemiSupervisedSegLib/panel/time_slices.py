@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Generic, TypeVar
 
 import qt
 
 from ..study.errors import UserError
 
+Progress = TypeVar("Progress")
+Result = TypeVar("Result")
 _SECONDS_AT_ONCE = 0.02
 _PAUSE_MS = 2
 
 
-class TimeSlicedTask:
+class TimeSlicedTask(Generic[Progress, Result]):
     """Runs a generator until it ends; what it yields is progress, what it returns is the result.
 
     Args:
@@ -29,10 +31,10 @@ class TimeSlicedTask:
 
     def __init__(
         self,
-        work: Generator[Any, None, Any],
-        onDone: Callable[[Any], None],
+        work: Generator[Progress, None, Result],
+        onDone: Callable[[Result], None],
         onError: Callable[[UserError], None],
-        onProgress: Callable[[Any], None] = lambda progress: None,
+        onProgress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._work = work
         self._onDone, self._onError, self._onProgress = onDone, onError, onProgress
@@ -63,7 +65,7 @@ class TimeSlicedTask:
             self._timer.start()
             self._onProgress(progress)
 
-    def _runSlice(self) -> Any:
+    def _runSlice(self) -> Progress:
         end = time.monotonic() + _SECONDS_AT_ONCE
         progress = next(self._work)
         while time.monotonic() < end:

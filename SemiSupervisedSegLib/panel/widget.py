@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import qt
 import slicer
@@ -15,22 +14,24 @@ from .scene.case_scene import CaseScene
 from .scene.scene_state import SceneState
 from .sections.cases.section import CasesSection
 from .sections.disk import DiskSection
+from .sections.editing import EditingPane
 from .sections.export.section import ExportSection
 from .sections.header import Header
 from .sections.review.section import ReviewSection
+from .sections.section import PanelContext, Section
 from .sections.study import StudySection
 from .sections.train.section import TrainSection
 from .services import Services, defaultServices
 from .session import Session
 
-# In the order of the work; the second says whether the section starts and follows workers.
-_SECTIONS = {
-    "Study": (StudySection, False),
-    "Cases": (CasesSection, False),
-    "Train": (TrainSection, True),
-    "Review": (ReviewSection, True),
-    "Export": (ExportSection, True),
-    "Disk": (DiskSection, False),
+# In the order of the work.
+_SECTIONS: dict[str, type[Section]] = {
+    "Study": StudySection,
+    "Cases": CasesSection,
+    "Train": TrainSection,
+    "Review": ReviewSection,
+    "Export": ExportSection,
+    "Disk": DiskSection,
 }
 # The panel can be narrow, so the width belongs to the content.
 _MARGIN = 4
@@ -40,16 +41,18 @@ class Panel:
     """Builds everything and connects it with the scene.
 
     Args:
-        uiFolder: the folder of the .ui files.
-        mrmlScene: the scene.
-        services: what the panel asks of the world outside.
+        uiFolder: Folder of the .ui files.
+        mrmlScene: The scene.
+        services: The world outside, None for that of Slicer.
 
     Attributes:
-        widget: to be put into the layout of the module.
-        sections: by name.
+        widget: Root of the panel, for the layout of the module.
+        editing: The Segment Editor.
+        sections: Sections by name.
+        folds: Their root widgets by name.
     """
 
-    def __init__(self, uiFolder: Path | str, mrmlScene: Any, services: Services | None = None) -> None:
+    def __init__(self, uiFolder: Path | str, mrmlScene: slicer.vtkMRMLScene, services: Services | None = None) -> None:
         self.services = services or defaultServices()
         self.session = Session()
         self.scene = CaseScene()
@@ -58,14 +61,16 @@ class Panel:
         self.widget = self._load("SemiSupervisedSeg")
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.header = Header(self.ui, self.session, self.scene)
-        self.folds: dict[str, Any] = {}
+        self.editing = EditingPane(self.ui)
+        self._context = PanelContext(self.session, self.scene, self.services, self.runner, self.editing)
+        self.folds: dict[str, qt.QWidget] = {}
         self.sections = {name: self._makeSection(name) for name in _SECTIONS}
         self.ui.sectionsContainer.layout().addStretch(1)
         self._connectSections()
-        # It changes whenever something is unfolded, as the wide Segment Editor is.
+        # It changes whenever something is unfolded.
         self.ui.scrollArea.verticalScrollBar().connect("rangeChanged(int,int)", self._keepWidth)
         self.widget.setMRMLScene(mrmlScene)
-        self._shown: tuple[Any, ...] | None = None
+        self._shown: tuple[Path, str, str | None, str] | None = None
         session = self.session
         # The last is for the end of editing; before the others the sections would look at nodes of the case before.
         for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
@@ -78,17 +83,23 @@ class Panel:
             self.session.reload()
         except UserError as error:
             self.services.dialogs.showError(error)
-        self._tell("enter")
+        for section in self.sections.values():
+            section.enter()
+        self.editing.editor.activate()
 
     def exit(self) -> None:
         """Another module is shown."""
-        self._tell("exit")
+        for section in self.sections.values():
+            section.exit()
+        self.editing.editor.deactivate()
 
     def cleanup(self) -> None:
         """The module goes away: nothing of it may be called any more."""
         self._scrolling.stop()
         self.sceneState.cleanup()
-        self._tell("cleanup")
+        for section in self.sections.values():
+            section.cleanup()
+        self.editing.editor.cleanup()
 
     def goTo(self, name: str) -> None:
         """Unfold a section and bring it into view."""
@@ -119,35 +130,27 @@ class Panel:
         needed = self.ui.sectionsContainer.layout().minimumSize().width()
         self.ui.scrollArea.setMinimumWidth(needed + self.ui.scrollArea.verticalScrollBar().width)
 
-    def _load(self, name: str) -> Any:
+    def _load(self, name: str) -> qt.QWidget:
         return slicer.util.loadUI(str(self._uiFolder / f"{name}.ui"))
 
-    def _makeSection(self, name: str) -> Any:
-        kind, needsRunner = _SECTIONS[name]
+    def _makeSection(self, name: str) -> Section:
         widget = self._load(name)
         self.folds[name] = widget
         widget.layout().setContentsMargins(_MARGIN, _MARGIN, _MARGIN, 2 * _MARGIN)
         self.ui.sectionsContainer.layout().addWidget(widget)
-        more = (self.runner,) if needsRunner else ()
-        return kind(widget, self.session, self.scene, self.services, *more)
-
-    def _tell(self, what: str) -> None:
-        for section in self.sections.values():
-            method = getattr(section, what, None)
-            if method is not None:
-                method()
+        return _SECTIONS[name](widget, self._context)
 
     def _showCase(self) -> None:
         study, caseId = self.session.study, self.session.case_id
         case = None if study is None or caseId is None else study.case(caseId)
-        wanted = None if case is None else (study.folder, case.id, case.annotation, _nameOf(self.session.round))
-        if wanted == self._shown or slicer.mrmlScene.IsClosing():
+        now = None if case is None else (study.folder, case.id, case.annotation, _nameOf(self.session.round))
+        if now == self._shown or self.scene.isClosing:
             return
         # What is being edited stays as it is until that is done.
-        isSame = wanted is not None and self._shown is not None and wanted[:2] == self._shown[:2]
+        isSame = now is not None and self._shown is not None and now[:2] == self._shown[:2]
         if isSame and self.session.facts().editing:
             return
-        self._shown = wanted
+        self._shown = now
         if case is None:
             self.scene.clear()
             return

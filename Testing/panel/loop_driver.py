@@ -94,7 +94,7 @@ class LoopDriver:
 
     def saveAnnotation(self) -> None:
         """Save what is in the Segment Editor."""
-        self.click(self.ui("Cases").saveAnnotationButton)
+        self.click(self.panel.ui.saveEditButton)
 
     def setUpTraining(self, method: str, preset: str, **settings: Any) -> None:
         """Choose what to train; the device is the first one found."""

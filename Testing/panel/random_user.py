@@ -34,9 +34,8 @@ _BUTTONS = {
         "annotateButton": 6,
         "annotationFileButton": 1,
         "removeButton": 1,
-        "saveAnnotationButton": 6,
-        "discardButton": 2,
     },
+    "Panel": {"saveEditButton": 8, "discardEditButton": 3, "showResultsButton": 1},
     "Train": {"startButton": 1, "stopButton": 3, "resumeButton": 1, "curvesButton": 1},
     "Review": {
         "previousButton": 1,
@@ -45,7 +44,6 @@ _BUTTONS = {
         "acceptButton": 6,
         "rejectButton": 2,
         "undoButton": 3,
-        "discardCorrectionButton": 1,
         "nextRoundButton": 1,
     },
     "Export": {
@@ -148,7 +146,7 @@ class RandomUser:
 
     def press(self, section: str, name: str) -> None:
         """Click a button, if it is there to be clicked."""
-        button = getattr(self.panel.sections[section].ui, name)
+        button = getattr(self._ui(section), name)
         if not button.isVisibleTo(self.panel.widget):
             return
         self.log.append(f"{name}{'' if button.enabled else ' (disabled)'}")
@@ -176,8 +174,7 @@ class RandomUser:
 
     def node(self) -> Any:
         """The segmentation that is being edited, None when none is."""
-        sections = self.panel.sections
-        return sections["Cases"].annotationEditor.editor.node or sections["Review"].decisionButtons.editor.node
+        return self.panel.editing.editor.node
 
     def leave(self) -> None:
         """End the panel as Slicer does when it reloads a module or ends."""
@@ -187,7 +184,7 @@ class RandomUser:
     def _isPossible(self, kind: tuple[str, str] | str) -> bool:
         if isinstance(kind, str):
             return kind != "draw" or self.node() is not None
-        button = getattr(self.panel.sections[kind[0]].ui, kind[1])
+        button = getattr(self._ui(kind[0]), kind[1])
         return button.enabled and button.isVisibleTo(self.panel.widget)
 
     def _makePanel(self) -> Panel:
@@ -206,6 +203,9 @@ class RandomUser:
         kinds = panel.sections["Review"].ui.kindBox
         kinds.setCurrentIndex(kinds.findData("prototype"))
         return panel
+
+    def _ui(self, section: str) -> Any:
+        return self.panel.ui if section == "Panel" else self.panel.sections[section].ui
 
     def _state(self) -> tuple[Any, ...]:
         session, scene = self.session, self.scene
@@ -292,5 +292,5 @@ class RandomUser:
         if self.session.study is None:
             return
         with study_lock(self.session.folder):
-            for section, name in (("Cases", "saveAnnotationButton"), ("Review", "acceptButton")):
+            for section, name in (("Panel", "saveEditButton"), ("Review", "acceptButton")):
                 self.press(section, name)

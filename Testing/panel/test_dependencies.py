@@ -47,7 +47,7 @@ def test_the_module_asks_for_what_the_package_asks_for():
 def test_versions_are_named_and_absent_ones_are_empty(tmp_path):
     path = tmp_path / "requirements.txt"
     path.write_text("pytest>=7\nno-such-package-anywhere>=1\n")
-    installer = dependencies.Installer(path)
+    installer = dependencies.PackageInstaller(path)
     assert installer.versions() == {"pytest": pytest.__version__, "no-such-package-anywhere": ""}
     assert installer.missing() == ("no-such-package-anywhere>=1",)
 
@@ -59,7 +59,7 @@ def test_torch_comes_first_and_through_its_extension(packaging, requirements, ex
     monkeypatch.setattr(
         extension.PyTorchUtilsLogic, "installTorch", lambda self, **options: calls.append(options) or original(self)
     )
-    installer = dependencies.Installer(requirements)
+    installer = dependencies.PackageInstaller(requirements)
     assert installer.missing() == ("torch>=2.6", "monai>=1.5")
     installer.install()
     assert calls == [{"askConfirmation": True, "torchVersionRequirement": ">=2.6"}]
@@ -69,7 +69,7 @@ def test_torch_comes_first_and_through_its_extension(packaging, requirements, ex
 
 def test_nothing_is_installed_when_all_is_there(packaging, tmp_path):
     (tmp_path / "requirements.txt").write_text("pytest>=7\n")
-    assert "is installed" in dependencies.Installer(tmp_path / "requirements.txt").install()
+    assert "is installed" in dependencies.PackageInstaller(tmp_path / "requirements.txt").install()
     assert packaging.installed == []
 
 
@@ -77,14 +77,14 @@ def test_nothing_is_installed_when_all_is_there(packaging, tmp_path):
 def test_declining_is_said_in_words(packaging, requirements, extension, absent):
     packaging.missing, packaging.declines = {absent}, True
     with pytest.raises(UserError, match="did not agree"):
-        dependencies.Installer(requirements).install()
+        dependencies.PackageInstaller(requirements).install()
     assert packaging.installed == []
 
 
 def test_without_the_extension_its_installation_is_the_advice(packaging, requirements):
     packaging.missing = {"torch", "monai"}
     with pytest.raises(UserError, match="Extensions Manager"):
-        dependencies.Installer(requirements).install()
+        dependencies.PackageInstaller(requirements).install()
     assert packaging.installed == []
 
 
@@ -96,18 +96,18 @@ def test_a_failed_installation_is_said_in_words(packaging, requirements, monkeyp
 
     monkeypatch.setattr(packaging, "pip_ensure", fail)
     with pytest.raises(UserError, match=r"installation failed.*disk space"):
-        dependencies.Installer(requirements).install()
+        dependencies.PackageInstaller(requirements).install()
 
 
 def test_an_installation_that_was_skipped_is_not_taken_for_success(packaging, requirements, monkeypatch):
     packaging.missing = {"monai"}
     monkeypatch.setattr(packaging, "pip_ensure", lambda *arguments, **options: None)
     with pytest.raises(UserError, match="still missing: monai"):
-        dependencies.Installer(requirements).install()
+        dependencies.PackageInstaller(requirements).install()
 
 
 def test_slicer_before_packaging_is_told_so(requirements, monkeypatch):
     monkeypatch.delattr(slicer, "packaging")
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     with pytest.raises(UserError, match=r"Slicer 5\.11"):
-        dependencies.Installer(requirements).missing()
+        dependencies.PackageInstaller(requirements).missing()

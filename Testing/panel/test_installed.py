@@ -20,7 +20,7 @@ host.widgetRepresentation().enter()
 panel = host.widgetRepresentation().self().panel
 import SemiSupervisedSegLib
 print(SemiSupervisedSegLib.__file__)
-print(host.icon.isNull(), sorted(panel.services.installer.versions()), panel.services.packageRoot)
+print(host.icon.isNull(), sorted(panel.services.installer.versions()))
 host.unload()
 print([name for name in ("torch", "monai", "SemiSupervisedSegLib.engine") if name in sys.modules])
 """

@@ -19,10 +19,10 @@ FILE = ROOT / "SemiSupervisedSeg" / "SemiSupervisedSeg.py"
 @pytest.fixture
 def module(scene, services, monkeypatch):
     """The module with its panel; dialogs are scripted."""
-    from SemiSupervisedSegLib.panel import services as world
+    from SemiSupervisedSegLib.panel.dialogs import SlicerDialogs
 
-    monkeypatch.setattr(world.Dialogs, "confirm", lambda self, text: services.dialogs.confirm(text))
-    monkeypatch.setattr(world.Dialogs, "showError", lambda self, error: services.dialogs.showError(error))
+    monkeypatch.setattr(SlicerDialogs, "confirm", lambda self, text: services.dialogs.confirm(text))
+    monkeypatch.setattr(SlicerDialogs, "showError", lambda self, error: services.dialogs.showError(error))
     host = loadModule(FILE)
     yield host
     host.unload()

@@ -23,10 +23,10 @@ from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.store import load_study
 
 from .random_user import RandomUser
-from .review.desk import finished_study
 from .run.fake_worker import fake_python
+from .sections.desk import finished_study
+from .sections.train.train_panel import TINY
 from .studies import make_study, write_annotation, write_volume
-from .train_panel import TINY
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
 

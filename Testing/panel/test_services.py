@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import qt
 
-from SemiSupervisedSegLib.panel.services import Dialogs, defaultServices
+from SemiSupervisedSegLib.panel.dialogs import SlicerDialogs
+from SemiSupervisedSegLib.panel.services import defaultServices
 
 
 @pytest.fixture
@@ -41,15 +42,14 @@ def rows_only(window: Any, *rows: int) -> None:
 
 def test_all_items_of_a_list_are_taken_unless_the_user_chooses(answer):
     answer(lambda window: window.accept())
-    assert Dialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [0, 1, 2]
+    assert SlicerDialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [0, 1, 2]
     answer(lambda window: rows_only(window, 1))
-    assert Dialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [1]
+    assert SlicerDialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [1]
     answer(lambda window: window.reject())
-    assert Dialogs().chooseItems("Add", "Images:", ["a"]) == []
+    assert SlicerDialogs().chooseItems("Add", "Images:", ["a"]) == []
 
 
 def test_inside_slicer_real_services_are_used(slicer_app):
     services = defaultServices()
-    assert isinstance(services.dialogs, Dialogs)
+    assert isinstance(services.dialogs, SlicerDialogs)
     assert services.processFactory is qt.QProcess
-    assert (services.packageRoot / "SemiSupervisedSegLib" / "__init__.py").is_file()

@@ -177,7 +177,7 @@ def test_what_waits_unsaved_is_saved_after_it_was_annotated_again(panel):
     panel.session.show(None)
     assert "case02" in panel.ui.waitingLabel.text
     cases.ui.annotateButton.click()
-    cases.ui.saveAnnotationButton.click()
+    panel.ui.saveEditButton.click()
     assert panel.ui.waitingLabel.isHidden()
     panel.session.show("case01")
     assert panel.ui.waitingLabel.isHidden()
@@ -196,14 +196,14 @@ def test_changes_of_the_case_do_not_disturb_its_annotation(panel):
     cases = panel.sections["Cases"]
     cases.table.select(["case02"])
     cases.ui.annotateButton.click()
-    node = cases.annotationEditor.editor.node
+    node = panel.editing.editor.node
     cases.ui.siteBox.setEditText("Third")
     cases.ui.setSiteButton.click()
     make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
     panel.session.refresh_rounds()
     assert panel.scene.nodes.annotation is node
     assert panel.scene.nodes.final is None
-    cases.ui.discardButton.click()
+    panel.ui.discardEditButton.click()
     assert panel.scene.nodes.final is not None
 
 
@@ -251,7 +251,7 @@ def test_the_study_may_be_closed_while_something_is_edited(panel, dialogs):
     cases.table.select(["case02"])
     cases.ui.annotateButton.click()
     panel.sections["Study"].ui.closeButton.click()
-    assert cases.annotationEditor.editor.node is None
+    assert panel.editing.editor.node is None
     assert not panel.session.facts().editing
 
 

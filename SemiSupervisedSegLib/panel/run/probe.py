@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import qt
 from slicer.i18n import tr as _
 
@@ -33,7 +31,7 @@ class DeviceProbe:
         self.devices: tuple[DeviceInfo, ...] = ()
         self.problem = ""
         self._services = services
-        self._process: Any = None
+        self._process: qt.QProcess | None = None
         self._ticks = 0
         self._timer = qt.QTimer()
         self._timer.setInterval(_TICK_MILLISECONDS)

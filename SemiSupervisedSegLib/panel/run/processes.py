@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import qt
 import slicer
@@ -20,7 +19,7 @@ def environment() -> dict[str, str]:
     return worker_environment(slicer.util.startupEnvironment())
 
 
-def makeProcess(services: Services) -> Any:
+def makeProcess(services: Services) -> qt.QProcess:
     """A process that is not started yet; it belongs to the application, so that it outlives a reloaded module."""
     process = services.processFactory()
     process.setParent(qt.QCoreApplication.instance())
@@ -31,22 +30,22 @@ def makeProcess(services: Services) -> Any:
     return process
 
 
-def isRunning(process: Any) -> bool:
+def isRunning(process: qt.QProcess) -> bool:
     """Whether a process is starting or running."""
     return process.state() != qt.QProcess.NotRunning
 
 
-def exitCode(process: Any) -> int:
+def exitCode(process: qt.QProcess) -> int:
     """The exit code of a process that has ended, negative for a signal."""
     code = process.exitCode()
     return -code if process.exitStatus() == qt.QProcess.CrashExit else code
 
 
-def failedToStart(process: Any) -> bool:
+def failedToStart(process: qt.QProcess) -> bool:
     """Whether a process that is not running could not be started at all."""
     return process.error() == qt.QProcess.FailedToStart
 
 
-def startPython(process: Any, services: Services, arguments: Sequence[str]) -> None:
+def startPython(process: qt.QProcess, services: Services, arguments: Sequence[str]) -> None:
     """Start the worker's Python in a process; whether that works shows later."""
     process.start(services.pythonExecutable, list(arguments))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -31,7 +30,7 @@ class ChildWorker:
 
     detached = externallyStarted = False
 
-    def __init__(self, process: Any) -> None:
+    def __init__(self, process: qt.QProcess) -> None:
         self._process = process
 
     @classmethod
@@ -161,7 +160,7 @@ def _processName(folder: JobFolder) -> str:
     return f"SemiSupervisedSeg {folder.path}"
 
 
-def _stopAtQuit(folder: JobFolder, process: Any) -> None:
+def _stopAtQuit(folder: JobFolder, process: qt.QProcess) -> None:
     """Let a worker save and end before Slicer does, which would otherwise kill it."""
     app, running = qt.QCoreApplication.instance(), [process]
 
@@ -174,7 +173,7 @@ def _stopAtQuit(folder: JobFolder, process: Any) -> None:
         # The application goes away, and a process that is still there dies with it.
         running.clear()
 
-    def forget(state: Any) -> None:
+    def forget(state: qt.QProcess.ProcessState) -> None:
         # The state that comes when it has ended or could not be started.
         if state == qt.QProcess.NotRunning and running:
             running.clear()

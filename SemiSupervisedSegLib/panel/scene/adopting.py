@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import slicer
 
@@ -14,7 +13,9 @@ from .tags import kindOf
 _CLASS = "vtkMRMLSegmentationNode"
 
 
-def segmentationOf(volume: Any, structures: Sequence[Structure]) -> Any | None:
+def segmentationOf(
+    volume: slicer.vtkMRMLScalarVolumeNode, structures: Sequence[Structure]
+) -> slicer.vtkMRMLSegmentationNode | None:
     """The user's own segmentation of a volume that has segments of these structures and no others.
 
     None when there is none, or more than one, so that nobody has to guess which one is meant.
@@ -32,5 +33,5 @@ def segmentationOf(volume: Any, structures: Sequence[Structure]) -> Any | None:
     return own[0] if len(own) == 1 else None
 
 
-def _names(node: Any) -> set[str]:
+def _names(node: slicer.vtkMRMLSegmentationNode) -> set[str]:
     return {segment.GetName().strip().casefold() for _, segment in segmentsOf(node)}

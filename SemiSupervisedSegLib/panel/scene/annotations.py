@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -34,7 +33,11 @@ def readAnnotation(
 
 
 def exportSegmentation(
-    node: Any, structures: Sequence[Structure], image: Path | str, target: Path | str, volume: Any = None
+    node: slicer.vtkMRMLSegmentationNode,
+    structures: Sequence[Structure],
+    image: Path | str,
+    target: Path | str,
+    volume: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> None:
     """Write a segmentation node as .seg.nrrd on the grid of an image file; the node stays as it is.
 
@@ -58,7 +61,12 @@ def exportSegmentation(
     write_segmentation(target, classMap, kept)
 
 
-def classMapOf(node: Any, structures: Sequence[Structure], geometry: Geometry, volume: Any = None) -> sitk.Image:
+def classMapOf(
+    node: slicer.vtkMRMLSegmentationNode,
+    structures: Sequence[Structure],
+    geometry: Geometry,
+    volume: slicer.vtkMRMLScalarVolumeNode | None = None,
+) -> sitk.Image:
     """The segments of a node as uint8 class map on a grid; raises UserError as `exportSegmentation`."""
     right = rightHanded(emptyImage(geometry))
     reference = orientedImage(right)
@@ -84,7 +92,9 @@ def classMapOf(node: Any, structures: Sequence[Structure], geometry: Geometry, v
     return backToGrid(result, geometry)
 
 
-def _transform(node: Any, volume: Any) -> Any:
+def _transform(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode | None
+) -> vtk.vtkGeneralTransform | None:
     """From the space of the segments to that of the image, None when they are the same."""
     source = node.GetParentTransformNode()
     target = None if volume is None else volume.GetParentTransformNode()
@@ -95,7 +105,9 @@ def _transform(node: Any, volume: Any) -> Any:
     return transform
 
 
-def _asLabelmaps(node: Any, reference: Any) -> Any:
+def _asLabelmaps(
+    node: slicer.vtkMRMLSegmentationNode, reference: slicer.vtkOrientedImageData
+) -> slicer.vtkMRMLSegmentationNode:
     """A copy of a segmentation of surfaces as labelmaps on the reference's grid."""
     copy = slicer.vtkMRMLSegmentationNode()
     segmentation = copy.GetSegmentation()
@@ -108,7 +120,12 @@ def _asLabelmaps(node: Any, reference: Any) -> Any:
     return copy
 
 
-def _mask(node: Any, segmentId: str, reference: Any, transform: Any) -> np.ndarray | None:
+def _mask(
+    node: slicer.vtkMRMLSegmentationNode,
+    segmentId: str,
+    reference: slicer.vtkOrientedImageData,
+    transform: vtk.vtkGeneralTransform | None,
+) -> np.ndarray | None:
     """Where a segment is (z, y, x) on the reference's grid, None for an empty one."""
     labelmap = slicer.vtkOrientedImageData()
     if not node.GetBinaryLabelmapRepresentation(segmentId, labelmap) or labelmap.IsEmpty():

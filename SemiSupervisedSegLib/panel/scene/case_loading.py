@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import slicer
 
@@ -97,7 +96,7 @@ class CaseLoader:
             applyStyle(node, STYLES[kind])
         self._finish(node, kind, path, note)
 
-    def emptySegmentation(self, kind: str) -> Any:
+    def emptySegmentation(self, kind: str) -> slicer.vtkMRMLSegmentationNode:
         """A new segmentation node without segments on the grid of the case's image."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
         node.CreateDefaultDisplayNodes()
@@ -105,22 +104,22 @@ class CaseLoader:
         self._finish(node, kind, None)
         return node
 
-    def _heatmap(self, node: Any, path: Path) -> Any:
+    def _heatmap(self, node: slicer.vtkMRMLScalarVolumeNode | None, path: Path) -> slicer.vtkMRMLScalarVolumeNode:
         if node is None:
             return addVolume(path, self._case.id)
         setImage(node, read_image(path))
         return node
 
-    def _finish(self, node: Any, kind: str, path: Path | None, note: str = "") -> None:
+    def _finish(self, node: slicer.vtkMRMLNode, kind: str, path: Path | None, note: str = "") -> None:
         tag(node, self._study, self._case, kind)
         self._name(node, kind, note)
         setSource(node, path, self._changes.fingerprint(node))
 
-    def _name(self, node: Any, kind: str, note: str = "") -> None:
+    def _name(self, node: slicer.vtkMRMLNode, kind: str, note: str = "") -> None:
         name = f"{self._case.id} {TITLES[kind]}".strip()
         node.SetName(f"{name} ({note})" if note else name)
 
-    def _refer(self, node: Any) -> None:
+    def _refer(self, node: slicer.vtkMRMLNode) -> None:
         volume = nodesOf(self._study.folder, self._case.id).volume
         if volume is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(volume)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+import slicer
 
 from ...jobs.folder import JobFolder
 from ...study.errors import UserError
@@ -25,6 +26,7 @@ from .tags import (
     SEGMENTATIONS,
     CaseNodes,
     caseOf,
+    isCurrent,
     kindOf,
     nodesOf,
     setSource,
@@ -49,6 +51,12 @@ class CaseScene:
         self._heatmap: str | None = None
         self._opacity = 0.5
         self._editing: str | None = None
+        self._resultsWhileEditing = False
+
+    @property
+    def isClosing(self) -> bool:
+        """Whether Slicer is closing the scene."""
+        return bool(slicer.mrmlScene.IsClosing())
 
     @property
     def nodes(self) -> CaseNodes | None:
@@ -97,9 +105,16 @@ class CaseScene:
     def setVisible(self, kind: str, visible: bool) -> None:
         """Show or hide "annotation", "final" or "prototype", also for the cases shown later."""
         (self._hidden.discard if visible else self._hidden.add)(kind)
-        node = None if self._shown is None else getattr(self.nodes, kind)
-        if node is not None:
-            node.SetDisplayVisibility(visible)
+        self._showSegmentations()
+
+    def hasResults(self) -> bool:
+        """Return whether a prediction of the shown case is in the scene."""
+        return self._shown is not None and (self.nodes.final is not None or self.nodes.prototype is not None)
+
+    def showResultsWhileEditing(self, shown: bool) -> None:
+        """Show the predictions over what is being edited, where they are hidden otherwise: they would cover it."""
+        self._resultsWhileEditing = shown
+        self._showSegmentations()
 
     def setHeatmap(self, kind: str | None, opacity: float) -> None:
         """Show the map "probability" or "uncertainty" over the image with an opacity of 0 to 1, None for no map."""
@@ -111,7 +126,7 @@ class CaseScene:
         views.applyLayout(layout, None if self._shown is None else self.nodes.volume)
         self._showSides()
 
-    def prepareAnnotation(self, study: Study, case: Case) -> Any:
+    def prepareAnnotation(self, study: Study, case: Case) -> slicer.vtkMRMLSegmentationNode:
         """The case's segmentation node for the Segment Editor, with a segment for every structure; shows the case.
 
         An annotation that is there, saved or not, goes on. Raises UserError when the case cannot be shown.
@@ -121,7 +136,7 @@ class CaseScene:
         addStructures(node, study.structures)
         return self._edit(node)
 
-    def prepareCorrection(self, study: Study, case: Case, kind: str) -> Any:
+    def prepareCorrection(self, study: Study, case: Case, kind: str) -> slicer.vtkMRMLSegmentationNode:
         """A copy of the "final" or "prototype" prediction as the case's annotation, to be corrected and saved.
 
         The prediction stays as it is. Raises UserError when there is no such prediction, or an annotation has changes
@@ -161,6 +176,19 @@ class CaseScene:
         """
         return sorted(self._unsaved(butOf=self._own()))
 
+    def endEditing(self) -> None:
+        """Give the annotation and the predictions the look that they have in review."""
+        if self._editing is not None:
+            self._editing = None
+            if self._shown is not None:
+                self._arrange(False)
+
+    def markUnsaved(self, file: Path) -> None:
+        """Count the shown annotation as not saved, if it was saved to this file."""
+        node = None if self._shown is None else self.nodes.annotation
+        if node is not None and isCurrent(node, file):
+            setSource(node, None, "")
+
     def saveAnnotation(self, study: Study, case: Case, target: Path) -> None:
         """Write the case's annotation as .seg.nrrd on the image's own grid; see `exportSegmentation` for UserError."""
         nodes = nodesOf(study.folder, case.id)
@@ -168,8 +196,8 @@ class CaseScene:
             raise UserError(f"There is no annotation of {case.id} in the scene.", "Annotate the case first.")
         exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
         setSource(nodes.annotation, Path(target), self._changes.fingerprint(nodes.annotation))
-        self._editing = None
-        applyStyle(nodes.annotation, STYLES[ANNOTATION])
+        if self._editing is None:
+            applyStyle(nodes.annotation, STYLES[ANNOTATION])
 
     def discardAnnotation(self) -> None:
         """Give up the unsaved changes of the shown case's annotation and show the saved one again, if there is one."""
@@ -213,8 +241,9 @@ class CaseScene:
         if self._shown is None or self._shown[1].id != case.id or self.nodes.volume is None:
             self.showCase(study, case)
 
-    def _edit(self, node: Any) -> Any:
+    def _edit(self, node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode:
         self._editing = node.GetID()
+        self._resultsWhileEditing = False
         self._hidden.discard(ANNOTATION)
         self._arrange(False)
         return node
@@ -225,10 +254,7 @@ class CaseScene:
         if nodes.annotation is not None:
             isOpen = nodes.annotation.GetID() == self._editing or self._changes.isChanged(nodes.annotation)
             applyStyle(nodes.annotation, EDITING if isOpen else STYLES[ANNOTATION])
-        for kind in SEGMENTATIONS:
-            node = getattr(nodes, kind)
-            if node is not None:
-                node.SetDisplayVisibility(kind not in self._hidden)
+        self._showSegmentations()
         for kind in HEATMAPS:
             if getattr(nodes, kind) is not None:
                 applyHeatmapStyle(getattr(nodes, kind))
@@ -241,6 +267,15 @@ class CaseScene:
                 views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)
         self._showHeatmap()
         self._showSides()
+
+    def _showSegmentations(self) -> None:
+        if self._shown is None:
+            return
+        nodes, isEditing = self.nodes, self._editing is not None and not self._resultsWhileEditing
+        for kind in SEGMENTATIONS:
+            node = getattr(nodes, kind)
+            if node is not None:
+                node.SetDisplayVisibility(kind not in self._hidden and (kind == ANNOTATION or not isEditing))
 
     def _showHeatmap(self) -> None:
         if self._shown is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import slicer
 
 from . import views
 from .hierarchy import removeNode
@@ -15,9 +15,9 @@ class Changes:
     """Compares nodes with what was read or saved; asking again is quick while nothing was changed."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Any, str]] = {}
+        self._known: dict[str, tuple[tuple[int, tuple[int | str | None, ...]], str]] = {}
 
-    def fingerprint(self, node: Any) -> str:
+    def fingerprint(self, node: slicer.vtkMRMLNode) -> str:
         """A short text that changes with the content of a node."""
         if kindOf(node) not in SEGMENTATIONS:
             return volumeFingerprint(node)
@@ -27,13 +27,13 @@ class Changes:
             known = self._known[node.GetID()] = (key, segmentationFingerprint(node))
         return known[1]
 
-    def isChanged(self, node: Any) -> bool:
+    def isChanged(self, node: slicer.vtkMRMLNode) -> bool:
         """Whether a node differs from what was read or saved last, or is an annotation whose file is gone."""
         if kindOf(node) == ANNOTATION and isSourceGone(node):
             return True
         return self.fingerprint(node) != savedFingerprint(node)
 
-    def removeOrHide(self, node: Any) -> None:
+    def removeOrHide(self, node: slicer.vtkMRMLNode) -> None:
         """Remove a node that is as it was read; hide a changed one.
 
         A changed annotation still belongs to its case; any other changed node becomes the user's own.
@@ -46,7 +46,7 @@ class Changes:
             disown(node)
 
 
-def hide(node: Any) -> None:
+def hide(node: slicer.vtkMRMLNode) -> None:
     """Take a node out of all views."""
     if node.IsA("vtkMRMLSegmentationNode"):
         node.SetDisplayVisibility(False)
@@ -54,7 +54,7 @@ def hide(node: Any) -> None:
         views.hideVolume(node)
 
 
-def _modified(node: Any) -> tuple[Any, ...]:
+def _modified(node: slicer.vtkMRMLSegmentationNode) -> tuple[int | str | None, ...]:
     segmentation = node.GetSegmentation()
     times = [segmentation.GetMTime()]
     for _, segment in segmentsOf(node):
@@ -64,7 +64,7 @@ def _modified(node: Any) -> tuple[Any, ...]:
     return (*times, node.GetTransformNodeID())
 
 
-def _representations(segment: Any) -> list[str]:
+def _representations(segment: slicer.vtkSegment) -> list[str]:
     names: list[str] = []
     segment.GetContainedRepresentationNames(names)
     return names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import slicer
@@ -12,12 +11,12 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ...study.structures import default_color
+from ..services import Color
 
 _ATTRIBUTE = "SemiSupervisedSeg.Curves"
 _LOSSES, _DICE, _CHART = "losses", "dice", "chart"
 _NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
 _STEP = "step"
-Color = tuple[int, int, int]
 # The legend lies in the plot, and shall lie over no curve.
 _LEGEND_FONT_SIZE = 9
 _HEADROOM = 1.5
@@ -91,7 +90,7 @@ def _addRow(role: str, step: int, values: Mapping[str, float], colors: Mapping[s
                 _addSeries(node, role, name, colors[name])
 
 
-def _addColumn(table: Any, name: str) -> None:
+def _addColumn(table: vtk.vtkTable, name: str) -> None:
     column = vtk.vtkDoubleArray()
     column.SetName(name)
     column.SetNumberOfTuples(table.GetNumberOfRows())
@@ -99,7 +98,7 @@ def _addColumn(table: Any, name: str) -> None:
     table.AddColumn(column)
 
 
-def _addSeries(table: Any, role: str, name: str, color: Color) -> None:
+def _addSeries(table: slicer.vtkMRMLTableNode, role: str, name: str, color: Color) -> None:
     series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", _label(role, name))
     series.SetAttribute(_ATTRIBUTE, role)
     series.SetAndObserveTableNodeID(table.GetID())
@@ -114,11 +113,11 @@ def _addSeries(table: Any, role: str, name: str, color: Color) -> None:
     _chart().AddAndObservePlotSeriesNodeID(series.GetID())
 
 
-def _column(table: Any, name: str) -> np.ndarray:
+def _column(table: vtk.vtkTable, name: str) -> np.ndarray:
     return vtk_to_numpy(table.GetColumnByName(name))
 
 
-def _valueNames(table: Any) -> list[str]:
+def _valueNames(table: vtk.vtkTable) -> list[str]:
     names = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
     return [name for name in names if name != _STEP]
 
@@ -130,7 +129,7 @@ def _label(role: str, name: str) -> str:
     return "Loss: {name}".format(name=name.replace("_", " "))
 
 
-def _chart() -> Any:
+def _chart() -> slicer.vtkMRMLPlotChartNode:
     chart = _find("vtkMRMLPlotChartNode", _CHART)
     if not chart.GetXAxisTitle():
         chart.SetTitle(_NAMES[_CHART])
@@ -141,7 +140,7 @@ def _chart() -> Any:
     return chart
 
 
-def _find(className: str, role: str) -> Any:
+def _find(className: str, role: str) -> slicer.vtkMRMLNode:
     """The own node with this role, made when there is none."""
     found = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
     if found:
@@ -151,5 +150,5 @@ def _find(className: str, role: str) -> Any:
     return node
 
 
-def _own(className: str) -> list[Any]:
+def _own(className: str) -> list[slicer.vtkMRMLNode]:
     return [node for node in slicer.util.getNodesByClass(className) if node.GetAttribute(_ATTRIBUTE)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
 from ...study.dicom import series_files
 from ...study.images import read_header
+
+if TYPE_CHECKING:
+    import slicer
 
 # The attribute that Slicer's DICOM module gives to volumes it loads.
 ATTRIBUTE = "DICOM.instanceUIDs"
@@ -27,7 +30,7 @@ def instanceUids(image: Path | str) -> tuple[str, ...]:
     return tuple(header.GetMetaData(ATTRIBUTE).split()) if header.HasMetaDataKey(ATTRIBUTE) else ()
 
 
-def metadataOf(node: Any) -> dict[str, str]:
+def metadataOf(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, str]:
     """The header entries by which an exported volume is found in the DICOM database again."""
     uids = node.GetAttribute(ATTRIBUTE)
     return {ATTRIBUTE: uids} if uids else {}

@@ -6,8 +6,6 @@ are right-handed, the files of a study stay as they are.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import SimpleITK as sitk
 import slicer
@@ -49,7 +47,7 @@ def ijkToRas(geometry: Geometry) -> vtk.vtkMatrix4x4:
     return slicer.util.vtkMatrixFromArray(_RAS @ matrix)
 
 
-def imageData(image: sitk.Image, result: Any = None) -> Any:
+def imageData(image: sitk.Image, result: vtk.vtkImageData | None = None) -> vtk.vtkImageData:
     """The voxels of an image copied into a vtkImageData (or `result`) without spacing and position."""
     result = vtk.vtkImageData() if result is None else result
     result.SetDimensions(image.GetSize())
@@ -59,14 +57,14 @@ def imageData(image: sitk.Image, result: Any = None) -> Any:
     return result
 
 
-def orientedImage(image: sitk.Image) -> Any:
+def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
     """A right-handed image as vtkOrientedImageData, as segments store it."""
     result = imageData(image, slicer.vtkOrientedImageData())
     result.SetImageToWorldMatrix(ijkToRas(Geometry.of(image)))
     return result
 
 
-def imageOfVolume(node: Any) -> sitk.Image:
+def imageOfVolume(node: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
     """The voxels and the grid of a volume node with one value per voxel, without its transform."""
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
     matrix = vtk.vtkMatrix4x4()
@@ -79,7 +77,7 @@ def imageOfVolume(node: Any) -> sitk.Image:
     return image
 
 
-def voxels(image: Any) -> np.ndarray:
+def voxels(image: vtk.vtkImageData) -> np.ndarray:
     """The voxels (z, y, x) of a vtkImageData as a view; the image has to be kept as long as the view."""
     x, y, z = image.GetDimensions()
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import slicer
 import vtk
 
 _ATTRIBUTE = "SemiSupervisedSeg.Case"
 
 
-def putIntoFolder(caseId: str, nodes: list[Any]) -> None:
+def putIntoFolder(caseId: str, nodes: list[slicer.vtkMRMLNode]) -> None:
     """Put nodes into the folder of a case, in this order; the folder is made when there is none."""
     tree = _tree()
     folder = _folder(tree, caseId)
@@ -29,7 +27,7 @@ def putIntoFolder(caseId: str, nodes: list[Any]) -> None:
             tree.MoveItem(item, first)
 
 
-def removeItem(node: Any) -> None:
+def removeItem(node: slicer.vtkMRMLNode) -> None:
     """Take a node out of the hierarchy before it is removed; in the application Slicer's plugins would do it."""
     if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode") is None:
         return
@@ -47,22 +45,22 @@ def removeEmptyFolder(caseId: str) -> None:
         tree.RemoveItem(folder)
 
 
-def _tree() -> Any:
+def _tree() -> slicer.vtkMRMLSubjectHierarchyNode:
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
-def _folder(tree: Any, caseId: str) -> int | None:
+def _folder(tree: slicer.vtkMRMLSubjectHierarchyNode, caseId: str) -> int | None:
     items = _children(tree, tree.GetSceneItemID())
     return next((item for item in items if tree.GetItemAttribute(item, _ATTRIBUTE) == caseId), None)
 
 
-def _children(tree: Any, parent: int) -> list[int]:
+def _children(tree: slicer.vtkMRMLSubjectHierarchyNode, parent: int) -> list[int]:
     items = vtk.vtkIdList()
     tree.GetItemChildren(parent, items)
     return [items.GetId(number) for number in range(items.GetNumberOfIds())]
 
 
-def removeNode(node: Any) -> None:
+def removeNode(node: slicer.vtkMRMLNode) -> None:
     """Remove a node from the scene with its display and storage nodes."""
     scene = slicer.mrmlScene
     parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]

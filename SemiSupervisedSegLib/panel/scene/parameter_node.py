@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import slicer
 
@@ -22,7 +21,7 @@ class ParameterNode:
     """
 
     @property
-    def node(self) -> Any:
+    def node(self) -> slicer.vtkMRMLScriptedModuleNode:
         """The node, made when the scene has none."""
         scene = slicer.mrmlScene
         node = scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")

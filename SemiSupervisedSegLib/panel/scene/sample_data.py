@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
@@ -13,6 +13,9 @@ from ...study.model import Study
 from .segments import readClasses, setClasses
 from .views import showVolume
 from .volumes import addVolume
+
+if TYPE_CHECKING:
+    import SampleData
 
 CATEGORY = "Semi-Supervised Segmentation"
 NAME = "SemiSupervisedSeg phantom study"
@@ -45,7 +48,7 @@ def registerSampleData(thumbnail: str) -> None:
     )
 
 
-def loadPhantoms(**recipe: Any) -> list[Any]:
+def loadPhantoms(**recipe: int | float | tuple[int, ...]) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Make up scans of three hospitals and put them into the scene, some with a segmentation.
 
     Args:
@@ -63,7 +66,7 @@ def loadPhantoms(**recipe: Any) -> list[Any]:
         return _addNodes(study)
 
 
-def _load(source: Any) -> list[Any]:
+def _load(_source: SampleData.SampleDataSource) -> list[slicer.vtkMRMLScalarVolumeNode]:
     slicer.util.showStatusMessage(_("Making up the images of the sample study"))
     with slicer.util.tryWithErrorDisplay(_("The sample study could not be made."), waitCursor=True):
         volumes = loadPhantoms()
@@ -72,7 +75,7 @@ def _load(source: Any) -> list[Any]:
         return volumes
 
 
-def _addNodes(study: Study) -> list[Any]:
+def _addNodes(study: Study) -> list[slicer.vtkMRMLScalarVolumeNode]:
     volumes, counts = [], dict.fromkeys(SITES, 0)
     names = dict(zip(dict.fromkeys(case.site for case in study.cases), SITES, strict=True))
     for case in study.cases:
@@ -86,7 +89,7 @@ def _addNodes(study: Study) -> list[Any]:
     return volumes
 
 
-def _addSegmentation(volume: Any, annotation: Path, study: Study) -> None:
+def _addSegmentation(volume: slicer.vtkMRMLScalarVolumeNode, annotation: Path, study: Study) -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volume.GetName()} segmentation")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)

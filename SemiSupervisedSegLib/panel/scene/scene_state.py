@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import slicer
 from slicer.i18n import tr as _
@@ -12,20 +13,25 @@ from ...study.errors import UserError
 from ..logic.state import Action, availability
 from .parameter_node import ParameterNode
 
+if TYPE_CHECKING:
+    from ..widget import Panel
+
+Content = TypeVar("Content", list, dict)
 _CASE, _ROUND, _FOLDED, _VIEWS = "ShownCase", "Round", "FoldedSections", "ViewSettings"
 
 
 class SceneState:
     """Follows the scene.
 
-    A section takes part by `viewSettings()`, which gives texts by name, and `restoreView(settings)`, which gets them.
+    Slicer's own parameterNodeWrapper would keep the same texts, but not a study folder as seen from the scene's file,
+    and needs a class of parameters that is known beforehand; the sections have settings of their own.
 
     Args:
-        panel: whose session, folds and sections are kept.
-        mrmlScene: the scene.
+        panel: The panel whose session, folds and sections are kept.
+        mrmlScene: The scene.
     """
 
-    def __init__(self, panel: Any, mrmlScene: Any) -> None:
+    def __init__(self, panel: Panel, mrmlScene: slicer.vtkMRMLScene) -> None:
         self._panel, self._scene = panel, mrmlScene
         self._parameters = ParameterNode()
         self._reading = False
@@ -61,7 +67,7 @@ class SceneState:
         self._parameters.set(_ROUND, session.chosen_round or "")
         folded = [name for name, fold in self._panel.folds.items() if fold.collapsed]
         self._parameters.set(_FOLDED, json.dumps(folded))
-        views = {name: part.viewSettings() for name, part in self._keepers()}
+        views = {name: section.viewSettings() for name, section in self._panel.sections.items()}
         self._parameters.set(_VIEWS, json.dumps(views))
 
     def read(self) -> None:
@@ -114,12 +120,9 @@ class SceneState:
             for name, fold in self._panel.folds.items():
                 fold.setProperty("collapsed", name in folded)
         views = _loads(self._parameters.get(_VIEWS), dict) or {}
-        for name, part in self._keepers():
+        for name, section in self._panel.sections.items():
             if isinstance(views.get(name), dict):
-                part.restoreView(views[name])
-
-    def _keepers(self) -> list[tuple[str, Any]]:
-        return [(name, part) for name, part in self._panel.sections.items() if hasattr(part, "viewSettings")]
+                section.restoreView({key: str(value) for key, value in views[name].items()})
 
     def _beforeClosing(self) -> None:
         # The editor lets go of its nodes before they are deleted.
@@ -132,11 +135,11 @@ class SceneState:
         self.write()
 
 
-def _call(function: Any) -> Any:
+def _call(function: Callable[[], None]) -> Callable[[slicer.vtkMRMLScene, str], None]:
     return lambda caller, event: function()
 
 
-def _loads(text: str, kind: type) -> Any:
+def _loads(text: str, kind: type[Content]) -> Content | None:
     """What a text of a scene says, None when it is not what was written."""
     try:
         value = json.loads(text)

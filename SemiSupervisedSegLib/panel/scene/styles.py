@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import slicer
 
+from ..services import Color
 from .segments import segmentsOf
 from .tags import ANNOTATION, FINAL, PROTOTYPE
 
@@ -34,7 +34,7 @@ STYLES = {FINAL: Style(3, 0.0), PROTOTYPE: Style(0, 0.35), ANNOTATION: Style(1, 
 EDITING = Style(1, 0.25)
 
 
-def applyStyle(node: Any, style: Style) -> None:
+def applyStyle(node: slicer.vtkMRMLSegmentationNode, style: Style) -> None:
     """Give a segmentation node a look; whether it is visible stays."""
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -53,7 +53,7 @@ def applyStyle(node: Any, style: Style) -> None:
     display.EndModify(before)
 
 
-def legendColor(kind: str, color: tuple[int, int, int]) -> tuple[int, int, int]:
+def legendColor(kind: str, color: Color) -> Color:
     """How a structure's colour (0 to 255) looks in the segmentation of a kind, for a legend beside the views."""
     if not STYLES[kind].light:
         return color
@@ -61,7 +61,7 @@ def legendColor(kind: str, color: tuple[int, int, int]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def applyHeatmapStyle(node: Any) -> None:
+def applyHeatmapStyle(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Show a map of values from 0 to 1 in warm colours, and nothing where the values are low."""
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -80,7 +80,7 @@ def _lighter(color: Sequence[float]) -> list[float]:
     return [part + _LIGHTER * (1 - part) for part in color]
 
 
-def _heatColors() -> Any:
+def _heatColors() -> slicer.vtkMRMLColorTableNode:
     """The colour table of heatmaps, which Slicer has not under the same name in all its builds."""
     node = slicer.mrmlScene.GetSingletonNode(_HEAT_TAG, "vtkMRMLColorTableNode")
     if node is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import slicer
 
@@ -27,65 +26,65 @@ class CaseNodes:
     """The nodes of one case, None for what is not in the scene; `case_id` is the id of the case."""
 
     case_id: str
-    volume: Any = None
-    annotation: Any = None
-    final: Any = None
-    prototype: Any = None
-    probability: Any = None
-    uncertainty: Any = None
+    volume: slicer.vtkMRMLScalarVolumeNode | None = None
+    annotation: slicer.vtkMRMLSegmentationNode | None = None
+    final: slicer.vtkMRMLSegmentationNode | None = None
+    prototype: slicer.vtkMRMLSegmentationNode | None = None
+    probability: slicer.vtkMRMLScalarVolumeNode | None = None
+    uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
 
 
-def tag(node: Any, study: Study, case: Case, kind: str) -> None:
+def tag(node: slicer.vtkMRMLNode, study: Study, case: Case, kind: str) -> None:
     """Write onto a node which case of which study it belongs to, and as what."""
     node.SetAttribute(_STUDY, str(study.folder))
     node.SetAttribute(_CASE, case.id)
     node.SetAttribute(_KIND, kind)
 
 
-def disown(node: Any) -> None:
+def disown(node: slicer.vtkMRMLNode) -> None:
     """Make a node the user's own: it is never touched again."""
     for name in _OWN:
         node.RemoveAttribute(name)
 
 
-def kindOf(node: Any) -> str | None:
+def kindOf(node: slicer.vtkMRMLNode) -> str | None:
     """What a node is to its case, None for a node that is not the panel's."""
     return node.GetAttribute(_KIND)
 
 
-def caseOf(node: Any) -> str | None:
+def caseOf(node: slicer.vtkMRMLNode) -> str | None:
     """The id of the case that a node belongs to, None for a node that is not the panel's."""
     return node.GetAttribute(_CASE)
 
 
-def studyOf(node: Any) -> str | None:
+def studyOf(node: slicer.vtkMRMLNode) -> str | None:
     """The folder of the study that a node belongs to, None for a node that is not the panel's."""
     return node.GetAttribute(_STUDY)
 
 
-def setSource(node: Any, path: Path | None, saved: str) -> None:
+def setSource(node: slicer.vtkMRMLNode, path: Path | None, saved: str) -> None:
     """Remember the file a node was read from or saved to, and the fingerprint of its content then."""
     node.SetAttribute(_SOURCE, _stamp(path))
     node.SetAttribute(_SAVED, saved)
 
 
-def isCurrent(node: Any, path: Path) -> bool:
+def isCurrent(node: slicer.vtkMRMLNode, path: Path) -> bool:
     """Whether a node was read from, or saved to, the file at `path` as it is now."""
     return path.exists() and node.GetAttribute(_SOURCE) == _stamp(path)
 
 
-def isSourceGone(node: Any) -> bool:
+def isSourceGone(node: slicer.vtkMRMLNode) -> bool:
     """Whether the file that a node was read from or saved to does not exist any more."""
     path, separator, _ = (node.GetAttribute(_SOURCE) or "").rpartition("|")
     return bool(separator) and not Path(path).exists()
 
 
-def savedFingerprint(node: Any) -> str:
+def savedFingerprint(node: slicer.vtkMRMLNode) -> str:
     """The fingerprint of a node's content when it was last read or saved, empty for one that never was."""
     return node.GetAttribute(_SAVED) or ""
 
 
-def taggedNodes() -> list[Any]:
+def taggedNodes() -> list[slicer.vtkMRMLNode]:
     """All nodes of the scene that the panel made."""
     nodes = [
         node

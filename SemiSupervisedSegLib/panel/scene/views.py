@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import slicer
@@ -17,7 +17,7 @@ _BEFORE = "SemiSupervisedSeg.Before"
 _ORIENTATIONS = ("Sagittal", "Coronal", "Axial")
 
 
-def showVolume(volume: Any) -> None:
+def showVolume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Show a volume in all slice views, turned into its planes and fitted."""
     slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None)
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
@@ -25,18 +25,18 @@ def showVolume(volume: Any) -> None:
     _fit()
 
 
-def isShown(volume: Any) -> bool:
+def isShown(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether any slice view shows a volume as its image."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     return any(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
 
 
-def showHeatmap(volume: Any, opacity: float) -> None:
+def showHeatmap(volume: slicer.vtkMRMLScalarVolumeNode | None, opacity: float) -> None:
     """Show a volume over the image in all slice views, None to show none."""
     slicer.util.setSliceViewerLayers(foreground=volume, foregroundOpacity=opacity)
 
 
-def hideVolume(volume: Any) -> None:
+def hideVolume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Take a volume out of all slice views."""
     for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if node.GetBackgroundVolumeID() == volume.GetID():
@@ -52,7 +52,7 @@ def currentLayout() -> Layout:
     return SIDE_BY_SIDE if node is not None and node.GetViewArrangement() == side else OVERLAID
 
 
-def applyLayout(layout: Layout, volume: Any) -> None:
+def applyLayout(layout: Layout, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
     """Switch to a layout; leaving the side-by-side one brings back the layout and planes that were there before."""
     node = _layoutNode()
     if node is None:
@@ -72,14 +72,14 @@ def applyLayout(layout: Layout, volume: Any) -> None:
             view.JumpSliceByOffsetting(*place)
 
 
-def showOnlyIn(display: Any, viewId: str | None) -> None:
+def showOnlyIn(display: slicer.vtkMRMLDisplayNode, viewId: str | None) -> None:
     """Show a display node in one view only, None for all."""
     display.RemoveAllViewNodeIDs()
     if viewId is not None:
         display.AddViewNodeID(viewId)
 
 
-def acquiredPlane(volume: Any) -> str:
+def acquiredPlane(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """The name of the plane in which a volume was taken: that across its thickest voxel side."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
@@ -106,7 +106,7 @@ def _fit() -> None:
         logic.SnapSliceOffsetToIJK()
 
 
-def _turnAlike(volume: Any) -> None:
+def _turnAlike(volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
     # Both predictions in the same plane, the one in which the image is sharp.
     plane = "Axial" if volume is None else acquiredPlane(volume)
     for viewId in (LEFT, RIGHT):
@@ -125,7 +125,7 @@ def _turnAlike(volume: Any) -> None:
         node.SetHotLinkedControl(True)
 
 
-def _turnBack(volume: Any) -> None:
+def _turnBack(volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
     for viewId in (LEFT, RIGHT):
         node = slicer.mrmlScene.GetNodeByID(viewId)
         if node is None or node.GetAttribute(_BEFORE) is None:
@@ -142,5 +142,5 @@ def _turnBack(volume: Any) -> None:
             node.RemoveAttribute(_BEFORE)
 
 
-def _layoutNode() -> Any:
+def _layoutNode() -> slicer.vtkMRMLLayoutNode | None:
     return next(iter(slicer.util.getNodesByClass("vtkMRMLLayoutNode")), None)

@@ -6,7 +6,6 @@ import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,7 +22,7 @@ from .tags import kindOf
 _ORTHOGONAL = 1e-3
 
 
-def addVolume(path: Path, name: str) -> Any:
+def addVolume(path: Path, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     """A new volume node with an image file or DICOM series folder; raises UserError when it cannot be read.
 
     The reader is that of the study, so that the scene shows what a training sees.
@@ -41,7 +40,7 @@ def addVolume(path: Path, name: str) -> Any:
     return node
 
 
-def setImage(node: Any, image: sitk.Image) -> None:
+def setImage(node: slicer.vtkMRMLScalarVolumeNode, image: sitk.Image) -> None:
     """Put an image into a volume node in place of what it had; the node's axes are right-handed."""
     image = rightHanded(image)
     with _modifiedOnce(node):
@@ -49,7 +48,7 @@ def setImage(node: Any, image: sitk.Image) -> None:
         node.SetAndObserveImageData(imageData(image))
 
 
-def exportVolume(node: Any, path: Path | str) -> None:
+def exportVolume(node: slicer.vtkMRMLScalarVolumeNode, path: Path | str) -> None:
     """Write a volume node as compressed NRRD with its transforms applied; the node stays as it is.
 
     A linear transform moves the grid and keeps every voxel; another one resamples. What a DICOM export needs to find
@@ -67,7 +66,7 @@ def exportVolume(node: Any, path: Path | str) -> None:
     write_image(path, image)
 
 
-def sceneVolumes() -> list[Any]:
+def sceneVolumes() -> list[slicer.vtkMRMLScalarVolumeNode]:
     """The user's grey-scale volumes in the scene, without label maps and without what the panel loaded itself."""
     className = "vtkMRMLScalarVolumeNode"
     return [
@@ -80,7 +79,12 @@ def sceneVolumes() -> list[Any]:
     ]
 
 
-def volumeFingerprint(node: Any) -> str:
+def nameOf(node: slicer.vtkMRMLNode) -> str:
+    """Return the name of a node as the user knows it."""
+    return node.GetName()
+
+
+def volumeFingerprint(node: slicer.vtkMRMLScalarVolumeNode) -> str:
     """A short text that changes with the voxels, the grid and the transform of a volume node."""
     if node.GetImageData() is None:
         return ""
@@ -94,7 +98,7 @@ def volumeFingerprint(node: Any) -> str:
 
 
 @contextlib.contextmanager
-def _hardened(node: Any) -> Iterator[Any]:
+def _hardened(node: slicer.vtkMRMLScalarVolumeNode) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
     """The node, or while the block runs a copy of it with its transform applied."""
     if node.GetParentTransformNode() is None:
         yield node
@@ -121,7 +125,7 @@ def _checkAxes(name: str, image: sitk.Image) -> None:
 
 
 @contextlib.contextmanager
-def _modifiedOnce(node: Any) -> Iterator[None]:
+def _modifiedOnce(node: slicer.vtkMRMLScalarVolumeNode) -> Iterator[None]:
     before = node.StartModify()
     try:
         yield

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..logic.state import Action, Facts, availability
 
+if TYPE_CHECKING:
+    import qt
 
-def applyAvailability(widget: Any, action: Action, facts: Facts, hint: str = "") -> bool:
+
+def applyAvailability(widget: qt.QWidget, action: Action, facts: Facts, hint: str = "") -> bool:
     """Enable a widget when its action can be taken, else disable it with the reason as its tooltip.
 
     Args:
-        widget: a button, or any other widget.
-        action: what the widget does.
-        facts: all that decides.
-        hint: the tooltip of the enabled widget.
+        widget: A button, or any other widget.
+        action: What the widget does.
+        facts: Everything that decides.
+        hint: Tooltip of the enabled widget.
 
     Returns:
         Whether the action can be taken.
@@ -24,7 +27,7 @@ def applyAvailability(widget: Any, action: Action, facts: Facts, hint: str = "")
     return not reason
 
 
-def setEnabledWithReason(widget: Any, reason: str, hint: str = "") -> None:
+def setEnabledWithReason(widget: qt.QWidget, reason: str, hint: str = "") -> None:
     """Disable a widget for a reason, which becomes its tooltip, or enable it when the reason is empty."""
     widget.setEnabled(not reason)
     widget.setToolTip(reason or hint)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from ...study.errors import UserError
 from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
 from ..logic.state import Action
-from ..services import Services
-from ..session import Session
 from ..time_slices import TimeSlicedTask
 from .buttons import applyAvailability, setEnabledWithReason
+from .section import PanelContext, Section
+from .tables import makeCell, setUpTable
 
 _LOST = {
     Part.DATA: _("Images that came from the scene, and all annotations. They are never deleted here."),
@@ -26,19 +24,16 @@ _LOST = {
 }
 
 
-class DiskSection:
+class DiskSection(Section):
     """Measures while it is unfolded.
 
     Args:
-        widget: made of Disk.ui.
-        session: what is open.
-        scene: not used.
-        services: dialogs.
+        widget: Root of Disk.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
-        self._widget, self._session, self._dialogs = widget, session, services.dialogs
-        self.ui = slicer.util.childWidgetVariables(widget)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
         self._items: tuple[DiskItem, ...] = ()
         self._measuring: TimeSlicedTask | None = None
         self._freeing: TimeSlicedTask | None = None
@@ -46,9 +41,9 @@ class DiskSection:
         self.ui.freeCacheButton.connect("clicked()", self._freeCache)
         self.ui.deleteRoundButton.connect("clicked()", self._deleteRound)
         widget.connect("contentsCollapsed(bool)", lambda collapsed: self.measureAgain())
-        session.study_changed.connect(self.measureAgain)
-        session.rounds_changed.connect(self.measureAgain)
-        session.state_changed.connect(self.refresh)
+        self._session.study_changed.connect(self.measureAgain)
+        self._session.rounds_changed.connect(self.measureAgain)
+        self._session.state_changed.connect(self.refresh)
         self.measureAgain()
         self.refresh()
 
@@ -89,13 +84,7 @@ class DiskSection:
 
     def _setUpTable(self) -> None:
         table = self.ui.diskTable
-        table.setColumnCount(2)
-        table.setHorizontalHeaderLabels([_("Part of the study"), _("Size")])
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
-        table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
+        setUpTable(table, (_("Part of the study"), _("Size")))
         table.connect("itemSelectionChanged()", self.refresh)
 
     def _measure(self, folder: Path) -> Generator[tuple[DiskItem, ...], None, tuple[DiskItem, ...]]:
@@ -109,8 +98,8 @@ class DiskSection:
         self._items = items
         table.setRowCount(count)
         for row, item in enumerate(items):
-            table.setItem(row, 0, _cell(_title(item)))
-            table.setItem(row, 1, _cell(size_words(item.size), qt.Qt.AlignRight))
+            table.setItem(row, 0, makeCell(_title(item)))
+            table.setItem(row, 1, makeCell(size_words(item.size), qt.Qt.AlignRight))
         self.refresh()
 
     def _selected(self) -> DiskItem | None:
@@ -135,10 +124,7 @@ class DiskSection:
     def _free(self, item: DiskItem, question: str) -> None:
         if not self._dialogs.confirm(question.format(name=item.name, size=size_words(item.size))):
             return
-        try:
-            check_unused(self._session.rounds())
-        except UserError as error:
-            self._dialogs.showError(error)
+        if not self._try(lambda: check_unused(self._session.rounds())):
             return
         self._freeing = TimeSlicedTask(self._remove(item.paths), self._freed, self._failed)
         self.refresh()
@@ -147,7 +133,7 @@ class DiskSection:
         for path in paths:
             yield from remove_folder(path)
 
-    def _freed(self, result: Any = None) -> None:
+    def _freed(self, _result: None = None) -> None:
         self._freeing = None
         self._session.refresh_rounds()
 
@@ -164,10 +150,3 @@ def _title(item: DiskItem) -> str:
         Part.CACHE: _("Prepared images"),
         Part.OTHER: _("Everything else"),
     }[item.part]
-
-
-def _cell(text: str, alignment: int = qt.Qt.AlignLeft) -> Any:
-    item = qt.QTableWidgetItem(text)
-    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-    item.setTextAlignment(alignment | qt.Qt.AlignVCenter)
-    return item

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from slicer.i18n import tr as _
 
 from ...study.model import Role, Study
 from ..logic.guidance import next_step
+from ..scene.case_scene import CaseScene
 from ..session import Session
+from .section import Widgets
 
 
 class Header:
     """Follows the session.
 
     Args:
-        ui: the widgets of SemiSupervisedSeg.ui.
-        session: what is open.
-        scene: of cases, which says where drawings wait.
+        ui: Widgets of SemiSupervisedSeg.ui.
+        session: What is open.
+        scene: The shown case; it knows where drawings wait.
     """
 
-    def __init__(self, ui: Any, session: Session, scene: Any) -> None:
+    def __init__(self, ui: Widgets, session: Session, scene: CaseScene) -> None:
         self.ui, self._session, self._scene = ui, session, scene
         session.state_changed.connect(self.refresh)
         self.refresh()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -18,7 +17,10 @@ from ...study.structures import (
     rename_structure,
 )
 from ..logic.state import Action, Facts, availability
+from ..services import Dialogs
 from .buttons import setEnabledWithReason
+from .section import Widgets
+from .tables import makeCell, setUpTable
 
 Change = Callable[[tuple[Structure, ...]], tuple[Structure, ...]]
 _COLOR_COLUMN = 1
@@ -37,20 +39,13 @@ class StructuresTable:
         editable: whether structures can be added now.
     """
 
-    def __init__(self, ui: Any, dialogs: Any, change: Callable[[Change], None]) -> None:
+    def __init__(self, ui: Widgets, dialogs: Dialogs, change: Callable[[Change], None]) -> None:
         self.ui, self._dialogs, self._change = ui, dialogs, change
         self._structures: tuple[Structure, ...] = ()
         self.editable = True
         table = ui.structuresTable
-        table.setColumnCount(len(_TITLES))
-        table.setHorizontalHeaderLabels(list(_TITLES))
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
-        table.horizontalHeader().setHighlightSections(False)
+        setUpTable(table, _TITLES)
         table.setIconSize(qt.QSize(32, 16))
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        for column in (1, 2):
-            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.connect("cellDoubleClicked(int,int)", self._edit)
         table.connect("itemSelectionChanged()", self._refreshSelected)
         ui.addStructureButton.connect("clicked()", self._add)
@@ -65,12 +60,12 @@ class StructuresTable:
         table, row = self.ui.structuresTable, self.ui.structuresTable.currentRow()
         table.setRowCount(len(structures))
         for number, structure in enumerate(structures):
-            table.setItem(number, 0, _cell(structure.name))
-            color = _cell("")
+            table.setItem(number, 0, makeCell(structure.name))
+            color = makeCell("")
             color.setIcon(_swatch(structure.color))
             color.setToolTip(_("Double-click to choose another colour"))
             table.setItem(number, _COLOR_COLUMN, color)
-            table.setItem(number, 2, _cell(str(structure.label)))
+            table.setItem(number, 2, makeCell(str(structure.label)))
         if structures:
             table.setCurrentCell(min(max(row, 0), len(structures) - 1), 0)
 
@@ -131,7 +126,7 @@ class StructuresTable:
         self._change(lambda structures: remove_structure(structures, label))
 
 
-def _swatch(color: tuple[int, int, int]) -> Any:
+def _swatch(color: tuple[int, int, int]) -> qt.QIcon:
     pixmap = qt.QPixmap(32, 16)
     pixmap.fill(qt.QColor(*color))
     icon = qt.QIcon()
@@ -139,9 +134,3 @@ def _swatch(color: tuple[int, int, int]) -> Any:
     for mode in (qt.QIcon.Normal, qt.QIcon.Selected):
         icon.addPixmap(pixmap, mode)
     return icon
-
-
-def _cell(text: str) -> Any:
-    item = qt.QTableWidgetItem(text)
-    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-    return item

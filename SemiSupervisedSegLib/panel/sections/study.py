@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-import slicer
 from slicer.i18n import tr as _
 
 from ...study.errors import UserError
@@ -14,41 +12,40 @@ from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
 from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
-from ..scene.segments import structuresFromSegmentation
-from ..services import Services
-from ..session import Session
+from ..scene.segments import connectSelector, structuresFromSegmentation
 from .buttons import applyAvailability, setEnabledWithReason
-from .structures import StructuresTable
+from .section import PanelContext, Section
+from .structures import Change, StructuresTable
+
+if TYPE_CHECKING:
+    import qt
 
 _MODALITIES = ((Modality.MR, "MR"), (Modality.CT, "CT"))
 
 
-class StudySection:
+class StudySection(Section):
     """Without an open study the form describes the one to be made; with one, every change is kept at once.
 
     Args:
-        widget: made of Study.ui.
-        session: what is open.
-        scene: of cases.
-        services: dialogs.
+        widget: Root of Study.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
-        self._session, self._dialogs = session, services.dialogs
-        self.ui = slicer.util.childWidgetVariables(widget)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
         self._draft: tuple[Structure, ...] = ()
         for modality, words in _MODALITIES:
             self.ui.modalityBox.addItem(words, modality.value)
         self.structures = StructuresTable(self.ui, self._dialogs, self.changeStructures)
-        self.ui.segmentationSelector.setMRMLScene(slicer.mrmlScene)
+        connectSelector(self.ui.segmentationSelector)
         self._connect()
-        session.study_changed.connect(self._showStudy)
-        session.state_changed.connect(self.refresh)
+        self._session.study_changed.connect(self._showStudy)
+        self._session.state_changed.connect(self.refresh)
         self._showStudy()
         self.refresh()
 
     def cleanup(self) -> None:
-        """Let go of the scene."""
+        """Disconnect from the scene."""
         self.ui.segmentationSelector.setMRMLScene(None)
 
     def refresh(self) -> None:
@@ -71,15 +68,9 @@ class StudySection:
         self.structures.refresh(facts)
         self._refreshTake()
 
-    def changeStructures(self, change: Callable[[tuple[Structure, ...]], tuple[Structure, ...]]) -> None:
+    def changeStructures(self, change: Change) -> None:
         """Apply a change to the structures of the open study, or of the one to be made; the user is told why not."""
-        try:
-            if self._session.study is None:
-                self._draft = change(self._draft)
-            else:
-                self._changeOpen(change)
-        except UserError as error:
-            self._dialogs.showError(error)
+        self._try(lambda: self._changeDraft(change) if self._session.study is None else self._changeOpen(change))
         self.structures.show(self._structures())
         self.refresh()
 
@@ -96,7 +87,10 @@ class StudySection:
             edit.connect("textChanged(QString)", lambda text: self._refreshCreate())
         ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._refreshTake())
 
-    def _changeOpen(self, change: Callable[[tuple[Structure, ...]], tuple[Structure, ...]]) -> None:
+    def _changeDraft(self, change: Change) -> None:
+        self._draft = change(self._draft)
+
+    def _changeOpen(self, change: Change) -> None:
         changed = change(self._session.study.structures)
         partly = sum(1 for case in self._session.study.cases if case.annotation and case.structures is None)
         if len(changed) > len(self._session.study.structures) and partly:
@@ -175,12 +169,6 @@ class StudySection:
         hint = _("Add the names and colours of the segments that are not in the table yet")
         setEnabledWithReason(self.ui.takeButton, reason, hint)
 
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except UserError as error:
-            self._dialogs.showError(error)
 
-
-def _with(study: Study, field: str, value: Any) -> Study:
+def _with(study: Study, field: str, value: str | Modality) -> Study:
     return dataclasses.replace(study, **{field: value})

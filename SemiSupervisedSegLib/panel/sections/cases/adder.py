@@ -1,33 +1,31 @@
-"""Adding images to the study, in the section Cases: from the scene, files or a folder, in portions."""
+"""Adding images to the study, in the section Cases: from the scene, files or a folder, in the background."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from slicer.i18n import tr as _
 
 from ....study.errors import UserError
 from ...logic.new_cases import IMAGE_SUFFIXES
-from ...scene.volumes import sceneVolumes
-from ...session import Session
+from ...scene.volumes import nameOf, sceneVolumes
 from ...time_slices import TimeSlicedTask
+from ..section import PanelContext, SectionPart, Widgets
 from .image_import import ImageImport, Progress, Work
 
 
-class CaseAdder:
+class CaseAdder(SectionPart):
     """Finds images, checks them one by one, and adds all or none of them.
 
     Args:
-        ui: the widgets of Cases.ui.
-        session: what is open.
-        dialogs: ask for files and say what went wrong.
+        ui: Widgets of Cases.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, ui: Any, session: Session, dialogs: Any) -> None:
-        self.ui, self._session, self._dialogs = ui, session, dialogs
-        self._portions: TimeSlicedTask | None = None
+    def __init__(self, ui: Widgets, context: PanelContext) -> None:
+        super().__init__(ui, context)
+        self._task: TimeSlicedTask | None = None
         self._import: ImageImport | None = None
         self._folder: Path | None = None
         ui.progressRow.setVisible(False)
@@ -35,27 +33,26 @@ class CaseAdder:
         ui.addFilesButton.connect("clicked()", self._addFiles)
         ui.addFolderButton.connect("clicked()", self._addFolder)
         ui.cancelButton.connect("clicked()", self.cancel)
-        session.study_changed.connect(self._leaveStudy)
+        self._session.study_changed.connect(self._leaveStudy)
 
     @property
     def busy(self) -> bool:
         """Whether images are being added."""
-        return self._portions is not None
+        return self._task is not None
 
     def cancel(self) -> None:
         """Stop adding; the study stays as it was."""
-        if self._portions is not None:
-            self._portions.cancel()
+        if self._task is not None:
+            self._task.cancel()
             self._import.undo()
             self._end(_("Nothing was added."))
 
     def _addVolumes(self) -> None:
         volumes = sceneVolumes()
         if not volumes:
-            error = UserError(_("There are no images in the scene."), _("Load them first, or add files."))
-            self._dialogs.showError(error)
+            self._showError(UserError(_("There are no images in the scene."), _("Load them first, or add files.")))
             return
-        names = [volume.GetName() for volume in volumes]
+        names = [nameOf(volume) for volume in volumes]
         chosen = self._dialogs.chooseItems(_("Add images of the scene"), _("Images to copy into the study:"), names)
         if chosen:
             self._start(lambda images: images.fromVolumes([volumes[index] for index in chosen]))
@@ -76,7 +73,7 @@ class CaseAdder:
         self._import, self._folder = ImageImport(self._session, site), self._session.folder
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressRow.setVisible(True)
-        self._portions = TimeSlicedTask(work(self._import), self._done, self._failed, self._show)
+        self._task = TimeSlicedTask(work(self._import), self._done, self._failed, self._show)
         self._session.state_changed.emit()
 
     def _leaveStudy(self) -> None:
@@ -102,7 +99,7 @@ class CaseAdder:
         self._dialogs.showError(error)
 
     def _end(self, words: str) -> None:
-        self._portions = None
+        self._task = None
         self.ui.progressRow.setVisible(False)
         self.ui.addedLabel.setText(words)
         self.ui.addedLabel.setVisible(True)

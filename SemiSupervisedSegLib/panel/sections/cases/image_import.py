@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
@@ -17,8 +17,11 @@ from ...logic.annotation_files import new_annotation_file
 from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
-from ...scene.volumes import exportVolume
+from ...scene.volumes import exportVolume, nameOf
 from ...session import Session
+
+if TYPE_CHECKING:
+    import slicer
 
 Progress = tuple[str, int, int]
 """What is being done, how far it is, and how long it is; zero when that is not known."""
@@ -76,7 +79,7 @@ class ImageImport:
             self._session.edit_study(lambda study: with_new_cases(study, cases))
         return len(cases), sum(1 for case in cases if case.annotation)
 
-    def fromVolumes(self, volumes: list[Any]) -> Work:
+    def fromVolumes(self, volumes: list[slicer.vtkMRMLScalarVolumeNode]) -> Work:
         """Volumes of the scene, copied into the study with the user's segmentations of them."""
         folder = StudyFolder(self._session.folder).images
         try:
@@ -85,7 +88,7 @@ class ImageImport:
             raise write_error(folder, error) from error
         images, annotations = [], {}
         for number, volume in enumerate(volumes, 1):
-            image = free_file(folder, default_id(f"{volume.GetName()}.nrrd"), ".nrrd")
+            image = free_file(folder, default_id(f"{nameOf(volume)}.nrrd"), ".nrrd")
             self._written.append(image)
             exportVolume(volume, image)
             images.append(image)
@@ -95,7 +98,7 @@ class ImageImport:
             yield (_("Copying images"), number, len(volumes))
         return (yield from self.fromFiles(images, annotations))
 
-    def _annotationOf(self, volume: Any, image: Path) -> Path | None:
+    def _annotationOf(self, volume: slicer.vtkMRMLScalarVolumeNode, image: Path) -> Path | None:
         study = self._session.study
         node = segmentationOf(volume, study.structures)
         if node is None:
@@ -105,5 +108,5 @@ class ImageImport:
         try:
             exportSegmentation(node, study.structures, image, target, volume)
         except UserError as error:
-            raise UserError(f"{node.GetName()}: {error.message}", error.advice) from error
+            raise UserError(f"{nameOf(node)}: {error.message}", error.advice) from error
         return target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -64,15 +63,15 @@ class CasesModel(qt.QAbstractTableModel):
         """Whether the uncertainty of any case is known, shown or not."""
         return any(row.files is not None and row.files.uncertainty is not None for row in self._all)
 
-    def rowCount(self, parent: Any = None) -> int:
+    def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
         """The number of rows shown (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: Any = None) -> int:
+    def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
         """The number of columns (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._columns)
 
-    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
+    def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
         """What a cell shows (Qt)."""
         if not index.isValid():
             return None
@@ -83,7 +82,7 @@ class CasesModel(qt.QAbstractTableModel):
             return _toolTip(row, column)
         return None
 
-    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> Any:
+    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
         """The titles of the columns and what they mean (Qt)."""
         if orientation != qt.Qt.Horizontal:
             return None

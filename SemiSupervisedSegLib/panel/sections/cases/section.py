@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from ....study.cases import assign_cases, change_cases, remove_cases
-from ....study.errors import UserError
 from ....study.model import Role, Study
 from ...logic.case_rows import CaseFiles, look_at_files
-from ...logic.state import Action
-from ...services import Services
-from ...session import Session
+from ...logic.state import Action, Facts
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..section import PanelContext, Section
 from .adder import CaseAdder
 from .annotation_editor import AnnotationEditor
 from .model import ROLE_WORDS, CasesModel
 from .table import CaseTable
 
 
-class CasesSection:
+class CasesSection(Section):
     """Shows the cases of the study and changes them.
 
     Args:
-        widget: made of Cases.ui.
-        session: what is open.
-        scene: shows a case.
-        services: dialogs.
+        widget: Root of Cases.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services) -> None:
-        self._session, self._dialogs = session, services.dialogs
-        self.ui = slicer.util.childWidgetVariables(widget)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
+        session = self._session
         self._folder: Path | None = None
         self._files: dict[str, CaseFiles] = {}
         self._looking: TimeSlicedTask | None = None
         self.model = CasesModel()
         self.table = CaseTable(self.ui, self.model, self._select, self._show)
-        self.adder = CaseAdder(self.ui, session, self._dialogs)
-        self.annotationEditor = AnnotationEditor(self.ui, session, scene, self._dialogs)
+        self.adder = CaseAdder(self.ui, context)
+        self.annotationEditor = AnnotationEditor(self.ui, context)
         self._fillRoles()
         self._connect()
         session.study_changed.connect(self._showStudy)
@@ -57,23 +51,17 @@ class CasesSection:
     def enter(self) -> None:
         """The panel is shown: files may have changed meanwhile."""
         self.lookAgain()
-        self.annotationEditor.editor.activate()
-
-    def exit(self) -> None:
-        """Another module is shown."""
-        self.annotationEditor.editor.deactivate()
 
     def cleanup(self) -> None:
-        """Stop what is going on and let go of the scene."""
+        """Stop what is going on."""
         self.adder.cancel()
         self._stopLooking()
-        self.annotationEditor.editor.cleanup()
 
     def viewSettings(self) -> dict[str, str]:
         """What a saved scene remembers of the table: the filter."""
         return {"filter": self.ui.filterEdit.text, "role": self.ui.roleFilterBox.currentData}
 
-    def restoreView(self, settings: dict[str, str]) -> None:
+    def restoreView(self, settings: Mapping[str, str]) -> None:
         """Filter as a saved scene remembers it."""
         self.ui.filterEdit.setText(str(settings.get("filter", "")))
         self.ui.roleFilterBox.setCurrentIndex(max(0, self.ui.roleFilterBox.findData(settings.get("role", ""))))
@@ -100,7 +88,6 @@ class CasesSection:
             setEnabledWithReason(ui.annotateButton, _("Save or discard the correction under Review first."))
         hint = _("Use a segmentation or label map file as annotation; the file stays where it is")
         self._refreshOne(ui.annotationFileButton, Action.ANNOTATE, facts, hint)
-        self.annotationEditor.refresh(facts)
         self._count()
 
     def lookAgain(self) -> None:
@@ -129,7 +116,7 @@ class CasesSection:
                 box.addItem(role.value, role.value)
                 box.setItemData(box.count - 1, words, qt.Qt.ToolTipRole)
 
-    def _refreshOne(self, button: Any, action: Action, facts: Any, hint: str) -> None:
+    def _refreshOne(self, button: qt.QPushButton, action: Action, facts: Facts, hint: str) -> None:
         if applyAvailability(button, action, facts, hint) and facts.selected_cases != 1:
             setEnabledWithReason(button, _("Select exactly one row of the table first."))
 
@@ -181,7 +168,7 @@ class CasesSection:
         self.ui.countLabel.setText(words.format(shown=shown, total=total, selected=selected))
 
     def _show(self, caseId: str) -> None:
-        if caseId != self._session.case_id and not self.annotationEditor.mayLeave():
+        if caseId != self._session.case_id and not self._context.editing.mayLeave():
             return
         self._try(lambda: self._session.show(caseId))
 
@@ -191,7 +178,7 @@ class CasesSection:
     def _setSite(self) -> None:
         self._assign(site=self.ui.siteBox.currentText.strip())
 
-    def _assign(self, **values: Any) -> None:
+    def _assign(self, **values: Role | str) -> None:
         chosen = self.table.selected()
         self._try(lambda: self._session.edit_study(lambda study: assign_cases(study, chosen, **values)))
 
@@ -211,12 +198,6 @@ class CasesSection:
         )
         if self._dialogs.confirm(question.format(count=len(chosen))):
             self._try(lambda: self._session.edit_study(lambda study: remove_cases(study, chosen)))
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except UserError as error:
-            self._dialogs.showError(error)
 
 
 def _annotated(study: Study, caseId: str, file: str) -> Study:

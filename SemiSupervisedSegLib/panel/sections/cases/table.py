@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import qt
 
 from ....study.model import Role
+from ..section import Widgets
+from ..tables import setUpView
 from .model import CasesModel
 
 # The first column takes what the others leave, but no less than a name needs to be told from others.
@@ -27,7 +28,7 @@ class CaseTable:
     """
 
     def __init__(
-        self, ui: Any, model: CasesModel, onSelect: Callable[[int], None], onOpen: Callable[[str], None]
+        self, ui: Widgets, model: CasesModel, onSelect: Callable[[int], None], onOpen: Callable[[str], None]
     ) -> None:
         self.ui, self._model, self._onSelect = ui, model, onSelect
         self._view = ui.casesTable
@@ -62,16 +63,14 @@ class CaseTable:
         view.setModel(self._model)
         # Names often differ at their end only.
         view.setTextElideMode(qt.Qt.ElideMiddle)
+        setUpView(view)
         header = view.horizontalHeader()
         header.setMinimumSectionSize(32)
-        header.setHighlightSections(False)
         view.setHorizontalScrollMode(qt.QAbstractItemView.ScrollPerPixel)
         for column, width in enumerate(_WIDTHS, 1):
             view.setColumnWidth(column, width)
         header.setSortIndicator(-1, qt.Qt.AscendingOrder)
         view.setSortingEnabled(True)
-        view.verticalHeader().setVisible(False)
-        view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
 
     def _fit(self) -> None:
         view = self._view
@@ -101,7 +100,7 @@ class CaseTable:
         self._restoring = False
         self._selectionChanged()
 
-    def _selectionChanged(self, *changes: Any) -> None:
+    def _selectionChanged(self, *_changes: qt.QItemSelection) -> None:
         if not self._restoring:
             rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
             self._chosen = tuple(self._model.caseId(row) for row in rows)
@@ -115,7 +114,7 @@ class _OnResize(qt.QObject):
         super().__init__()
         self._receiver = receiver
 
-    def eventFilter(self, watched: Any, event: Any) -> bool:
+    def eventFilter(self, watched: qt.QObject, event: qt.QEvent) -> bool:
         """Look at an event and let it pass (Qt)."""
         if event.type() == qt.QEvent.Resize:
             self._receiver()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
@@ -17,31 +17,33 @@ from ....study.cases import stored_path
 from ....study.errors import UserError
 from ...logic.model_application import cases_to_apply_to
 from ...logic.new_cases import check_new_cases, with_new_cases
-from ...logic.state import Action
-from ...session import Session
+from ...logic.state import Action, Facts
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..section import PanelContext, SectionPart, Widgets
+
+if TYPE_CHECKING:
+    import qt
 
 _IMAGES = "Images (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd *.hdr);;All files (*)"
 
 
-class ModelApplication:
+class ModelApplication(SectionPart):
     """Chooses a model and images, and lets the runner segment them as a round of its own.
 
     Args:
-        ui: the widgets of Export.ui.
-        session: what is open.
-        dialogs: questions and errors.
-        runner: of the panel.
-        say: shows a message to the user.
+        ui: Widgets of Export.ui.
+        context: What the panel works with.
+        say: Shows a message to the user.
 
     Attributes:
-        done: the results are there and under review.
+        done: The results are there and under review.
     """
 
-    def __init__(self, ui: Any, session: Session, dialogs: Any, runner: Any, say: Callable[[str], None]) -> None:
-        self.ui, self._session, self._dialogs, self._runner, self._say = ui, session, dialogs, runner, say
+    def __init__(self, ui: Widgets, context: PanelContext, say: Callable[[str], None]) -> None:
+        super().__init__(ui, context)
+        self._runner, self._say = context.runner, say
         self.done = Signal()
         self._others: list[Path] = []
         self._started: JobFolder | None = None
@@ -49,7 +51,7 @@ class ModelApplication:
         ui.chooseModelButton.connect("clicked()", self._chooseModel)
         ui.applyCasesButton.connect("clicked()", self._applyToCases)
         ui.applyFilesButton.connect("clicked()", self._applyToFiles)
-        runner.ended.connect(self._ended)
+        self._runner.ended.connect(self._ended)
 
     def cleanup(self) -> None:
         """Follow nothing any more."""
@@ -57,7 +59,7 @@ class ModelApplication:
         if self._checking is not None:
             self._checking.cancel()
 
-    def refresh(self, facts: Any) -> None:
+    def refresh(self, facts: Facts) -> None:
         """Enable what can be done now and say why the rest cannot."""
         ui = self.ui
         applyAvailability(ui.applyModelBox, Action.APPLY_MODEL, facts, _("The trained model that segments"))
@@ -82,7 +84,7 @@ class ModelApplication:
             box.addItem(str(path), str(path))
         box.setCurrentIndex(max(box.findData(chosen), 0) if box.count else -1)
 
-    def _whyNot(self, facts: Any, button: Any) -> str:
+    def _whyNot(self, facts: Facts, button: qt.QPushButton) -> str:
         if self._checking is not None:
             return _("Images are being checked.")
         if self.ui.applyModelBox.currentIndex < 0:
@@ -98,10 +100,7 @@ class ModelApplication:
         path = Path(chosen)
         # A round was meant when its folder was chosen.
         path = path / "model" if (path / "model").is_dir() else path
-        try:
-            check_model(path)
-        except UserError as error:
-            self._dialogs.showError(error)
+        if not self._try(lambda: check_model(path)):
             return
         if path not in self._others:
             self._others.append(path)
@@ -157,7 +156,7 @@ class ModelApplication:
         try:
             self._runner.start(folder)
         except UserError:
-            # Nobody has worked on it, and nobody will.
+            # No worker has started on it.
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         self._started = folder
@@ -175,9 +174,3 @@ class ModelApplication:
         self._try(lambda: self._session.choose_round(folder.name))
         self._say(_("The images are segmented: see {name} under Review.").format(name=folder.name))
         self.done.emit()
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except UserError as error:
-            self._dialogs.showError(error)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
@@ -17,42 +15,38 @@ from ....study import dicom_seg
 from ....study.errors import UserError, all_failures
 from ....study.exporting import FORMATS, Source, annotation_sources, chosen_sources, export_cases
 from ...logic.exporting import copy_model, copy_report, zip_model
-from ...logic.state import Action, availability
+from ...logic.state import Action, Facts, availability
 from ...scene.dicom_files import comesFromDicom, findSlices
-from ...services import Services
-from ...session import Session
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..section import PanelContext, Section
 from .apply_model import ModelApplication
 
 _ANNOTATIONS = ""
 _ALL, _SHOWN, _CHOOSE = "all", "shown", "choose"
 
 
-class ExportSection:
+class ExportSection(Section):
     """Everything that leaves the study.
 
     Args:
-        widget: made of Export.ui.
-        session: what is open.
-        scene: unused here; all sections have it.
-        services: dialogs.
-        runner: applies models.
+        widget: Root of Export.ui.
+        context: What the panel works with.
 
     Attributes:
-        reviewWanted: results of an applied model are ready to be looked at.
-        openUrl: shows a document with the system's own program.
+        reviewWanted: The results of an applied model are ready for review.
+        openUrl: Shows a document with the system's own program.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Any) -> None:
-        self._session, self._dialogs = session, services.dialogs
-        self.ui = slicer.util.childWidgetVariables(widget)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
+        session = self._session
         self.openUrl = qt.QDesktopServices.openUrl
         self._export: TimeSlicedTask | None = None
         self._lookForDicom: TimeSlicedTask | None = None
         self._fromDicom: dict[Path, bool] = {}
         self._noDicom = dicom_seg.missing_package()
-        self.modelApplication = ModelApplication(self.ui, session, self._dialogs, runner, self.say)
+        self.modelApplication = ModelApplication(self.ui, context, self.say)
         self.reviewWanted = self.modelApplication.done
         self._fillChoices()
         self._connect()
@@ -156,7 +150,7 @@ class ExportSection:
         _fill(self.ui.exportRoundBox, [(folder.name, folder.name) for folder in trained])
         self.modelApplication.showModels()
 
-    def _refreshRound(self, facts: Any) -> None:
+    def _refreshRound(self, facts: Facts) -> None:
         ui = self.ui
         folder = self._chosenRound()
         noRound = "" if folder is not None else _("No round has trained a model yet.")
@@ -171,7 +165,7 @@ class ExportSection:
             reason = noRound or (noReport if action is Action.OPEN_REPORT else "")
             setEnabledWithReason(button, availability(facts, action) or reason, hint)
 
-    def _whyNoExport(self, facts: Any) -> str:
+    def _whyNoExport(self, facts: Facts) -> str:
         if self._export is not None:
             return _("Images are being exported. Wait, or cancel it.")
         if self.ui.whichBox.currentData == _SHOWN and facts.case_id is None:
@@ -265,12 +259,6 @@ class ExportSection:
             copy_report(folder, target)
             self.say(_("Copied the report to {target}.").format(target=target))
 
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except UserError as error:
-            self._dialogs.showError(error)
-
 
 def _inSteps(
     results: Iterator[Path | UserError], total: int
@@ -283,7 +271,7 @@ def _inSteps(
     return done
 
 
-def _fill(box: Any, items: list[tuple[str, str]]) -> None:
+def _fill(box: qt.QComboBox, items: list[tuple[str, str]]) -> None:
     """Give a box other items and keep what was chosen, or choose the first."""
     chosen = box.currentData
     box.blockSignals(True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -72,21 +71,21 @@ class ReviewModel(qt.QAbstractTableModel):
         """The cases with a decision."""
         return {row.summary.case for row in self._rows if row.decision is not None}
 
-    def rowCount(self, parent: Any = None) -> int:
+    def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
         """The number of rows (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: Any = None) -> int:
+    def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
         """The number of columns (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._columns)
 
-    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
+    def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
         """What a cell shows (Qt)."""
         if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
             return None
         return self._rows[index.row()].cells[index.column()]
 
-    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> Any:
+    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
         """The titles of the columns and what they mean (Qt)."""
         if orientation != qt.Qt.Horizontal:
             return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from collections.abc import Generator, Mapping
 
-import slicer
+import qt
 from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
@@ -13,12 +12,12 @@ from ....jobs.results import CaseSummary, read_summaries
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_undecided, ranked
-from ...logic.state import Action
-from ...services import Services
-from ...session import Session
+from ...logic.state import Action, Facts
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..section import PanelContext, Section
+from ..tables import setUpView
 from .decision_buttons import DecisionButtons
 from .model import ReviewModel, makeRows
 from .view import ReviewView
@@ -26,23 +25,20 @@ from .view import ReviewView
 _WIDTHS = (130, 52, 60, 80)
 
 
-class ReviewSection:
+class ReviewSection(Section):
     """Goes through the results of a round.
 
     Args:
-        widget: made of Review.ui.
-        session: what is open; the panel shows the case it names.
-        scene: of cases.
-        services: dialogs.
-        runner: unused here; all sections that may start work have it.
+        widget: Root of Review.ui.
+        context: What the panel works with.
 
     Attributes:
-        trainWanted: the user wants to train the next round.
+        trainWanted: The user wants to train the next round.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Any = None) -> None:
-        self._session, self._dialogs = session, services.dialogs
-        self.ui = slicer.util.childWidgetVariables(widget)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
+        session = self._session
         self.trainWanted = Signal()
         self._order: list[CaseSummary] = []
         self._decisions: dict[str, Decision] = {}
@@ -50,8 +46,8 @@ class ReviewSection:
         self._loading: TimeSlicedTask | None = None
         self._filling = False
         self.model = ReviewModel()
-        self.view = ReviewView(self.ui, scene, session.view_changed.emit)
-        self.decisionButtons = DecisionButtons(self.ui, session, scene, self._dialogs, self, self.moveOn)
+        self.view = ReviewView(self.ui, self._scene, session.view_changed.emit)
+        self.decisionButtons = DecisionButtons(self.ui, context, self)
         self._setUpTable()
         self._connect()
         session.study_changed.connect(self._showRows)
@@ -61,24 +57,15 @@ class ReviewSection:
         self._showRounds()
         self.refresh()
 
-    def enter(self) -> None:
-        """The panel is shown."""
-        self.decisionButtons.editor.activate()
-
-    def exit(self) -> None:
-        """Another module is shown."""
-        self.decisionButtons.editor.deactivate()
-
     def cleanup(self) -> None:
-        """Stop what is going on and let go of the scene."""
+        """Stop what is going on."""
         self._stopLoading()
-        self.decisionButtons.editor.cleanup()
 
     def viewSettings(self) -> dict[str, str]:
         """What a scene remembers of the view."""
         return self.view.settings()
 
-    def restoreView(self, settings: Mapping[str, Any]) -> None:
+    def restoreView(self, settings: Mapping[str, str]) -> None:
         """Show things as a scene remembers them."""
         self.view.restore(settings)
 
@@ -133,8 +120,7 @@ class ReviewSection:
         for column, width in enumerate(_WIDTHS):
             table.setColumnWidth(column, width)
         header.setStretchLastSection(True)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+        setUpView(table)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -147,7 +133,7 @@ class ReviewSection:
 
     def _chooseRound(self, index: int) -> None:
         name = self.ui.roundBox.itemData(index)
-        if self.decisionButtons.mayLeave():
+        if self._context.editing.mayLeave():
             self._try(lambda: self._session.choose_round(name))
         else:
             self._showRounds()
@@ -169,7 +155,7 @@ class ReviewSection:
             self._showRows()
         self._loaded = folder
         if folder is not None:
-            self._loading = TimeSlicedTask(self._read(folder), self._read_done, self._failed)
+            self._loading = TimeSlicedTask(self._read(folder), self._showRead, self._failed)
 
     def _read(self, folder: JobFolder) -> Generator[int, None, tuple[list[CaseSummary], dict[str, Decision]]]:
         summaries = []
@@ -180,7 +166,7 @@ class ReviewSection:
         yield len(summaries)
         return ranked(summaries, annotated), read_decisions(folder)
 
-    def _read_done(self, found: tuple[list[CaseSummary], dict[str, Decision]]) -> None:
+    def _showRead(self, found: tuple[list[CaseSummary], dict[str, Decision]]) -> None:
         self._loading = None
         self._order, self._decisions = found
         self._showRows()
@@ -230,7 +216,7 @@ class ReviewSection:
 
     def _open(self, caseId: str) -> None:
         """Show another result, unless the user stays with what is being corrected."""
-        if caseId != self._session.case_id and self.decisionButtons.mayLeave():
+        if caseId != self._session.case_id and self._context.editing.mayLeave():
             self._show(caseId)
         else:
             self._markRow()
@@ -238,7 +224,7 @@ class ReviewSection:
     def _show(self, caseId: str) -> None:
         self._try(lambda: self._session.show(caseId))
 
-    def _refreshSteps(self, facts: Any) -> None:
+    def _refreshSteps(self, facts: Facts) -> None:
         cases, shown = self.model.caseIds(), self._session.case_id
         for button, places, end in (
             (self.ui.previousButton, -1, _("This is the first image of the list.")),
@@ -257,9 +243,3 @@ class ReviewSection:
         left = total - len(verdicts)
         text = words.format(total=total, accepted=accepted, rejected=rejected, left=left)
         self.ui.countLabel.setText(text if total else _("No results yet: train first, or apply a trained model."))
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except UserError as error:
-            self._dialogs.showError(error)

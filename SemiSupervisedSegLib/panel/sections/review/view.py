@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
 from ....study.model import Structure
-from ...scene.styles import STYLES
+from ...scene.case_scene import CaseScene
+from ...scene.styles import STYLES, legendColor
+from ...services import Color
 from ..buttons import setEnabledWithReason
+from ..section import Widgets
+from ..tables import makeCell, setUpTable
 
 _ICON = 20
 # Like the dark part of an image behind it.
 _GREY = (48, 48, 48)
 _NO_STRUCTURE = (128, 128, 128)
-# How far light outlines go towards white.
-_LIGHT = 0.4
 
 
 class ReviewView:
@@ -30,7 +31,7 @@ class ReviewView:
         onChange: is called when the user changed something that a saved scene remembers.
     """
 
-    def __init__(self, ui: Any, scene: Any, onChange: Callable[[], None]) -> None:
+    def __init__(self, ui: Widgets, scene: CaseScene, onChange: Callable[[], None]) -> None:
         self.ui, self._scene, self._onChange = ui, scene, onChange
         self._switches = {
             "annotation": ui.showAnnotationBox,
@@ -63,14 +64,12 @@ class ReviewView:
         names = [] if summary is None else list(summary.volume_final_ml)
         table.setRowCount(len(names))
         for row, name in enumerate(names):
-            first = qt.QTableWidgetItem(name)
+            first = makeCell(name)
             first.setIcon(qt.QIcon(_colorPicture(colors.get(name, _NO_STRUCTURE))))
             first.setToolTip(name)
             table.setItem(row, 0, first)
             for column, text in enumerate(_numbers(summary, name), 1):
-                item = qt.QTableWidgetItem(text)
-                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                table.setItem(row, column, item)
+                table.setItem(row, column, makeCell(text, qt.Qt.AlignRight))
         rows = sum(table.rowHeight(row) for row in range(len(names)))
         height = table.horizontalHeader().sizeHint.height() + rows + 2 * table.frameWidth
         table.setFixedHeight(height)
@@ -86,12 +85,12 @@ class ReviewView:
             "layout": self.ui.layoutBox.currentData,
         }
 
-    def restore(self, settings: Mapping[str, Any]) -> None:
+    def restore(self, settings: Mapping[str, str]) -> None:
         """Show things as a scene remembers them; what it does not know stays."""
         for kind, box in self._switches.items():
             if settings.get(kind) in ("0", "1"):
                 box.setChecked(settings[kind] == "1")
-        if str(settings.get("opacity", "")).isdecimal():
+        if settings.get("opacity", "").isdecimal():
             self.ui.opacitySlider.setValue(int(settings["opacity"]))
         for box, name in ((self.ui.heatmapBox, "heatmap"), (self.ui.layoutBox, "layout")):
             index = box.findData(settings.get(name, ""))
@@ -113,15 +112,9 @@ class ReviewView:
 
     def _setUpNumbers(self) -> None:
         table = self.ui.numbersTable
-        table.setColumnCount(4)
-        table.setHorizontalHeaderLabels([_("Structure"), _("Final\nmL"), _("Prototype\nmL"), _("Dice")])
+        setUpTable(table, (_("Structure"), _("Final\nmL"), _("Prototype\nmL"), _("Dice")))
         table.horizontalHeaderItem(3).setToolTip(_("Agreement of the two results: 1.00 is the same, 0.00 is apart"))
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        header.setSectionsClickable(False)
+        table.horizontalHeader().setSectionsClickable(False)
 
     def _connect(self) -> None:
         for kind, box in self._switches.items():
@@ -160,20 +153,18 @@ def milliliters(volume: float) -> str:
     return f"{volume:.{decimals}f}" if volume else "0"
 
 
-def _colorPicture(color: tuple[int, int, int]) -> Any:
+def _colorPicture(color: Color) -> qt.QPixmap:
     picture = qt.QPixmap(_ICON - 8, _ICON - 8)
     picture.fill(qt.QColor(*color))
     return picture
 
 
-def _legendPicture(kind: str, color: tuple[int, int, int]) -> Any:
+def _legendPicture(kind: str, color: Color) -> qt.QPixmap:
     """A small square drawn as a structure of this kind is drawn in the views."""
-    style = STYLES[kind]
+    style, color = STYLES[kind], legendColor(kind, color)
     picture = qt.QPixmap(_ICON, _ICON)
     picture.fill(qt.QColor(*_GREY))
     painter = qt.QPainter(picture)
-    if style.light:
-        color = tuple(round(part + _LIGHT * (255 - part)) for part in color)
     inside = qt.QRect(3, 3, _ICON - 7, _ICON - 7)
     if style.fill:
         painter.fillRect(inside, qt.QColor(*color, round(255 * style.fill)))

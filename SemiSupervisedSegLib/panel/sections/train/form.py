@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
@@ -21,7 +21,11 @@ from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
 from ...logic.estimates import describe_estimate, estimate, expected_plan, pace_of, trained_like
 from ..buttons import setEnabledWithReason
+from ..section import Widgets
 from .settings_form import SettingsForm
+
+if TYPE_CHECKING:
+    import qt
 
 _QUICK_PRESET = "quick"
 _LOOKED_AT = 3
@@ -35,7 +39,7 @@ class TrainingForm:
         onChanged: is called when the user has chosen something else.
     """
 
-    def __init__(self, ui: Any, onChanged: Callable[[], None]) -> None:
+    def __init__(self, ui: Widgets, onChanged: Callable[[], None]) -> None:
         self.ui = ui
         self._onChanged = onChanged
         self._study: Study | None = None
@@ -221,7 +225,7 @@ class TrainingForm:
         self._onChanged()
 
 
-def _choose(box: Any, data: str) -> None:
+def _choose(box: qt.QComboBox, data: str) -> None:
     index = box.findData(data)
     if index >= 0:
         box.setCurrentIndex(index)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import qt
 
 from ....jobs.events import Event, PreviewReady, StepDone, Validated
 from ....jobs.folder import JobFolder
 from ....study.errors import UserError
+from ...scene.case_scene import CaseScene
+from ...scene.curves import TrainingCurves
 from ...session import Session
 
 _TICK_MILLISECONDS = 100
@@ -28,7 +29,7 @@ class LivePreview:
         curves: in Slicer's plot view.
     """
 
-    def __init__(self, session: Session, scene: Any, curves: Any) -> None:
+    def __init__(self, session: Session, scene: CaseScene, curves: TrainingCurves) -> None:
         self._session, self._scene, self._curves = session, scene, curves
         self._folder: JobFolder | None = None
         self._colors: dict[str, tuple[int, int, int]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -14,6 +13,7 @@ from ....jobs.outcome import Outcome
 from ....study.errors import UserError
 from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
+from ..section import Widgets
 
 _FULL = 1000
 _SHOWN_WARNINGS = 3
@@ -27,7 +27,7 @@ class RunView:
         ui: the widgets of Train.ui.
     """
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Widgets) -> None:
         self.ui = ui
         self._progress = RunProgress()
         ui.progressPanel.setVisible(False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import slicer
 from slicer.i18n import tr as _
 
 from ....jobs.continuation import is_unfinished_training, trained_model_folder
@@ -18,37 +17,36 @@ from ....jobs.rounds import next_round
 from ....study.errors import UserError
 from ...logic.state import Action, Run, availability
 from ...run.probe import DeviceProbe
-from ...run.runner import Runner
 from ...scene.curves import TrainingCurves
-from ...services import Services
-from ...session import Session
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..section import PanelContext, Section
 from .form import TrainingForm
 from .live_preview import LivePreview
 from .run_view import RunView, describeInterruption
+
+if TYPE_CHECKING:
+    import qt
 
 # Another program works on one of the newest rounds, if on any.
 _LOOKED_AT = 3
 
 
-class TrainSection:
+class TrainSection(Section):
     """Without a run the form describes the next round; during one, progress, curves and previews are shown.
 
     Args:
-        widget: made of Train.ui.
-        session: what is open.
-        scene: of cases.
-        services: dialogs, installer and processes.
-        runner: of the panel.
+        widget: Root of Train.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, widget: Any, session: Session, scene: Any, services: Services, runner: Runner) -> None:
-        self._session, self._scene, self._services, self._runner = session, scene, services, runner
-        self.ui = slicer.util.childWidgetVariables(widget)
-        self.probe = DeviceProbe(services)
+    def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
+        super().__init__(widget, context)
+        session, runner = self._session, context.runner
+        self._services, self._runner = context.services, runner
+        self.probe = DeviceProbe(context.services)
         self.form = TrainingForm(self.ui, self._noteForm)
         self.view = RunView(self.ui)
-        self.preview = LivePreview(session, scene, TrainingCurves())
+        self.preview = LivePreview(session, self._scene, TrainingCurves())
         self._folder: Path | None = None
         self._connectButtons()
         self._connections = [
@@ -83,7 +81,7 @@ class TrainSection:
         """What a scene remembers of this section."""
         return {"method": self.form.method, "preset": self.form.preset}
 
-    def restoreView(self, settings: dict[str, str]) -> None:
+    def restoreView(self, settings: Mapping[str, str]) -> None:
         """Choose what a scene remembers."""
         self.form.chooseMethod(settings.get("method", ""))
         self.form.choosePreset(settings.get("preset", ""))
@@ -111,11 +109,6 @@ class TrainSection:
             else _("Save what was learned and stop; it can be resumed")
         )
         applyAvailability(ui.stopButton, Action.END_NOW if stopping else Action.STOP, facts, hint)
-
-    def startRound(self, warmStart: JobFolder | None = None) -> bool:
-        """Train a new round as the form says, on the model of an earlier one if given; False when it did not start."""
-        self.form.chooseStart(warmStart)
-        return self._start()
 
     def offerNextRound(self) -> None:
         """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
@@ -167,13 +160,13 @@ class TrainSection:
         self.view.say(said)
         self.lookForPackages()
 
-    def _start(self) -> bool:
+    def _start(self) -> None:
         study = self._session.study
         unsaved = [] if study is None else self._scene.unsavedCases(study)
         question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
-        if unsaved and not self._services.dialogs.confirm(question.format(cases=", ".join(unsaved))):
-            return False
-        return self._try(self._startRound)
+        if unsaved and not self._dialogs.confirm(question.format(cases=", ".join(unsaved))):
+            return
+        self._try(self._startRound)
 
     def _startRound(self) -> None:
         reason = availability(self._session.facts(), Action.START)
@@ -216,16 +209,11 @@ class TrainSection:
         question = _("End {name} now? What it learned since it last saved is lost.").format(
             name=self._runner.folder.name
         )
-        if self._services.dialogs.confirm(question):
+        if self._dialogs.confirm(question):
             self._try(self._runner.kill)
 
-    def _try(self, action: Callable[[], None]) -> bool:
-        try:
-            action()
-        except UserError as error:
-            self.view.say(_(str(error)))
-            return False
-        return True
+    def _showError(self, error: UserError) -> None:
+        self.view.say(_(str(error)))
 
     def _take(self, events: Sequence[Event]) -> None:
         self.view.take(events)

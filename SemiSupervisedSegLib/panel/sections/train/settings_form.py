@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -24,12 +23,12 @@ class SettingsForm:
         onChanged: is called when the user has changed a value.
     """
 
-    def __init__(self, container: Any, onChanged: Callable[[], None]) -> None:
+    def __init__(self, container: qt.QWidget, onChanged: Callable[[], None]) -> None:
         self._container = container
         self._layout = qt.QVBoxLayout(container)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._onChanged = onChanged
-        self._page: Any = None
+        self._page: qt.QWidget | None = None
         self._method = ""
         self.rows: dict[str, SettingRow] = {}
 
@@ -80,7 +79,7 @@ class SettingRow:
         value: as it is shown.
     """
 
-    def __init__(self, setting: Setting, grid: Any, place: int, onChanged: Callable[[], None]) -> None:
+    def __init__(self, setting: Setting, grid: qt.QGridLayout, place: int, onChanged: Callable[[], None]) -> None:
         self.setting = setting
         self.value = self._base = setting.default
         self._onChanged = onChanged
@@ -151,7 +150,7 @@ class SettingRow:
         self.resetButton.setEnabled(self.isChanged)
 
 
-def _makeEditor(setting: Setting, onEdited: Callable[[], None]) -> Any:
+def _makeEditor(setting: Setting, onEdited: Callable[[], None]) -> qt.QWidget:
     if setting.kind == "boolean":
         editor = qt.QCheckBox()
         editor.connect("toggled(bool)", lambda checked: onEdited())
@@ -172,7 +171,7 @@ def _makeEditor(setting: Setting, onEdited: Callable[[], None]) -> Any:
     return editor
 
 
-def _read(setting: Setting, editor: Any) -> SettingValue:
+def _read(setting: Setting, editor: qt.QWidget) -> SettingValue:
     if setting.kind == "boolean":
         return editor.checked
     if setting.kind == "choice":
@@ -182,7 +181,7 @@ def _read(setting: Setting, editor: Any) -> SettingValue:
     return editor.text.strip().replace("×", "x")
 
 
-def _write(setting: Setting, editor: Any, value: SettingValue) -> None:
+def _write(setting: Setting, editor: qt.QWidget, value: SettingValue) -> None:
     if setting.kind == "boolean":
         editor.setChecked(value)
     elif setting.kind == "choice":

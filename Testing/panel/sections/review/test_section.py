@@ -16,7 +16,7 @@ from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
 
-from .desk import FIRST, LABELED, SECOND, VALIDATION, prediction, voxels
+from ..desk import FIRST, LABELED, SECOND, VALIDATION, prediction, voxels
 
 
 def test_results_are_listed_with_images_without_annotation_first(review):

@@ -16,7 +16,7 @@ from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
 from SemiSupervisedSegLib.study.model import Case, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, save_study
 
-from .run.fake_worker import fake_python
+from ...run.fake_worker import fake_python
 
 CASES, EVENTS_A_SECOND, EVENTS, EARLIER = 1000, 50, 100, 3000
 LONGEST_GAP, ATTEMPTS = 0.1, 3
@@ -83,7 +83,7 @@ def busy_panel(services: Any, scene: Any, tmp_path: Path) -> tuple[Any, Any, lis
     from SemiSupervisedSegLib.panel.widget import Panel
 
     services.pythonExecutable = fake_python(tmp_path, TALKS)
-    ui = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+    ui = Path(__file__).resolve().parents[4] / "SemiSupervisedSeg" / "Resources" / "UI"
     panel = Panel(ui, scene, services)
     section = panel.sections["Train"]
     section.probe.devices = (PROCESSOR,)

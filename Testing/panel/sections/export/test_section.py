@@ -17,7 +17,7 @@ from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.images import read_image, same_grid
 
-from .desk import Desk
+from ..desk import Desk
 
 ROUND = "001-supervised"
 

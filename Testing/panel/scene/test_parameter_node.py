@@ -7,7 +7,7 @@ import pytest
 
 from SemiSupervisedSegLib.panel.scene.parameter_node import ParameterNode
 
-from .studies import make_study
+from ..studies import make_study
 
 
 @pytest.fixture

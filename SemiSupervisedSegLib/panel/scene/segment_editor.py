@@ -1,30 +1,33 @@
-"""The Segment Editor of Slicer inside a section."""
+"""The Segment Editor of Slicer inside the panel."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import slicer
+
+if TYPE_CHECKING:
+    import qt
 
 _TAG = "SemiSupervisedSeg"
 
 
-class EditorBox:
+class SegmentEditor:
     """Puts Slicer's Segment Editor into a container when it is first needed.
 
     Args:
-        container: a widget with a layout.
+        container: A widget with a layout.
 
     Attributes:
-        node: the segmentation that is being edited, None when nothing is.
+        node: The segmentation that is being edited, None when nothing is.
     """
 
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: qt.QWidget) -> None:
         self._container = container
-        self._editor: Any = None
-        self.node: Any = None
+        self._editor: slicer.qMRMLSegmentEditorWidget | None = None
+        self.node: slicer.vtkMRMLSegmentationNode | None = None
 
-    def edit(self, segmentation: Any, volume: Any) -> None:
+    def edit(self, segmentation: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
         """Edit a segmentation of a volume."""
         if self._editor is None:
             self._editor = self._makeEditor()
@@ -46,25 +49,25 @@ class EditorBox:
         self.node = None
 
     def activate(self) -> None:
-        """Listen to mouse and keys, when something is being edited: the panel is shown."""
+        """Listen to mouse and keys while something is being edited: the panel is shown."""
         if self.node is not None:
             self._editor.setupViewObservations()
             self._editor.installKeyboardShortcuts()
 
     def deactivate(self) -> None:
-        """Leave mouse and keys to others: another module is shown."""
+        """Leave mouse and keys to the module that is shown."""
         if self._editor is not None:
             self._editor.setActiveEffectByName("")
             self._editor.uninstallKeyboardShortcuts()
             self._editor.removeViewObservations()
 
     def cleanup(self) -> None:
-        """Let go of the scene."""
+        """Disconnect from the scene."""
         self.release()
         if self._editor is not None:
             self._editor.setMRMLScene(None)
 
-    def _makeEditor(self) -> Any:
+    def _makeEditor(self) -> slicer.qMRMLSegmentEditorWidget:
         editor = slicer.qMRMLSegmentEditorWidget()
         editor.setMaximumNumberOfUndoStates(10)
         # Which case is edited follows from the table.
@@ -74,7 +77,7 @@ class EditorBox:
         return editor
 
 
-def _parameterNode() -> Any:
+def _parameterNode() -> slicer.vtkMRMLSegmentEditorNode:
     node = slicer.mrmlScene.GetSingletonNode(_TAG, "vtkMRMLSegmentEditorNode")
     if node is None:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")

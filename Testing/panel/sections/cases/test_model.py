@@ -11,7 +11,7 @@ from SemiSupervisedSegLib.panel.logic.case_rows import CaseFiles, look_at_files
 from SemiSupervisedSegLib.panel.sections.cases.model import CasesModel
 from SemiSupervisedSegLib.study.model import Role
 
-from .studies import make_long_study, make_round, make_study
+from ...studies import make_long_study, make_round, make_study
 
 
 @pytest.fixture

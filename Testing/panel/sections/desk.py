@@ -9,19 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import slicer
-import slicer.util
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
-from SemiSupervisedSegLib.panel.run.runner import Runner
-from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
-from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.phantom.generate import generate_study
 
-UI = Path(__file__).resolve().parents[3] / "SemiSupervisedSeg" / "Resources" / "UI"
+from ..panel_parts import load, makeContext
+
 _SETTINGS = {
     "steps": 8,
     "labeled_batch": 2,
@@ -30,7 +26,6 @@ _SETTINGS = {
     "preview_interval": 0,
     "threads": 1,
 }
-
 
 # The cases of the study.
 LABELED, VALIDATION, FIRST, SECOND = "case-001", "case-002", "case-003", "case-004"
@@ -61,17 +56,18 @@ class Desk:
     def __init__(self, finished: Path, folder: Path, services: Any) -> None:
         shutil.copytree(finished, folder)
         self.services, self.dialogs = services, services.dialogs
-        self.session, self.scene = Session(), CaseScene()
-        self.runner = Runner(services)
+        self.context = makeContext(services)
+        self.session, self.scene, self.runner = self.context.session, self.context.scene, self.context.runner
+        self.editing = self.context.editing
         self.sections: list[Any] = []
         self.widget: Any = None
         self.folder = folder
 
     def section(self, kind: type, name: str) -> Any:
         """Make a section, and open the study when it is the first one."""
-        self.widget = slicer.util.loadUI(str(UI / f"{name}.ui"))
+        self.widget = load(name)
         self.widget.setProperty("collapsed", False)
-        section = kind(self.widget, self.session, self.scene, self.services, self.runner)
+        section = kind(self.widget, self.context)
         self.sections.append(section)
         for signal in (self.session.case_changed, self.session.rounds_changed, self.session.study_changed):
             signal.connect(self._show_case)

@@ -14,18 +14,21 @@ from SemiSupervisedSegLib.study.model import Role, Structure
 from SemiSupervisedSegLib.study.store import load_study, study_lock
 from SemiSupervisedSegLib.study.structures import add_structure, replace_structures
 
-from .studies import STRUCTURES, write_annotation
-from .test_cases_section import opened, section  # noqa: F401 (fixtures)
+from ...studies import STRUCTURES, write_annotation
 
 
 def paint(part: Any, name: str, where: tuple[slice, slice, slice]) -> None:
     """As a brush does: voxels (x, y, z from the right-handed node) into one segment."""
-    node = part.annotationEditor.editor.node
+    node = part._context.editing.editor.node
     volume = part.annotationEditor._scene.nodes.volume
     mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
     mask[where] = 1
     segment = node.GetSegmentation().GetSegmentIdBySegmentName(name)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+
+
+def pane(part: Any) -> Any:
+    return part._context.editing
 
 
 def annotate(part: Any, caseId: str) -> None:
@@ -40,37 +43,37 @@ def classes_of(study: Any, caseId: str) -> np.ndarray:
 
 
 @pytest.fixture
-def painted(opened: Any) -> Any:  # noqa: F811
+def painted(opened: Any) -> Any:
     annotate(opened, "case02")
     paint(opened, "liver", (slice(1, 3), slice(2, 5), slice(2, 6)))
     return opened
 
 
-def test_annotate_prepares_all_structures_in_the_embedded_editor(opened):  # noqa: F811
+def test_annotate_prepares_all_structures_in_the_embedded_editor(opened):
     annotate(opened, "case02")
-    node = opened.annotationEditor.editor.node
+    node = pane(opened).editor.node
     names = [node.GetSegmentation().GetNthSegment(index).GetName() for index in range(2)]
     assert names == ["liver", "tumor"]
     assert opened._session.case_id == "case02"
-    assert not opened.ui.editorBox.isHidden()
-    assert "case02" in opened.ui.editorLabel.text
-    editor = opened.ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)[0]
+    assert not pane(opened).ui.editingPane.isHidden()
+    assert "case02" in pane(opened).ui.editorLabel.text
+    editor = pane(opened).ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)[0]
     assert editor.segmentationNode() is node
     assert editor.sourceVolumeNode() is opened.annotationEditor._scene.nodes.volume
 
 
 def test_saving_makes_the_case_labeled(painted):
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     study = load_study(painted._session.folder)
     case = study.case("case02")
     assert (case.role, case.annotation) == (Role.LABELED, "annotations/case02.seg.nrrd")
     assert (classes_of(study, "case02") == 1).sum() == 2 * 3 * 4
-    assert painted.ui.editorBox.isHidden()
+    assert pane(painted).ui.editingPane.isHidden()
     assert not painted._session.facts().editing
     assert painted.model.data(painted.model.index(2, 3)) == "yes"
 
 
-def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):  # noqa: F811
+def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):
     folder = opened._session.folder
     before = (folder / "annotations" / "case01.seg.nrrd").read_bytes()
     opened.table.select(["case01"])
@@ -78,7 +81,7 @@ def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):  #
     opened.ui.setRoleButton.click()
     annotate(opened, "case01")
     paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
-    opened.ui.saveAnnotationButton.click()
+    pane(opened).ui.saveEditButton.click()
     study = load_study(folder)
     case = study.case("case01")
     assert (case.role, case.annotation) == (Role.VALIDATION, "annotations/case01-2.seg.nrrd")
@@ -86,9 +89,9 @@ def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):  #
     assert (classes_of(study, "case01") == 2).sum() == 8
 
 
-def test_an_empty_annotation_is_not_saved_and_editing_goes_on(opened, dialogs):  # noqa: F811
+def test_an_empty_annotation_is_not_saved_and_editing_goes_on(opened, dialogs):
     annotate(opened, "case03")
-    opened.ui.saveAnnotationButton.click()
+    pane(opened).ui.saveEditButton.click()
     assert "empty" in dialogs.said[0]
     assert opened._session.facts().editing
     assert load_study(opened._session.folder).case("case03").annotation is None
@@ -97,10 +100,10 @@ def test_an_empty_annotation_is_not_saved_and_editing_goes_on(opened, dialogs): 
 def test_a_failed_save_leaves_no_file_and_can_be_repeated(painted, dialogs):
     folder = painted._session.folder
     with study_lock(folder):
-        painted.ui.saveAnnotationButton.click()
+        pane(painted).ui.saveEditButton.click()
     assert "in use" in dialogs.said[0]
     assert not (folder / "annotations" / "case02.seg.nrrd").exists()
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     assert load_study(folder).case("case02").role is Role.LABELED
 
 
@@ -110,23 +113,23 @@ def test_when_the_study_cannot_be_written_the_drawing_is_not_taken_for_saved(pai
 
     with monkeypatch.context() as patch:
         patch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
-        painted.ui.saveAnnotationButton.click()
+        pane(painted).ui.saveEditButton.click()
     assert "no space" in dialogs.said[0]
     assert not list((painted._session.folder / "annotations").glob("case02*"))
     dialogs.answer("confirm", True)
     painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
     assert "not saved" in dialogs.asked[0]
     annotate(painted, "case02")
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
 
 
 def test_a_failed_save_leaves_the_annotations_of_other_cases(painted, dialogs):
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     annotate(painted, "case03")
     paint(painted, "liver", (slice(1, 3), slice(2, 5), slice(2, 6)))
     with study_lock(painted._session.folder):
-        painted.ui.saveAnnotationButton.click()
+        pane(painted).ui.saveEditButton.click()
     assert "in use" in dialogs.said[0]
     assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
 
@@ -137,35 +140,35 @@ def test_going_to_another_case_asks_and_what_was_drawn_waits(painted, dialogs):
     assert painted._session.case_id == "case02"
     painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
     assert painted._session.case_id == "case00"
-    assert painted.ui.editorBox.isHidden()
+    assert pane(painted).ui.editingPane.isHidden()
     annotate(painted, "case02")
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
 
 
 def test_closing_the_editor_asks_before_it_discards(painted, dialogs):
     dialogs.answer("confirm", False, True)
-    painted.ui.discardButton.click()
+    pane(painted).ui.discardEditButton.click()
     assert painted._session.facts().editing
-    painted.ui.discardButton.click()
+    pane(painted).ui.discardEditButton.click()
     assert not painted._session.facts().editing
     assert not painted.annotationEditor._scene.hasUnsavedAnnotation()
 
 
-def test_closing_what_is_saved_asks_nothing(opened):  # noqa: F811
+def test_closing_what_is_saved_asks_nothing(opened):
     annotate(opened, "case00")
-    opened.ui.discardButton.click()
+    pane(opened).ui.discardEditButton.click()
     assert not opened._session.facts().editing
 
 
-def test_a_missing_image_cannot_be_annotated(opened, dialogs):  # noqa: F811
+def test_a_missing_image_cannot_be_annotated(opened, dialogs):
     (opened._session.folder / "images" / "case03.nrrd").unlink()
     annotate(opened, "case03")
     assert "case03.nrrd" in dialogs.said[0]
     assert not opened._session.facts().editing
 
 
-def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp_path):  # noqa: F811
+def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp_path):
     folder = opened._session.folder
     opened.table.select(["case02"])
     wrong = write_annotation(tmp_path / "wrong.seg.nrrd", (Structure("kidney", 1, (1, 2, 3)), STRUCTURES[1]))
@@ -180,17 +183,17 @@ def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, None), (False, ("liver", "tumor"))])
-def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opened, dialogs, answer, expected):  # noqa: F811
+def test_a_case_from_before_a_new_structure_asks_whether_it_was_looked_for(opened, dialogs, answer, expected):
     opened._session.edit_study(lambda study: replace_structures(study, add_structure(study.structures, "vessel")))
     annotate(opened, "case00")
     paint(opened, "tumor", (slice(4, 6), slice(0, 2), slice(0, 2)))
     dialogs.answer("confirm", answer)
-    opened.ui.saveAnnotationButton.click()
+    pane(opened).ui.saveEditButton.click()
     assert "vessel" in dialogs.asked[0]
     assert load_study(opened._session.folder).case("case00").structures == expected
 
 
-def test_a_correction_under_review_comes_first(opened):  # noqa: F811
+def test_a_correction_under_review_comes_first(opened):
     opened.table.select(["case02"])
     opened._session.set_facts(editing=True)
     assert not opened.ui.annotateButton.enabled
@@ -199,5 +202,5 @@ def test_a_correction_under_review_comes_first(opened):  # noqa: F811
 
 def test_annotate_again_while_annotating_goes_on(painted):
     painted.ui.annotateButton.click()
-    painted.ui.saveAnnotationButton.click()
+    pane(painted).ui.saveEditButton.click()
     assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24

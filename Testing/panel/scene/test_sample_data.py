@@ -12,9 +12,9 @@ from SemiSupervisedSegLib.panel.scene.adopting import segmentationOf
 from SemiSupervisedSegLib.panel.scene.segments import structuresFromSegmentation
 from SemiSupervisedSegLib.phantom.generate import phantom_structures
 
-from ..slicer_stand_in.scripted_module import loadModule
+from ...slicer_stand_in.scripted_module import loadModule
 
-FILE = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "SemiSupervisedSeg.py"
+FILE = Path(__file__).resolve().parents[3] / "SemiSupervisedSeg" / "SemiSupervisedSeg.py"
 SMALL = {"size": (24, 24, 4)}
 
 

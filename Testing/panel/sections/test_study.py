@@ -6,23 +6,17 @@ from typing import Any
 import pytest
 import slicer
 
-from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.sections.study import StudySection
-from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.study.model import Modality
 from SemiSupervisedSegLib.study.store import load_study
 
-from .studies import make_study
-
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+from ..panel_parts import load, makeContext
+from ..studies import make_study
 
 
 @pytest.fixture
 def section(scene: Any, services: Any) -> StudySection:
-    widget = slicer.util.loadUI(str(UI / "Study.ui"))
-    made = StudySection(widget, Session(), CaseScene(), services)
-    made.keep = widget
-    return made
+    return StudySection(load("Study"), makeContext(services))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import study_lock
 
-from .desk import FIRST, LABELED, SECOND, VALIDATION, Desk, prediction, voxels
+from ..desk import FIRST, LABELED, SECOND, VALIDATION, Desk, prediction, voxels
 
 
 def annotation_of(desk: Desk, case_id: str) -> np.ndarray:
@@ -167,7 +167,7 @@ def test_a_correction_is_a_copy_and_what_is_accepted(review, desk):
     content, before = file.read_bytes(), voxels(file)
     choose_kind(review, "prototype")
     review.ui.correctButton.click()
-    node = review.decisionButtons.editor.node
+    node = desk.editing.editor.node
     assert node is desk.scene.nodes.annotation
     assert node is not desk.scene.nodes.prototype
     painted = paint(desk, node)
@@ -175,7 +175,7 @@ def test_a_correction_is_a_copy_and_what_is_accepted(review, desk):
     assert np.array_equal(annotation_of(desk, FIRST), painted)
     assert not np.array_equal(painted, before)
     assert file.read_bytes() == content
-    assert review.decisionButtons.editor.node is None
+    assert desk.editing.editor.node is None
     assert not desk.session.facts().editing
 
 
@@ -199,7 +199,7 @@ def test_an_untouched_correction_is_accepted_as_it_was_predicted(review, desk):
 def test_leaving_a_correction_is_asked_and_it_waits(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    painted = paint(desk, review.decisionButtons.editor.node)
+    painted = paint(desk, desk.editing.editor.node)
     row = review.model.rowOf(SECOND)
     desk.dialogs.answer("confirm", False)
     review.ui.resultsTable.selectRow(row)
@@ -213,7 +213,7 @@ def test_leaving_a_correction_is_asked_and_it_waits(review, desk):
     desk.session.show(FIRST)
     assert review.ui.acceptButton.text == "Accept corrected"
     review.ui.correctButton.click()
-    assert "Going on" in review.ui.correctionLabel.text
+    assert "Going on" in desk.editing.ui.editorLabel.text
     review.ui.acceptButton.click()
     assert np.array_equal(annotation_of(desk, FIRST), painted)
 
@@ -222,9 +222,9 @@ def test_a_discarded_correction_leaves_everything_as_it_was(review, desk):
     before = desk.study
     desk.session.show(LABELED)
     review.ui.correctButton.click()
-    paint(desk, review.decisionButtons.editor.node)
+    paint(desk, desk.editing.editor.node)
     desk.dialogs.answer("confirm", True)
-    review.ui.discardCorrectionButton.click()
+    desk.editing.ui.discardEditButton.click()
     assert desk.study == before
     assert not desk.scene.hasUnsavedAnnotation()
     assert desk.scene.nodes.annotation is not None
@@ -233,11 +233,11 @@ def test_a_discarded_correction_leaves_everything_as_it_was(review, desk):
 def test_when_the_study_is_in_use_elsewhere_nothing_is_lost(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    painted = paint(desk, review.decisionButtons.editor.node)
+    painted = paint(desk, desk.editing.editor.node)
     with study_lock(desk.folder):
         review.ui.acceptButton.click()
     assert "in use" in desk.dialogs.said[-1]
-    assert review.decisionButtons.correcting == FIRST
+    assert review.decisionButtons.caseId == FIRST
     review.ui.acceptButton.click()
     assert np.array_equal(annotation_of(desk, FIRST), painted)
 
@@ -252,7 +252,7 @@ def test_when_the_study_cannot_be_saved_the_correction_still_counts_as_unsaved(r
     choose_kind(review, "prototype")
     if corrected:
         review.ui.correctButton.click()
-        painted = paint(desk, review.decisionButtons.editor.node)
+        painted = paint(desk, desk.editing.editor.node)
     monkeypatch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
     review.ui.acceptButton.click()
     assert desk.dialogs.said == ["There is no space left."]
@@ -268,7 +268,7 @@ def test_when_the_study_cannot_be_saved_the_correction_still_counts_as_unsaved(r
 def test_overlapping_structures_are_said_and_can_be_mended(review, desk):
     desk.session.show(FIRST)
     review.ui.correctButton.click()
-    node = review.decisionButtons.editor.node
+    node = desk.editing.editor.node
     paint(desk, node)
     block = np.zeros(voxels(desk.study.image_path(desk.case(FIRST))).shape, np.uint8)
     block[1, 10:12, 5:8] = 1

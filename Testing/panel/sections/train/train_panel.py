@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
-from SemiSupervisedSegLib.panel.run.runner import Runner
 from SemiSupervisedSegLib.panel.sections.train.section import TrainSection
-from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.model import Study
 
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI" / "Train.ui"
+from ...panel_parts import load, makeContext
+
 # What makes a round of a tiny study last a second.
 TINY = {
     "steps": 4,
@@ -51,17 +50,16 @@ class TrainPanel:
 
     def __init__(self, services: Any) -> None:
         import qt
-        import slicer
 
-        self.widget = slicer.util.loadUI(str(UI))
+        self.widget = load("Train")
         self.window = qt.QWidget()
         layout = qt.QVBoxLayout(self.window)
         layout.addWidget(self.widget)
         layout.addStretch(1)
-        self.session = Session()
         self.scene = RecordingScene()
-        self.runner = Runner(services)
-        self.section = TrainSection(self.widget, self.session, self.scene, services, self.runner)
+        context = makeContext(services, scene=self.scene)
+        self.session, self.runner = context.session, context.runner
+        self.section = TrainSection(self.widget, context)
         self.ui = self.section.ui
         self.events: list[Any] = []
         self.outcomes: list[Any] = []

@@ -3,38 +3,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 import qt
-import slicer
 
-from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.sections.cases.section import CasesSection
-from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, save_study
 
-from .studies import make_long_study, make_round, make_study
-
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
-
-
-@pytest.fixture
-def section(scene: Any, services: Any) -> Any:
-    widget = slicer.util.loadUI(str(UI / "Cases.ui"))
-    made = CasesSection(widget, Session(), CaseScene(), services)
-    made.keep = widget
-    yield made
-    made.cleanup()
-
-
-@pytest.fixture
-def opened(section: CasesSection, tmp_path: Path) -> CasesSection:
-    make_study(tmp_path / "study")
-    section._session.open_study(tmp_path / "study")
-    return section
+from ...studies import make_long_study, make_round, make_study
 
 
 def shown(section: CasesSection) -> list[str]:
@@ -72,8 +49,8 @@ def test_names_of_images_can_be_read_at_every_width(opened, spin, width):
     make_round(opened._session.study, uncertainties={"case01": 0.37})
     opened._session.refresh_rounds()
     spin(lambda: not table.isColumnHidden(4))
-    opened.keep.resize(width, 900)
-    opened.keep.show()
+    opened._widget.resize(width, 900)
+    opened._widget.show()
     spin(lambda: table.viewport().width > width - 60)
     assert table.columnWidth(0) >= 110
     last = table.columnViewportPosition(5) + table.columnWidth(5)

@@ -17,7 +17,7 @@ from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
 
-from .run.fake_worker import FAILS, FINISHES, UNTIL_STOPPED, fake_python
+from ...run.fake_worker import FAILS, FINISHES, UNTIL_STOPPED, fake_python
 from .train_panel import TrainPanel, tiny_study
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
@@ -71,10 +71,10 @@ def test_the_next_round_builds_on_a_model_when_told_to(
     assert panel.section.form.warmStart is None
     panel.section.offerNextRound()
     assert panel.section.form.warmStart.name == panel.session.round.name
-    assert panel.section.startRound(panel.session.round)
+    panel.ui.startButton.click()
     assert panel.session.rounds()[-1].spec().warm_start == str(rounds(study.folder)[0].model)
-    assert not panel.section.startRound(None)
-    assert "is running" in panel.ui.outcomeLabel.text
+    assert not panel.ui.startButton.enabled
+    assert "is running" in panel.ui.startButton.toolTip
 
 
 def test_stop_then_end_now(make_panel: Callable[[str], TrainPanel], spin: Any, dialogs: Any) -> None:

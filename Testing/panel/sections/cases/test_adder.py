@@ -16,8 +16,7 @@ from SemiSupervisedSegLib.study.images import read_image, same_grid
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, study_lock
 
-from .studies import STRUCTURES, make_study, write_annotation, write_volume
-from .test_cases_section import opened, section  # noqa: F401 (fixtures)
+from ...studies import STRUCTURES, make_study, write_annotation, write_volume
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_names_of_images(name, expected):
     assert is_image_name(name) is expected
 
 
-def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):  # noqa: F811
+def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):
     opened.ui.addSiteBox.setEditText("Away")
     dialogs.answer("chooseFolder", str(files))
     opened.ui.addFolderButton.click()
@@ -94,7 +93,7 @@ def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):  # noqa:
     assert "nothing new" in opened.ui.addedLabel.text
 
 
-def test_one_bad_file_and_nothing_is_added(opened, dialogs, spin, files):  # noqa: F811
+def test_one_bad_file_and_nothing_is_added(opened, dialogs, spin, files):
     bad = files / "b" / "zz.nrrd"
     bad.write_bytes((files / "a" / "scan.nrrd").read_bytes()[:-100])
     dialogs.answer("chooseFolder", str(files))
@@ -104,7 +103,7 @@ def test_one_bad_file_and_nothing_is_added(opened, dialogs, spin, files):  # noq
     assert len(load_study(opened._session.folder).cases) == 4
 
 
-def test_an_empty_folder_is_refused(opened, dialogs, spin, tmp_path):  # noqa: F811
+def test_an_empty_folder_is_refused(opened, dialogs, spin, tmp_path):
     (tmp_path / "empty").mkdir()
     dialogs.answer("chooseFolder", str(tmp_path / "empty"))
     opened.ui.addFolderButton.click()
@@ -112,7 +111,7 @@ def test_an_empty_folder_is_refused(opened, dialogs, spin, tmp_path):  # noqa: F
     assert "no images" in dialogs.said[0]
 
 
-def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):  # noqa: F811
+def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):
     # More than a fast computer copies in a moment.
     for number in range(60):
         addVolume(files / "a" / "scan.nrrd", f"mine {number}")
@@ -125,7 +124,7 @@ def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):  
     assert not list((opened._session.folder / "images").glob("mine*"))
 
 
-def test_a_study_in_use_elsewhere_adds_nothing(opened, dialogs, spin, files):  # noqa: F811
+def test_a_study_in_use_elsewhere_adds_nothing(opened, dialogs, spin, files):
     dialogs.answer("chooseFiles", [str(files / "a" / "scan.nrrd")])
     with study_lock(opened._session.folder):
         opened.ui.addFilesButton.click()
@@ -134,7 +133,7 @@ def test_a_study_in_use_elsewhere_adds_nothing(opened, dialogs, spin, files):  #
     assert len(load_study(opened._session.folder).cases) == 4
 
 
-def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, spin, files):  # noqa: F811
+def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, spin, files):
     volume = addVolume(files / "a" / "scan.nrrd", "Patient 7 (T1)")
     plain = addVolume(files / "b" / "other.mha", "plain")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
@@ -162,12 +161,12 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     assert not (classes == 1).any()
 
 
-def test_an_empty_scene_has_nothing_to_add(opened, dialogs):  # noqa: F811
+def test_an_empty_scene_has_nothing_to_add(opened, dialogs):
     opened.ui.addVolumesButton.click()
     assert "no images in the scene" in dialogs.said[0]
 
 
-def test_opening_another_study_stops_adding_to_the_first(opened, dialogs, spin, files, tmp_path):  # noqa: F811
+def test_opening_another_study_stops_adding_to_the_first(opened, dialogs, spin, files, tmp_path):
     first = opened._session.folder
     make_study(tmp_path / "other", cases=1)
     dialogs.answer("chooseFolder", str(files))

@@ -4,16 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import slicer
 
 from SemiSupervisedSegLib.panel.logic.disk_usage import Part, measure, remove_folder, size_words
-from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
 from SemiSupervisedSegLib.panel.sections.disk import DiskSection
 from SemiSupervisedSegLib.panel.session import Session
 
-from .studies import make_round, make_study
-
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
+from ..panel_parts import load, makeContext
+from ..studies import make_round, make_study
 
 
 @pytest.fixture
@@ -30,10 +27,9 @@ def study(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def section(scene: Any, services: Any, study: Any) -> Any:
-    widget = slicer.util.loadUI(str(UI / "Disk.ui"))
     session = Session()
     session.open_study(study.folder)
-    made = DiskSection(widget, session, CaseScene(), services)
+    made = DiskSection(load("Disk"), makeContext(services, session))
     yield made
     made.cleanup()
 

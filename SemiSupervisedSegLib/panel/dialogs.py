@@ -1,0 +1,73 @@
+"""Questions and messages in windows of Slicer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..study.errors import UserError
+from .services import Color
+
+
+class SlicerDialogs:
+    """The `Dialogs` of the panel inside Slicer."""
+
+    def confirm(self, text: str) -> bool:
+        """Return whether the user agrees."""
+        return slicer.util.confirmOkCancelDisplay(text)
+
+    def inform(self, text: str) -> None:
+        """Show something that the user should not miss."""
+        slicer.util.infoDisplay(text)
+
+    def showError(self, error: UserError) -> None:
+        """Show what is wrong and what to do about it."""
+        # A warning: what the user can put right is no error for Slicer's log.
+        slicer.util.warningDisplay(str(error))
+
+    def chooseFolder(self, title: str) -> str | None:
+        """Return a folder, None when the user cancels."""
+        return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title) or None
+
+    def chooseFiles(self, title: str, filter: str) -> list[str]:
+        """Return existing files, none when the user cancels; `filter` is as Qt writes it."""
+        return list(qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, "", filter) or ())
+
+    def chooseSaveFile(self, title: str, filter: str) -> str | None:
+        """Return a file to write, which may not exist yet, None when the user cancels."""
+        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, "", filter) or None
+
+    def askText(self, title: str, label: str, default: str) -> str | None:
+        """Return a line of text, None when it stays empty or the user cancels."""
+        text = qt.QInputDialog.getText(slicer.util.mainWindow(), title, label, qt.QLineEdit.Normal, default)
+        return text.strip() or None
+
+    def chooseItems(self, title: str, label: str, items: Sequence[str]) -> list[int]:
+        """Return the positions of the items that the user takes from a list, none when the user cancels."""
+        dialog = qt.QDialog(slicer.util.mainWindow())
+        dialog.windowTitle = title
+        layout = qt.QVBoxLayout(dialog)
+        layout.addWidget(qt.QLabel(label))
+        choice = qt.QListWidget()
+        choice.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
+        choice.addItems(list(items))
+        choice.selectAll()
+        layout.addWidget(choice)
+        buttons = qt.QDialogButtonBox()
+        buttons.addButton(_("Add"), qt.QDialogButtonBox.AcceptRole)
+        buttons.addButton(qt.QDialogButtonBox.Cancel)
+        buttons.connect("accepted()", dialog.accept)
+        buttons.connect("rejected()", dialog.reject)
+        layout.addWidget(buttons)
+        accepted = dialog.exec_()
+        chosen = [row for row in range(len(items)) if choice.item(row).isSelected()] if accepted else []
+        dialog.deleteLater()
+        return chosen
+
+    def chooseColor(self, title: str, color: Color) -> Color | None:
+        """Return a colour, None when the user cancels."""
+        chosen = qt.QColorDialog.getColor(qt.QColor(*color), slicer.util.mainWindow(), title)
+        return (chosen.red(), chosen.green(), chosen.blue()) if chosen.isValid() else None

@@ -1,0 +1,159 @@
+"""The Segment Editor of the panel, and what annotating and correcting have in common."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from ..scene.case_scene import CaseScene
+from ..scene.segment_editor import SegmentEditor
+from .buttons import setEnabledWithReason
+from .section import PanelContext, SectionPart, Widgets
+
+if TYPE_CHECKING:
+    import slicer
+
+# What the options of Paint, the widest effect, need. The panel keeps this width once something was edited: a panel
+# that changes its width while drawing moves the image away under the mouse.
+_WIDTH = 500
+
+
+class EditingPane:
+    """Slicer's Segment Editor below the sections, always in view, with the buttons that end the editing.
+
+    There is one for the whole panel: two editor widgets on one parameter node take each other's undo states.
+
+    Args:
+        ui: Widgets of SemiSupervisedSeg.ui.
+
+    Attributes:
+        editor: Slicer's Segment Editor.
+        session: What is being edited, None when nothing is.
+    """
+
+    def __init__(self, ui: Widgets) -> None:
+        self.ui = ui
+        self.editor = SegmentEditor(ui.editorContainer)
+        self.session: EditingSession | None = None
+        ui.editingPane.setVisible(False)
+        ui.saveEditButton.connect("clicked()", self._save)
+        ui.discardEditButton.connect("clicked()", self._discard)
+        ui.showResultsButton.connect("toggled(bool)", self._showResults)
+
+    def open(self, session: EditingSession, title: str, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+        """Edit a segmentation of the shown case."""
+        self.session = session
+        ui = self.ui
+        ui.editorLabel.setText(title)
+        ui.saveEditButton.setText(session.saveText)
+        setEnabledWithReason(ui.saveEditButton, "", session.saveHint)
+        ui.showResultsButton.setChecked(False)
+        ui.showResultsButton.setVisible(session.scene.hasResults())
+        ui.editingPane.setMinimumWidth(_WIDTH)
+        ui.editingPane.setVisible(True)
+        self.editor.edit(segmentation, session.scene.nodes.volume)
+
+    def close(self) -> None:
+        """End the editing; the segmentation stays as it is."""
+        self.editor.release()
+        self.session = None
+        self.ui.editingPane.setVisible(False)
+
+    def mayLeave(self) -> bool:
+        """Return whether nothing unsaved is being edited, or the user agrees to return to it later."""
+        return self.session is None or self.session.mayLeave()
+
+    def _save(self) -> None:
+        self.session.save()
+
+    def _discard(self) -> None:
+        self.session.discard()
+
+    def _showResults(self, shown: bool) -> None:
+        if self.session is not None:
+            self.session.scene.showResultsWhileEditing(shown)
+
+
+class EditingSession(SectionPart):
+    """Edits the annotation of one case in the pane that all sections share.
+
+    Subclasses say how the editing begins (by `_begin`) and what `save` does.
+
+    Args:
+        ui: Widgets of the section.
+        context: What the panel works with.
+
+    Attributes:
+        caseId: The case that is being edited, None when none is.
+        saveText: Text of the button that ends the editing with success.
+        saveHint: Tooltip of that button.
+        discardQuestion: What the user is asked before changes are lost; has the field `{case}`.
+    """
+
+    saveText = saveHint = discardQuestion = ""
+
+    def __init__(self, ui: Widgets, context: PanelContext) -> None:
+        super().__init__(ui, context)
+        self._pane = context.editing
+        self.caseId: str | None = None
+        # Both signals: with another study the nodes go before another case is shown.
+        for signal in (self._session.study_changed, self._session.case_changed):
+            signal.connect(self._leaveOtherCase)
+
+    @property
+    def scene(self) -> CaseScene:
+        """The shown case in the MRML scene."""
+        return self._scene
+
+    def save(self) -> bool:
+        """Keep what was edited as the annotation of the case, and return whether that succeeded."""
+        raise NotImplementedError
+
+    def discard(self) -> bool:
+        """Stop editing and give up the changes; False when the user does not agree."""
+        unsaved = self._isUnsaved()
+        if unsaved and not self._dialogs.confirm(self.discardQuestion.format(case=self.caseId)):
+            return False
+        self._end()
+        if unsaved:
+            self._try(self._scene.discardAnnotation)
+        return True
+
+    def mayLeave(self) -> bool:
+        """Return whether everything is saved, or the user agrees to return to it later."""
+        if not self._isUnsaved():
+            return True
+        question = _(
+            "Your changes of {case} are not saved. Leave them for now? They wait in the scene until you return."
+        )
+        return self._dialogs.confirm(question.format(case=self.caseId))
+
+    def _begin(self, caseId: str, title: str, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+        self.caseId = caseId
+        self._pane.open(self, title, segmentation)
+        self._session.set_facts(editing=True)
+
+    def _end(self) -> None:
+        if self.caseId is not None:
+            self.caseId = None
+            self._pane.close()
+            self._scene.endEditing()
+            self._session.set_facts(editing=False)
+
+    def _isUnsaved(self) -> bool:
+        return self.caseId is not None and self._scene.hasUnsavedAnnotation()
+
+    def _removeUnused(self, caseId: str, file: Path) -> None:
+        """After the study could not be saved, remove an annotation file that it does not use; the scene keeps it."""
+        study = self._session.study
+        if study.annotation_path(study.case(caseId)) != file:
+            self._scene.markUnsaved(file)
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+
+    def _leaveOtherCase(self) -> None:
+        if self.caseId is not None and self._session.case_id != self.caseId:
+            self._end()
