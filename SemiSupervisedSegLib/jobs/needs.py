@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from ..study.errors import UserError
 from ..study.model import Role, Study
 from ..study.partial_annotations import AnnotatedCase, check_fully_annotated
-from .catalogue import MethodEntry
+from .entries import MethodEntry
 
 _LOCAL = "images without annotation from the local site"
 _WORDS = {

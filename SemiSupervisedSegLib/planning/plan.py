@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..jobs.catalogue import load_catalogue
 from ..jobs.records import from_plain, to_plain
 from ..study.errors import UserError
 from ..study.model import MAX_LABEL, Modality
@@ -21,7 +22,6 @@ from .orientation import triple
 
 # From this ratio of through-plane to in-plane spacing on, neighbouring slices share too little for 3D convolutions.
 THICK_SLICES = 3.0
-_USUAL_NETWORKS = {2: "unet_2d", 3: "v_net"}
 # Fewer slices than this cannot be halved four times by a network.
 FEW_SLICES = 16
 # Spacings closer than this are the same: no axis is then called the slice axis for its spacing.
@@ -165,22 +165,8 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         patch=_patch(str(settings.get("patch_size", "auto")), _median_size(fingerprint, usual, dimensions, spacing)),
         normalization=_normalization(fingerprint, modality),
         num_classes=num_classes,
-        network=_network(str(settings.get("network", "auto")), dimensions),
+        network=load_catalogue().backbone(str(settings.get("network", "auto")), dimensions),
     )
-
-
-def _network(wanted: str, dimensions: int) -> str:
-    """The name in `engine.networks.factory`; raises UserError for a network of the other dimensions."""
-    if wanted == "auto":
-        return _USUAL_NETWORKS[dimensions]
-    if wanted == "monai_basic_unet":
-        return f"{wanted}_{dimensions}d"
-    if (wanted == "unet_2d") != (dimensions == 2):
-        raise UserError(
-            f'The network "{wanted}" does not work in {dimensions}D, in which this study is trained.',
-            f'Set "network" to auto or {_USUAL_NETWORKS[dimensions]}, or change "dimension".',
-        )
-    return wanted
 
 
 def _slice_axis(fingerprint: Fingerprint) -> int:

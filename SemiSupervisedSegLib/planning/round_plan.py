@@ -78,7 +78,7 @@ def read_round_plan(folder: JobFolder, spec: JobSpec) -> RoundPlan | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         plan, settings = Plan.from_dict(content["plan"]), dict(content["settings"])
-        expected = load_catalogue().resolve(spec.method, spec.preset, spec.settings, plan.dimensions)
+        expected = load_catalogue().resolve_job(spec, plan.dimensions)
         _check_settings(spec, settings, expected)
         if plan.num_classes != 1 + len(spec.structures):
             raise ValueError("it is for other structures")

@@ -1,48 +1,23 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from SemiSupervisedSegLib.jobs import catalogue
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, read_catalogue, resolve
 from SemiSupervisedSegLib.jobs.settings import Setting
+from SemiSupervisedSegLib.jobs.spec import JobSpec
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.model import Modality
 
 CATALOGUE = load_catalogue()
 METHODS = tuple(CATALOGUE.methods)
 SETTINGS = [(name, setting) for name in METHODS for setting in CATALOGUE.method(name).settings]
-ENGINE_READS = {
-    "steps",
-    "labeled_batch",
-    "unlabeled_batch",
-    "external_batch",
-    "optimizer",
-    "learning_rate",
-    "momentum",
-    "weight_decay",
-    "learning_rate_schedule",
-    "consistency_weight",
-    "ramp_steps",
-    "ramp_unit",
-    "ema_decay",
-    "network",
-    "dimension",
-    "patch_size",
-    "in_plane_scale",
-    "foreground_share",
-    "validation_interval",
-    "checkpoint_interval",
-    "preview_interval",
-    "window_overlap",
-    "precision",
-    "cache_budget_mb",
-    "threads",
-    "fidelity",
-    "inference_network",
-    "largest_component",
-}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -50,7 +25,7 @@ def test_every_preset_gives_every_setting_in_its_type_and_range(method: str) -> 
     entry = CATALOGUE.method(method)
     for preset, dimensions in itertools.product(CATALOGUE.presets, (None, 2, 3)):
         values = resolve(method, preset, {}, dimensions)
-        assert set(values) >= ENGINE_READS
+        assert set(values) == {setting.name for setting in entry.settings} | set(CATALOGUE.streamed)
         for setting in entry.settings:
             value = values[setting.name]
             assert setting.parse(value) == value
@@ -60,7 +35,7 @@ def test_every_preset_gives_every_setting_in_its_type_and_range(method: str) -> 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_form_has_words_for_everything(method: str) -> None:
     entry = CATALOGUE.method(method)
-    assert entry.sentence.endswith(".")
+    assert entry.summary.endswith(".")
     assert all(setting.title and setting.help.endswith(".") for setting in entry.settings)
     assert len({setting.title for setting in entry.settings}) == len(entry.settings)
 
@@ -119,7 +94,7 @@ def test_streams_that_a_method_does_not_use_are_empty() -> None:
         ({"patch_size": "256x0"}, "auto, or sides"),
         ({"patch_size": "64x64x64"}, "does not fit 2D"),
         ({"network": "v_net"}, "does not work in 2D"),
-        ({"fidelity": "released_code"}, "one of paper"),
+        ({"fidelity": "released_code"}, "has no setting 'fidelity'"),
     ],
 )
 def test_values_out_of_range_are_refused_in_words(overrides: dict, message: str) -> None:
@@ -151,7 +126,69 @@ def test_text_is_read_as_the_user_meant_it() -> None:
     assert (values["steps"], values["learning_rate"], values["use_stability"]) == (20, 1e-3, False)
 
 
-def test_a_catalogue_that_contradicts_itself_is_refused() -> None:
-    head = '[settings.steps]\ntitle="a"\nkind="integer"\ndefault=1\nminimum=1\nmaximum=9\n'
-    with pytest.raises(ValueError, match="no setting"):
-        read_catalogue(head + '[presets.quick]\ntitle="a"\nhelp="b"\nvalues={stops=1}\n[methods]')
+def copy_of_the_catalogue(folder: Path) -> Path:
+    return Path(shutil.copytree(Path(catalogue.__file__).with_name("methods"), folder / "methods"))
+
+
+def test_the_files_of_a_folder_are_a_catalogue(tmp_path: Path) -> None:
+    assert read_catalogue(copy_of_the_catalogue(tmp_path)) == CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "_presets.toml",
+            '[presets.odd]\ntitle = "a"\nhelp = "b"\nvalues = { stops = 1 }\n',
+            "preset odd changes 'stops'",
+        ),
+        ("bcp.toml", "[presets.standard]\nvalues = { ramp_steps = 1 }\n", "method bcp changes 'ramp_steps'"),
+    ],
+)
+def test_a_catalogue_that_contradicts_itself_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    folder = copy_of_the_catalogue(tmp_path)
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write(text)
+    with pytest.raises(ValueError, match=message):
+        read_catalogue(folder)
+
+
+@pytest.mark.parametrize(
+    ("method", "sizes", "dimensions"),
+    [
+        ("bcp", {"labeled_batch": 3, "unlabeled_batch": 3}, 2),
+        ("bcp", {"labeled_batch": 2}, 2),
+        ("bcp", {"labeled_batch": 3}, None),
+        ("cpcl", {"labeled_batch": 3, "fidelity": "released_code"}, 2),
+    ],
+)
+def test_batches_that_a_method_cannot_pair_are_refused_before_anything_is_done(method, sizes, dimensions) -> None:
+    with pytest.raises(UserError, match="to the same"):
+        resolve(method, "standard", sizes, dimensions)
+
+
+def test_batches_that_a_method_can_pair_are_accepted() -> None:
+    # Twelve of both in 2D; whether it is 2D, the images decide later.
+    assert resolve("bcp", "standard", {"labeled_batch": 12})["labeled_batch"] == 12
+    assert resolve("cpcl", "standard", {"labeled_batch": 3}, 2)["labeled_batch"] == 3
+    released = {"labeled_batch": 3, "unlabeled_batch": 3, "fidelity": "released_code"}
+    assert resolve("cpcl", "standard", released, 2)["unlabeled_batch"] == 3
+
+
+def test_a_job_of_an_older_program_may_set_what_its_method_does_not_read() -> None:
+    spec = train_spec("bcp", {"steps": 7, "inference_network": "teacher", "fidelity": "paper", "ramp_steps": 3})
+    values = CATALOGUE.resolve_job(spec, 2)
+    assert values == resolve("bcp", "standard", {"steps": 7}, 2)
+    with pytest.raises(UserError, match="has no setting 'setps'"):
+        CATALOGUE.resolve_job(train_spec("bcp", {"setps": 7}), 2)
+
+
+def train_spec(method: str, settings: dict) -> JobSpec:
+    return JobSpec("train", method, "standard", settings, "cpu", 0, "study", Modality.MR, (), ())
+
+
+def test_networks_have_a_backbone_in_their_dimensions() -> None:
+    assert [CATALOGUE.backbone("auto", dimensions) for dimensions in (2, 3)] == ["unet_2d", "v_net"]
+    assert CATALOGUE.backbone("monai_basic_unet", 3) == "monai_basic_unet_3d"
+    with pytest.raises(UserError, match="does not work in 2D"):
+        CATALOGUE.backbone("v_net", 2)

@@ -89,7 +89,7 @@ def collect_content(
         title=folder.name,
         study_name=spec.study_name,
         method_title=method.title,
-        method_sentence=method.sentence,
+        method_sentence=method.summary,
         preset=catalogue.preset(spec.preset).title if spec.preset else "",
         seed=spec.seed,
         steps=_steps(events),

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.batch import Batch
@@ -27,7 +27,7 @@ from ..networks.embedding import SUFFIX, with_embedding
 from ..networks.low_rank import LogitDistribution, LowRankHead
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..networks.projection import PointwiseProjection
-from .method import Loss, Losses, MethodContext, Stage, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
 from .parts.gaussian_bank import GaussianBank
 from .parts.teacher import MeanTeacher
 from .teacher_student import TeacherStudent
@@ -46,7 +46,7 @@ class AUA(TeacherStudent):
         super().__init__(context)
         channels, settings = self.student.feature_channels[self.prototype_level], context.settings
         self._fresh_network = context.build_network
-        self._released = settings["fidelity"] == "released_code"
+        self._released = context.follows_released_code
         self.uncertainty = LowRankHead(context.dimensions, channels, context.num_classes, settings["rank"])
         self.teacher_uncertainty = MeanTeacher(self.uncertainty, settings["ema_decay"])
         self.projection = PointwiseProjection(context.dimensions, channels, normalized=not self._released)
@@ -81,6 +81,10 @@ class AUA(TeacherStudent):
         if step.stage != SECOND:
             super().after_step(step)
             self.teacher_uncertainty.update(self.uncertainty, step.index)
+
+    def inference_network(self) -> nn.Module:
+        """Return the student; the teacher belongs to the first stage."""
+        return self.student
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the losses of the stage that the settings leave on."""
@@ -170,3 +174,8 @@ class AUA(TeacherStudent):
         """Half of a cross-entropy, half Dice of the structures."""
         target = one_hot(labels, self.num_classes)
         return 0.5 * (cross_entropy + dice_loss(logits.softmax(dim=1), target, include_background=False))
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return AUA(context)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ...study.errors import UserError
 from ..data.batch import Batch
 from ..inference.connected_components import largest_components
 from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
@@ -32,14 +31,6 @@ class BidirectionalCopyPaste(Method):
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
-        if (
-            context.settings["labeled_batch"] != context.settings["unlabeled_batch"]
-            or context.settings["labeled_batch"] % 2
-        ):
-            raise UserError(
-                "Copy-paste works on pairs of images.",
-                'Set "labeled_batch" and "unlabeled_batch" to the same even number.',
-            )
         # Released for slices: the whole state is averaged, not the parameters only.
         averages_buffers = context.dimensions == 2
         decay = context.settings["ema_decay"]
@@ -109,3 +100,8 @@ def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     target = one_hot(labels, logits.shape[1])
     dice = sample_dice_loss(logits.softmax(dim=1), target, everywhere)
     return 0.5 * (masked_cross_entropy(logits, labels, everywhere) + dice)
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return BidirectionalCopyPaste(context)

@@ -17,7 +17,8 @@ from ..losses.consistency import probability_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import Prototypes, image_mean_prototypes, prototype_cross_entropy, prototype_logits, usable
 from ..networks.output import FeatureLevel, NetworkOutput
-from .method import Loss, Losses, TrainingStep
+from .cpcl_released import ReleasedCPCL
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .teacher_student import TeacherStudent
 
 
@@ -52,8 +53,8 @@ class CPCL(TeacherStudent):
         probabilities are constants. A class that no labeled image of the batch contains is predicted nowhere.
         """
         masks = one_hot(labeled.labels, self.num_classes)
-        prototypes = image_mean_prototypes(self._features(student), masks)
-        logits = self._propagate(self._features(teacher), prototypes, teacher.logits)
+        prototypes = image_mean_prototypes(self.prototype_features(student), masks)
+        logits = self._propagate(self.prototype_features(teacher), prototypes, teacher.logits)
         return usable(prototypes) * functional.mse_loss(logits.softmax(dim=1), teacher.logits.float().softmax(dim=1))
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
@@ -63,12 +64,14 @@ class CPCL(TeacherStudent):
         student's features of the labeled images into its encoder.
         """
         pseudo_labels = one_hot(teacher.logits.argmax(dim=1), self.num_classes)
-        prototypes = image_mean_prototypes(self._features(teacher), pseudo_labels)
-        logits = self._propagate(self._features(student), prototypes, student.logits)
+        prototypes = image_mean_prototypes(self.prototype_features(teacher), pseudo_labels)
+        logits = self._propagate(self.prototype_features(student), prototypes, student.logits)
         return usable(prototypes) * prototype_cross_entropy(logits, labeled.labels, prototypes.valid)
-
-    def _features(self, output: NetworkOutput) -> Tensor:
-        return output.features(self.prototype_level)
 
     def _propagate(self, features: Tensor, prototypes: Prototypes, like: Tensor) -> Tensor:
         return prototype_logits(features, prototypes, like.shape[2:], self.settings["similarity_scale"])
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method as published or as released."""
+    return ReleasedCPCL(context) if context.follows_released_code else CPCL(context)

@@ -9,30 +9,25 @@ perfect binary prediction costs 0.313. It has no ablations, so the switches of t
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...study.errors import UserError
 from ..data.batch import Batch, Labeled
 from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
-from ..networks.output import NetworkOutput
-from .cpcl import CPCL
-from .method import Loss, Losses, MethodContext, TrainingStep
+from ..networks.output import FeatureLevel, NetworkOutput
+from .method import Loss, Losses, TrainingStep
+from .teacher_student import TeacherStudent
 
 
-class ReleasedCPCL(CPCL):
+class ReleasedCPCL(TeacherStudent):
     """L = L_s + lambda(t) (L_mt + L_fpc + beta L_bpc), the prototype losses being constants."""
 
-    def __init__(self, context: MethodContext) -> None:
-        if context.settings["labeled_batch"] != context.settings["unlabeled_batch"]:
-            raise UserError(
-                "The released code of CPCL pairs each labeled image with an unlabeled one.",
-                'Set "labeled_batch" and "unlabeled_batch" to the same number.',
-            )
-        super().__init__(context)
+    prototype_level: ClassVar[FeatureLevel] = "bottleneck"
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_s, the consistency on logits, and the two prototype losses without gradient."""
@@ -54,13 +49,17 @@ class ReleasedCPCL(CPCL):
     def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """L_fpc with one confidence-weighted set of prototypes per labeled image."""
         weights = one_hot(labeled.labels, self.num_classes) * student.logits.float().softmax(dim=1)
-        propagated = self._propagate_pairwise(self._features(student), weights, self._features(teacher), teacher.logits)
+        propagated = self._propagate_pairwise(
+            self.prototype_features(student), weights, self.prototype_features(teacher), teacher.logits
+        )
         return functional.mse_loss(propagated, teacher.logits.float().softmax(dim=1))
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""
         weights = confidence_weights(teacher.logits)
-        propagated = self._propagate_pairwise(self._features(teacher), weights, self._features(student), student.logits)
+        propagated = self._propagate_pairwise(
+            self.prototype_features(teacher), weights, self.prototype_features(student), student.logits
+        )
         return functional.cross_entropy(propagated, labeled.labels)
 
     def _propagate_pairwise(self, support: Tensor, weights: Tensor, query: Tensor, like: Tensor) -> Tensor:

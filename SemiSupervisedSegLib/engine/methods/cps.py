@@ -11,7 +11,6 @@ from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.initialization import kaiming_normal
-from .parts.ramp import consistency_weight
 
 
 class CrossPseudoSupervision(Method):
@@ -26,7 +25,7 @@ class CrossPseudoSupervision(Method):
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup of both networks and what each learns from the other on the unlabeled images."""
-        labels, weight = batch.labeled.labels, consistency_weight(step.index, step.total_steps, self.settings)
+        labels, weight = batch.labeled.labels, self.consistency_weight(step)
         first_labeled, first = self.joint_pass(batch)
         second_labeled, second = self.joint_pass(batch, self.second)
         supervised = supervised_loss(first_labeled.logits, labels) + supervised_loss(second_labeled.logits, labels)
@@ -37,3 +36,8 @@ class CrossPseudoSupervision(Method):
             "supervised": Loss(supervised),
             "cross_pseudo": Loss(from_second + from_first, weight),
         }
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return CrossPseudoSupervision(context)

@@ -26,7 +26,7 @@ from ..losses.prototypes import (
     usable,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
-from .method import Loss, Losses, MethodContext, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.prototype_bank import PrototypeBank
 from .parts.ramp import gaussian_ramp
 from .teacher_student import TeacherStudent
@@ -106,7 +106,7 @@ class CU2L(TeacherStudent):
     ) -> Losses:
         """L_u2l and L_cr on the prototypes of the sites (section 2.3)."""
         weights = confidence_weights(teacher.logits)
-        features = self._features(teacher)
+        features = self.prototype_features(teacher)
         averaged = Sites(
             self.unlabeled_bank.update(pooled_prototypes(features[:local], weights[:local])),
             self.external_bank.update(pooled_prototypes(features[local:], weights[local:])),
@@ -117,10 +117,10 @@ class CU2L(TeacherStudent):
             losses["unlabeled_to_labeled"] = Loss(loss, weight)
         if self.settings["use_category_regularization"]:
             masks = one_hot(labeled.labels, self.num_classes)
-            own = pooled_prototypes(self._features(student_labeled), masks)
+            own = pooled_prototypes(self.prototype_features(student_labeled), masks)
             sites = averaged
             if self.settings["student_unlabeled_prototypes"]:
-                features = self._features(student_others)
+                features = self.prototype_features(student_others)
                 sites = Sites(
                     pooled_prototypes(features[:local], weights[:local]),
                     pooled_prototypes(features[local:], weights[local:]),
@@ -135,7 +135,7 @@ class CU2L(TeacherStudent):
         are dropped from the softmax, and their voxels from the Dice.
         """
         size = labeled.labels.shape[1:]
-        logits = prototype_logits(self._features(student), prototypes, size, 1 / self.settings["temperature"])
+        logits = prototype_logits(self.prototype_features(student), prototypes, size, 1 / self.settings["temperature"])
         target = one_hot(labeled.labels, self.num_classes)
         mask = prototypes.valid[labeled.labels].float()
         return usable(prototypes) * self._regional_dice(logits.softmax(dim=1), target, mask)
@@ -144,5 +144,7 @@ class CU2L(TeacherStudent):
         regions, mode = self.settings["regions"], self.settings["region_mode"]
         return regional_dice_loss(probabilities, target, mask, regions=regions, mode=mode)
 
-    def _features(self, output: NetworkOutput) -> Tensor:
-        return output.features(self.prototype_level)
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return CU2L(context)

@@ -14,7 +14,6 @@ from ..losses.overlap import supervised_loss
 from ..networks.discriminator import LABELED, UNLABELED, Discriminator
 from .method import Loss, Losses, Method, MethodContext, Objective, TrainingStep
 from .parts.modes import evaluating
-from .parts.ramp import consistency_weight
 
 DISCRIMINATOR_OPTIMIZER = {
     "optimizer": "adam",
@@ -45,7 +44,7 @@ class DeepAdversarialNetwork(Method):
         with evaluating(self.discriminator):
             answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled.images)
         pretended = torch.full((len(answers),), LABELED, device=answers.device)
-        weight = consistency_weight(step.index, step.total_steps, self.settings)
+        weight = self.consistency_weight(step)
         return {
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
             "adversarial": Loss(functional.cross_entropy(answers.float(), pretended), weight),
@@ -60,3 +59,8 @@ class DeepAdversarialNetwork(Method):
         origin = torch.full((len(answers),), UNLABELED, device=answers.device)
         origin[: len(batch.labeled.images)] = LABELED
         return {"discriminator": Loss(functional.cross_entropy(answers.float(), origin))}
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return DeepAdversarialNetwork(context)

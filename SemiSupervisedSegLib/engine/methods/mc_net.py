@@ -17,7 +17,6 @@ from ..losses.consistency import mutual_consistency
 from ..losses.overlap import voxelwise_dice_loss
 from ..networks.base import Upsampling
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.ramp import consistency_weight
 
 DICE_WEIGHT = {2: 1.0, 3: 0.5}
 """Of the supervised loss, by the number of dimensions, as released."""
@@ -47,7 +46,7 @@ class MutualConsistency(Method):
         )
         return {
             "supervised": Loss(supervised, self.dice_weight),
-            "mutual_consistency": Loss(consistency, consistency_weight(step.index, step.total_steps, self.settings)),
+            "mutual_consistency": Loss(consistency, self.consistency_weight(step)),
         }
 
     def answers(self, images: Tensor) -> list[Tensor]:
@@ -55,3 +54,8 @@ class MutualConsistency(Method):
         skips = self.student.encoder(images)
         decoders, heads = (self.student.decoder, *self.decoders), (self.student.head, *self.heads)
         return [head(decoder(skips)[-1]) for decoder, head in zip(decoders, heads, strict=True)]
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return MutualConsistency(context)

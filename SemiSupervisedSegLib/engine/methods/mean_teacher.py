@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..data.batch import Batch
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import supervised_loss
-from .method import Loss, Losses, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .teacher_student import TeacherStudent
 
 
@@ -26,3 +26,8 @@ class MeanTeacherMethod(TeacherStudent):
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
             "consistency": Loss(probability_consistency(unlabeled.logits, teacher.logits), weight),
         }
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return MeanTeacherMethod(context)

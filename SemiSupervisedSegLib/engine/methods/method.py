@@ -77,6 +77,7 @@ from torch import Tensor, nn
 from ..data.batch import Batch
 from ..networks.base import SegmentationNetwork
 from ..networks.output import FeatureLevel, NetworkOutput
+from .parts.ramp import consistency_weight
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,11 @@ class MethodContext:
     tasks: tuple[tuple[int, ...], ...] = ()
     unlabeled_tasks_known: bool = False
 
+    @property
+    def follows_released_code(self) -> bool:
+        """Whether the authors' code is followed where it differs from the paper."""
+        return self.settings.get("fidelity") == "released_code"
+
 
 class Method(nn.Module):
     """Base of all methods; see the module's docstring for how each family fills it in.
@@ -203,6 +209,14 @@ class Method(nn.Module):
         """Return what the student, or another network, answers to the labeled and the unlabeled images, in one pass."""
         images = torch.cat([batch.labeled.images, batch.unlabeled.images])
         return (network or self.student)(images).split(len(batch.labeled.images))
+
+    def consistency_weight(self, step: TrainingStep) -> float:
+        """Return lambda(t), the weight of the losses on unlabeled images, of the settings of the group "ramp"."""
+        return consistency_weight(step.index, step.total_steps, self.settings)
+
+    def prototype_features(self, output: NetworkOutput) -> Tensor:
+        """Return the feature map (B, L, *spatial') at `prototype_level`."""
+        return output.features(self.prototype_level)
 
     def after_step(self, step: TrainingStep) -> None:
         """Follow up an optimizer step, e.g. by averaging the teacher."""

@@ -23,7 +23,6 @@ from ..networks.output import NetworkOutput
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.feature_memory import FeatureMemory
 from .parts.modes import Repeating, evaluating, frozen_statistics
-from .parts.ramp import consistency_weight
 
 TRIAL = 10.0
 RADIUS = {2: 6.0, 3: 10.0}
@@ -38,7 +37,7 @@ class SSNet(Method):
         super().__init__(context)
         self.heads = SeparationHeads(self.student.feature_channels["decoder_full"], context.num_classes)
         self.memory = FeatureMemory(context.num_classes, WIDTH, WIDTH)
-        joint = context.dimensions == 3 and context.settings["fidelity"] == "released_code"
+        joint = context.dimensions == 3 and context.follows_released_code
         by_name = {"dice": partial(dice_discrepancy, joint=joint), "kl": kl_discrepancy}
         self.discrepancy = by_name[context.settings["discrepancy"]]
         self.dimensions = context.dimensions
@@ -46,7 +45,7 @@ class SSNet(Method):
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_seg, and L_lds and L_cs where the settings leave them on."""
         labeled, unlabeled = self.joint_pass(batch, partial(self._forward_checkpointed, Repeating(self.student)))
-        weight = consistency_weight(step.index, step.total_steps, self.settings)
+        weight = self.consistency_weight(step)
         losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
         if self.settings["use_smoothness"]:
             images = torch.cat([batch.labeled.images, batch.unlabeled.images])
@@ -135,3 +134,8 @@ class SSNet(Method):
 def _voxels(output: NetworkOutput) -> Tensor:
     """Return the classifier's input as a list of features (B * voxels, L)."""
     return output.decoder_full.movedim(1, -1).flatten(0, -2).float()
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return SSNet(context)

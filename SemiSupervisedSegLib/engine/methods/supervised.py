@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
-from .method import Loss, Losses, Method, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
 
 class Supervised(Method):
@@ -14,3 +14,8 @@ class Supervised(Method):
         """Return L_sup."""
         logits = self.student(batch.labeled.images).logits
         return {"supervised": Loss(supervised_loss(logits, batch.labeled.labels))}
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return Supervised(context)

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from .method import Method, MethodContext, TrainingStep
 from .parts.noise import clipped_noise
-from .parts.ramp import consistency_weight
 from .parts.teacher import MeanTeacher
 
 
@@ -20,10 +19,6 @@ class TeacherStudent(Method):
     def noisy(self, images: Tensor) -> Tensor:
         """Return images with a fresh draw of the method's clipped Gaussian noise xi."""
         return clipped_noise(images, self.settings["noise_std"], self.settings["noise_clip"])
-
-    def consistency_weight(self, step: TrainingStep) -> float:
-        """Return lambda(t)."""
-        return consistency_weight(step.index, step.total_steps, self.settings)
 
     def after_step(self, step: TrainingStep) -> None:
         """Average the student into the teacher."""

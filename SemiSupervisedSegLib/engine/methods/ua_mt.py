@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data.batch import Batch
 from ..losses.consistency import certain_probability_consistency, predictive_entropy
 from ..losses.overlap import supervised_loss
-from .method import Loss, Losses, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.ramp import gaussian_ramp
 from .teacher_student import TeacherStudent
 
@@ -49,3 +49,8 @@ class UncertaintyAwareMeanTeacher(TeacherStudent):
         """Return H, which rises from 0.75 ln C to ln C; the paper's ln 2 is that of its two classes."""
         ramp = gaussian_ramp(step.index, step.total_steps)
         return (FIRST_SHARE + (1 - FIRST_SHARE) * ramp) * math.log(self.num_classes)
+
+
+def build(context: MethodContext) -> Method:
+    """Build the method."""
+    return UncertaintyAwareMeanTeacher(context)

@@ -18,7 +18,7 @@ from ..losses.prompts import aggregate, foreground, foreground_agreement
 from .method import Loss, Losses, Objective, Stage, TrainingStep
 from .parts.cutmix import cutmix_mask
 from .parts.mixing import paste
-from .unisemi import UniSeMi, mixture
+from .unisemi_paper import UniSeMi, mixture
 
 PRETRAIN, SELFTRAIN = "pretrain", "selftrain"
 PRETRAIN_SIDE = 2 / 3

@@ -23,7 +23,7 @@ from ..losses.overlap import dice_loss, one_hot
 from ..losses.prompts import prompted_loss
 from ..networks.prompted import PromptFeatures
 from .method import Loss, Losses, MethodContext, TrainingStep
-from .unisemi import EncodedBatch, UniSeMi, mixture
+from .unisemi_paper import EncodedBatch, UniSeMi, mixture
 
 
 class SharedAnatomyUniSeMi(UniSeMi):

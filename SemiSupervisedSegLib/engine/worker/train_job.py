@@ -23,7 +23,7 @@ def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[
         UserError: something the user can mend.
         JobStopped: the user asked to end; a checkpoint was saved.
     """
-    early = load_catalogue().resolve(spec.method, spec.preset, spec.settings)
+    early = load_catalogue().resolve_job(spec)
     device = choose_device(spec.device, early["precision"], early["threads"])
     if (problem := missing(spec.cases, load_catalogue().method(spec.method))) is not None:
         raise problem

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
 from SemiSupervisedSegLib.engine.methods.method import Loss, Losses, Method, TrainingStep
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 
 from ..training.toy_loop import assert_resumes_anywhere
 from .toys import SIZES, batch_of, classifier, toy_batch, toy_labels, toy_method, weighted_sum
@@ -58,6 +59,11 @@ class MethodChecks:
         """Build a variant on a toy network, in train mode."""
         return toy_method(self.method, dimensions, classes, **{**self.variants[variant], **settings})
 
+    def settings_of_method(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return those of the settings that the method has."""
+        names = {setting.name for setting in load_catalogue().method(self.method).settings}
+        return {name: value for name, value in settings.items() if name in names}
+
     def batch(self, labels: Tensor) -> Batch:
         """Return a batch whose labeled images have these labels."""
         return batch_of(labels)
@@ -101,7 +107,7 @@ class MethodChecks:
 
     def test_a_resumed_training_is_the_same_bit_by_bit(self, variant: str, tmp_path: Path) -> None:
         assert_resumes_anywhere(
-            lambda steps: self.build(variant, steps=steps, **RESUME_SETTINGS),
+            lambda steps: self.build(variant, **self.settings_of_method({"steps": steps, **RESUME_SETTINGS})),
             tmp_path,
             lambda: self.batch(toy_labels(2, SIZES[2], 2)),
         )
@@ -112,7 +118,7 @@ class MethodChecks:
         The unlabeled images count in full from the second step on.
         """
         ramp = {"ramp_steps": 1, "ramp_unit": "iteration", "consistency_weight": 0.1}
-        method = self.build(next(iter(self.variants)), 2, 4, **ramp)
+        method = self.build(next(iter(self.variants)), 2, 4, **self.settings_of_method(ramp))
         batch = self.batch(toy_labels(2, SIZES[2], 4))
         courses = {}
         for stage in method.stages():

@@ -10,7 +10,7 @@ import torch
 from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
 from SemiSupervisedSegLib.engine.methods.method import MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
-from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi
+from SemiSupervisedSegLib.engine.methods.unisemi_paper import UniSeMi
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK
 

@@ -8,7 +8,6 @@ import torch
 
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
-from SemiSupervisedSegLib.study.errors import UserError
 
 from .. import reference
 from ..reference import array
@@ -127,9 +126,3 @@ def test_selftraining_starts_teacher_and_student_alike_and_averages_at_a_constan
     assert all(torch.allclose(new, old + 0.01, atol=1e-6) for new, old in zip(after, before, strict=True))
     averaged = method.teacher.network.encoder.stages[0][1].running_mean
     assert torch.allclose(averaged, statistics + 0.01, atol=1e-6), "on slices the whole state is averaged"
-
-
-@pytest.mark.parametrize("counts", [(3, 3), (2, 4)])
-def test_images_that_do_not_pair_are_refused_in_words(counts):
-    with pytest.raises(UserError, match=r"pairs of images.*same even number"):
-        toy_method("bcp", labeled_batch=counts[0], unlabeled_batch=counts[1])

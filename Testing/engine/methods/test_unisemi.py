@@ -11,7 +11,7 @@ import torch
 from SemiSupervisedSegLib.engine.data.batch import Unlabeled
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 from SemiSupervisedSegLib.engine.methods.parts import mixing
-from SemiSupervisedSegLib.engine.methods.unisemi import mixture
+from SemiSupervisedSegLib.engine.methods.unisemi_paper import mixture
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 from SemiSupervisedSegLib.study.errors import UserError
 

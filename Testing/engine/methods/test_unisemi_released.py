@@ -6,7 +6,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.methods import unisemi_released
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
-from SemiSupervisedSegLib.engine.methods.unisemi import mixture
+from SemiSupervisedSegLib.engine.methods.unisemi_paper import mixture
 
 from .checks import EVERYTHING
 from .several_tasks import TASKS, SeveralTasksChecks, dice_loss, partial_batch, softmax, two_channels, unisemi

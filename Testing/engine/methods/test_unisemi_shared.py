@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
-from SemiSupervisedSegLib.engine.methods.unisemi import UniSeMi, mixture
+from SemiSupervisedSegLib.engine.methods.unisemi_paper import UniSeMi, mixture
 from SemiSupervisedSegLib.engine.methods.unisemi_shared import SharedAnatomyUniSeMi
 
 from .checks import EVERYTHING, NOTHING

@@ -143,7 +143,7 @@ class TrainingForm:
     def refresh(self) -> None:
         """Show what belongs to the present choice."""
         entry, ui = load_catalogue().method(self.method), self.ui
-        ui.methodLabel.setText(_(entry.sentence))
+        ui.methodLabel.setText(_(entry.summary))
         ui.needsLabel.setText(self._needs())
         try:
             self.settings.show(entry, self._base())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import qt
 from slicer.i18n import tr as _
 
-from ....jobs.catalogue import MethodEntry
+from ....jobs.entries import MethodEntry
 from ....jobs.settings import Setting
 from ....jobs.spec import SettingValue
 from ....study.errors import UserError

@@ -8,7 +8,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.methods.parts.cutmix import cutmix_mask
 from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
-from SemiSupervisedSegLib.engine.methods.unisemi import mixture
+from SemiSupervisedSegLib.engine.methods.unisemi_paper import mixture
 
 KINDS = ("zero_centered", "slices", "random")
 SIZES = [(48, 40), (24, 30, 36)]
