@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,9 +50,10 @@ def _title(name: str) -> str:
 
 
 def _main_memory() -> tuple[int, int]:
-    if sys.platform == "linux":
-        with open("/proc/meminfo", encoding="ascii") as file:
-            sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file}
+    memory = Path("/proc/meminfo")
+    if memory.exists():
+        lines = memory.read_text(encoding="ascii").splitlines()
+        sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
         return sizes["MemAvailable"], sizes["MemTotal"]
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

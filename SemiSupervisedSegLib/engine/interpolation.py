@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ class _NeighbourDots(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
         total = torch.zeros_like(features)
         for offset, gradient in zip(_half_of_the_offsets(features.dim() - 2), gradients, strict=True):
@@ -82,7 +83,7 @@ def _neighbour_dots(features: Tensor) -> list[Tensor]:
     answers = []
     for offset in itertools.product((-1, 0, 1), repeat=features.dim() - 2):
         margins = [margin for step in reversed(offset) for margin in (max(-step, 0), max(step, 0))]
-        answers.append(functional.pad(dots.get(offset, dots.get(_opposite(offset))), margins))
+        answers.append(functional.pad(dots[offset if offset in dots else _opposite(offset)], margins))
     return answers
 
 
@@ -98,8 +99,9 @@ def _opposite(offset: tuple[int, ...]) -> tuple[int, ...]:
 def _inside(features: Tensor, offset: tuple[int, ...]) -> Tensor:
     """Return the part of a map whose voxels still have a voxel at an offset."""
     sizes = features.shape[2:]
-    kept = [slice(max(-step, 0), size - max(step, 0)) for step, size in zip(offset, sizes, strict=True)]
-    return features[(..., *kept)]
+    for axis, (step, size) in enumerate(zip(offset, sizes, strict=True), 2):
+        features = features.narrow(axis, max(-step, 0), size - abs(step))
+    return features
 
 
 def upsampled_squared_norm(features: Tensor, size: Sequence[int]) -> Tensor:

@@ -52,7 +52,7 @@ def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator
         return new_images, new_labels
     grid = _rotation_grid(angles[small], images)
     _put(new_images, tilted, _rotate_images(_take(images, tilted), grid))
-    if labels is not None:
+    if labels is not None and new_labels is not None:
         _put(new_labels, tilted, _rotate_labels(_take(labels, tilted), grid))
     return new_images, new_labels
 
@@ -87,7 +87,7 @@ def _mirror(
     for sample, turn, flip in zip(samples, turns, flips, strict=True):
         quarter_turns = turn if square else 2 * turn
         new_images[sample] = _turn_and_flip(images[sample], quarter_turns, flip)
-        if labels is not None:
+        if labels is not None and new_labels is not None:
             new_labels[sample] = _turn_and_flip(labels[sample], quarter_turns, flip)
     return new_images, new_labels
 

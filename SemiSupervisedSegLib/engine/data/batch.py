@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -36,10 +37,13 @@ class Unlabeled:
     tasks: Tensor | None = None
 
 
+NO_IMAGES = Unlabeled(torch.empty(0))
+
+
 @dataclass(frozen=True)
 class Batch:
-    """The images of the streams that a method uses; None for the streams it does not use."""
+    """The images of the streams that a method uses; `NO_IMAGES` for the streams it does not use."""
 
     labeled: Labeled
-    unlabeled: Unlabeled | None = None
-    external: Unlabeled | None = None
+    unlabeled: Unlabeled = NO_IMAGES
+    external: Unlabeled = NO_IMAGES

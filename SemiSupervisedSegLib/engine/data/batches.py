@@ -15,7 +15,7 @@ from ...planning.plan import Plan
 from ...planning.tasks import case_tasks, find_tasks
 from ...study.errors import UserError
 from .augment import augment
-from .batch import Batch, Labeled, Unlabeled
+from .batch import NO_IMAGES, Batch, Labeled, Unlabeled
 from .randomness import torch_generator_at
 from .streams import CaseStream
 
@@ -74,6 +74,7 @@ class BatchSource:
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all stages."""
         images, labels = self._draw("labeled", step)
+        assert labels is not None, "labeled cases have annotations"
         labeled = Labeled(images, labels, self._draw_tasks("labeled", step))
         return Batch(labeled, self._draw_unlabeled("unlabeled", step), self._draw_unlabeled("external", step))
 
@@ -82,9 +83,9 @@ class BatchSource:
         for stream in self._streams.values():
             stream.close()
 
-    def _draw_unlabeled(self, name: str, step: int) -> Unlabeled | None:
+    def _draw_unlabeled(self, name: str, step: int) -> Unlabeled:
         if name not in self._streams:
-            return None
+            return NO_IMAGES
         return Unlabeled(self._draw(name, step)[0], self._draw_tasks(name, step))
 
     def _draw_tasks(self, name: str, step: int) -> Tensor:

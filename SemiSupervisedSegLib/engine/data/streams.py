@@ -118,7 +118,7 @@ class CaseStream:
         volume = case.image[slice_index] if flat else case.image
         offset = self._offset(case, slice_index if flat else None, tuple(volume.shape), generator)
         copy_patch(image, volume, offset, case.pad_value)
-        if labels is not None:
+        if labels is not None and case.labels is not None:
             copy_patch(labels, case.labels[slice_index] if flat else case.labels, offset, 0)
 
     def _offset(
@@ -130,5 +130,5 @@ class CaseStream:
                 foreground = foreground[foreground[:, 1] == slice_index]
             voxel = random_foreground(foreground, generator)
             if voxel is not None:
-                return offset_near(voxel[-len(shape) :], shape, self._plan.patch, generator)
+                return offset_near(voxel[-len(shape) :].tolist(), shape, self._plan.patch, generator)
         return random_offset(shape, self._plan.patch, generator)

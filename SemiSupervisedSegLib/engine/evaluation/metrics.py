@@ -153,7 +153,10 @@ def surface_distances(prediction: np.ndarray, annotation: np.ndarray, spacing: S
     if not steps:
         return SurfaceDistances(0.0, 0.0, 0.0)
     edges = get_mask_edges(*_crop(prediction.squeeze(), annotation.squeeze()), crop=False)
-    both = [np.asarray(get_surface_distance(*pair, spacing=steps), dtype=np.float64) for pair in (edges, edges[::-1])]
+    both = [
+        np.asarray(get_surface_distance(first, second, spacing=steps), dtype=np.float64)
+        for first, second in (edges, edges[::-1])
+    ]
     return SurfaceDistances(
         hd95=max(float(np.percentile(distances, PERCENTILE)) for distances in both),
         asd=float(np.concatenate(both).mean()),
@@ -162,8 +165,8 @@ def surface_distances(prediction: np.ndarray, annotation: np.ndarray, spacing: S
 
 
 def _overlap(prediction: np.ndarray, annotation: np.ndarray) -> tuple[float, float]:
-    pair = [torch.from_numpy(mask)[None, None] for mask in _crop(prediction, annotation)]
-    return compute_dice(*pair).item(), compute_iou(*pair).item()
+    first, second = (torch.from_numpy(mask)[None, None] for mask in _crop(prediction, annotation))
+    return compute_dice(first, second).item(), compute_iou(first, second).item()
 
 
 def _crop(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

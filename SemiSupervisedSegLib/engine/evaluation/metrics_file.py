@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from ...study.errors import UserError
 from ...study.files import write_text_atomically
@@ -53,7 +54,7 @@ def read_metrics(path: Path | str) -> list[StructureScore]:
 
 
 def _score(row: dict[str, str]) -> StructureScore:
-    values: dict[str, object] = {name: row[name] for name in _TEXT}
+    values: dict[str, Any] = {name: row[name] for name in _TEXT}
     values |= {name: _FLAG_VALUES[row[name]] for name in _FLAGS}
     values |= {name: float(row[name]) for name in COLUMNS if name not in values}
     return StructureScore(**values)

@@ -91,7 +91,7 @@ def _pool_case(
     windows_at_once: int,
 ) -> tuple[Tensor, Tensor]:
     """Return the sums (C, L) and the voxel counts (C,) of one case in float64."""
-    sums, counts = 0.0, 0.0
+    sums = counts = torch.zeros((), dtype=torch.float64, device=device)
     others = set(range(1, plan.num_classes)) - set(case.annotated or range(1, plan.num_classes))
     for images, labels in _windows(case.image, case.labels, plan, device, windows_at_once):
         output = network(images)

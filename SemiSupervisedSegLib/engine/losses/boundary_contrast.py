@@ -91,8 +91,8 @@ def _log_sum_of_others(units: Tensor, counted: Tensor, temperature: float) -> Te
         similarities.diagonal(start, dim1=1, dim2=2).fill_(EXCLUDED)
         return similarities.logsumexp(dim=2)
 
-    options = {"use_reentrant": False, "preserve_rng_state": False}
-    starts = range(0, units.shape[1], CHUNK)
-    return torch.cat(
-        [checkpoint(of_rows, scaled[:, start : start + CHUNK], units, start, **options) for start in starts], dim=1
-    )
+    def of_chunk(start: int) -> Tensor:
+        rows = scaled[:, start : start + CHUNK]
+        return checkpoint(of_rows, rows, units, start, use_reentrant=False, preserve_rng_state=False)
+
+    return torch.cat([of_chunk(start) for start in range(0, units.shape[1], CHUNK)], dim=1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from ....jobs.events import Event, StepDone, Validated
 from ....study.model import Structure
 from .content import ReportContent
 from .curves import PALETTE, Line, line_chart
+
+Scored = TypeVar("Scored", Validated, StepDone)
 
 
 def charts_section(content: ReportContent) -> str:
@@ -20,11 +23,9 @@ def charts_section(content: ReportContent) -> str:
     return f'<section><h2>Training</h2><div class="charts">{drawn}</div></section>' if drawn else ""
 
 
-def _latest_run(events: Sequence[Event], kind: type[Event], step: str = "step") -> list[Event]:
+def _latest_run(events: Sequence[Event], kind: type[Scored]) -> list[Scored]:
     """Return events in the order of steps; of steps that a resumed worker repeated, the last event counts."""
-    by_step = {
-        (getattr(event, "stage", ""), getattr(event, step)): event for event in events if isinstance(event, kind)
-    }
+    by_step = {(getattr(event, "stage", ""), event.step): event for event in events if isinstance(event, kind)}
     return list(by_step.values())
 
 
@@ -59,6 +60,6 @@ def _loss_lines(events: Sequence[Event]) -> list[Line]:
                 points.setdefault(name, []).append((offset + event.step, value))
         offset += lengths[stage]
     return [
-        Line(name.replace("_", " "), *zip(*values, strict=True), PALETTE[index % len(PALETTE)])
+        Line(name.replace("_", " "), [x for x, _ in values], [y for _, y in values], PALETTE[index % len(PALETTE)])
         for index, (name, values) in enumerate(points.items())
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -15,6 +15,9 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 26, 12, 34
 DECADE = 10
 POINTS = 160
 PALETTE = ("#2f6fb0", "#d1662a", "#3c8f5a", "#9a4fa3", "#b08a1e", "#5a6b7a", "#c2476b", "#3aa0a8")
+
+Place = Callable[[float, float], tuple[float, float]]
+"""Where a point of the data is in the picture, x and y."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _y_axis(low: float, high: float, logarithmic: bool, place, x_low: float) -> str:
+def _y_axis(low: float, high: float, logarithmic: bool, place: Place, x_low: float) -> str:
     ticks = list(range(math.ceil(low), math.floor(high) + 1)) if logarithmic else _ticks(low, high, 5)
     parts = []
     for tick in ticks:
@@ -97,7 +100,7 @@ def _y_axis(low: float, high: float, logarithmic: bool, place, x_low: float) -> 
     return "".join(parts)
 
 
-def _x_axis(x_low: float, x_high: float, low: float, place, label: str) -> str:
+def _x_axis(x_low: float, x_high: float, low: float, place: Place, label: str) -> str:
     parts = []
     for tick in _ticks(x_low, x_high, 5):
         x, y = place(tick, low)
@@ -110,7 +113,7 @@ def _x_axis(x_low: float, x_high: float, low: float, place, label: str) -> str:
     return "".join(parts)
 
 
-def _path(line: Line, logarithmic: bool, place) -> str:
+def _path(line: Line, logarithmic: bool, place: Place) -> str:
     values = np.log10(line.y) if logarithmic else line.y
     points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(line.x, values, strict=True))
     if len(line.x) == 1:

@@ -93,23 +93,23 @@ def case_pictures(
         modality: Modality, which decides the grey scale.
     """
     grid = PlanGrid.of(image, plan)
-    maps = [None if classes is None else grid.arrange(classes) for classes in (final, prototype, annotation)]
+    maps = [grid.arrange(classes) for classes in (final, prototype, annotation) if classes is not None]
     voxels = grid.arrange(sitk.GetArrayViewFromImage(image))
-    number = _largest_slice([maps[2], maps[0], maps[1]])
-    planes = [None if classes is None else classes[number] for classes in maps]
+    number = _largest_slice([*maps[2:], maps[0], maps[1]])
+    planes = [classes[number] for classes in maps]
     view = _view(planes, grid)
     gray = _gray(view, voxels[number], modality)
-    masks = [None if plane is None else _masks(view, plane, len(structures)) for plane in planes]
+    final_masks, prototype_masks, *annotated = [_masks(view, plane, len(structures)) for plane in planes]
     colors = [structure.color for structure in structures]
     fill, outline = gray.copy(), gray.copy()
-    for mask, color in zip(masks[1], colors, strict=True):
+    for mask, color in zip(prototype_masks, colors, strict=True):
         fill[mask] = (1 - FILL) * fill[mask] + FILL * np.asarray(color)
-    _draw_outlines(outline, masks[0], colors, OUTLINE)
-    if masks[2] is not None:
+    _draw_outlines(outline, final_masks, colors, OUTLINE)
+    for masks in annotated:
         for picture in (fill, outline):
-            _draw_outlines(picture, masks[2], [_lighten(color) for color in colors], ANNOTATION_OUTLINE)
-    pictures = [np.rint(picture).astype(np.uint8) for picture in (gray, fill, outline)]
-    return CasePictures(*pictures, slice_number=number + 1, slices=len(voxels))
+            _draw_outlines(picture, masks, [_lighten(color) for color in colors], ANNOTATION_OUTLINE)
+    gray, fill, outline = (np.rint(picture).astype(np.uint8) for picture in (gray, fill, outline))
+    return CasePictures(gray, fill, outline, slice_number=number + 1, slices=len(voxels))
 
 
 def png_data_uri(picture: np.ndarray) -> str:
@@ -120,16 +120,16 @@ def png_data_uri(picture: np.ndarray) -> str:
         return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _largest_slice(candidates: Sequence[np.ndarray | None]) -> int:
+def _largest_slice(candidates: Sequence[np.ndarray]) -> int:
     for classes in candidates:
-        if classes is not None and classes.any():
+        if classes.any():
             return int(np.count_nonzero(classes, axis=(1, 2)).argmax())
-    return next(len(classes) for classes in candidates if classes is not None) // 2
+    return len(candidates[0]) // 2
 
 
-def _view(planes: Sequence[np.ndarray | None], grid: PlanGrid) -> _View:
+def _view(planes: Sequence[np.ndarray], grid: PlanGrid) -> _View:
     spacing = grid.native_spacing[1:]
-    inside = np.logical_or.reduce([plane > 0 for plane in planes if plane is not None])
+    inside = np.logical_or.reduce([plane > 0 for plane in planes])
     extents = [size * step for size, step in zip(inside.shape, spacing, strict=True)]
     center, side = tuple((size - 1) / 2 for size in inside.shape), max(extents)
     if inside.any():
@@ -169,7 +169,7 @@ def _masks(view: _View, plane: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def _draw_outlines(
-    picture: np.ndarray, masks: Sequence[np.ndarray], colors: Sequence[Sequence[int]], width: int
+    picture: np.ndarray, masks: Sequence[np.ndarray], colors: Sequence[Sequence[float]], width: int
 ) -> None:
     # Inside of the border, so that the outlines of neighbours lie side by side.
     for mask, color in zip(masks, colors, strict=True):
