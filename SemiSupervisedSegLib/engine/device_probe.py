@@ -6,13 +6,12 @@ python -m SemiSupervisedSegLib.engine.device_probe
 from __future__ import annotations
 
 import json
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..study.memory import main_memory
 from .device import choose_device
 
 _GIGA = 1e9
@@ -34,7 +33,7 @@ def _describe(name: str) -> dict[str, Any]:
     device = choose_device(name)
     entry = {"name": name, "dtype": str(device.dtype).removeprefix("torch."), "speed": 0.0, "problem": ""}
     try:
-        free, total = torch.cuda.mem_get_info(device.torch) if name != "cpu" else _main_memory()
+        free, total = torch.cuda.mem_get_info(device.torch) if name != "cpu" else main_memory()
         entry["speed"] = _convolution_speed(device.torch, device.dtype)
     except RuntimeError as error:
         # Another program has taken all of the card, or its driver does not fit.
@@ -47,18 +46,6 @@ def _title(name: str) -> str:
         return torch.cuda.get_device_name(torch.device(name))
     threads = torch.get_num_threads()
     return f"Processor ({threads} {'core' if threads == 1 else 'cores'})"
-
-
-def _main_memory() -> tuple[int, int]:
-    memory = Path("/proc/meminfo")
-    if memory.exists():
-        lines = memory.read_text(encoding="ascii").splitlines()
-        sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-        return sizes["MemAvailable"], sizes["MemTotal"]
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return 0, total
-    return 0, 0
 
 
 def _convolution_speed(device: torch.device, dtype: torch.dtype) -> float:

@@ -4,84 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..jobs.spec import JobCase
 from ..study.annotations import read_annotation
 from ..study.errors import UserError
 from ..study.files import TEMPORARY_PREFIX, temporary_folder, write_error
 from ..study.images import read_image
-from ..study.model import Role, Structure
+from ..study.model import Structure
+from .cached_case import CachedCase, CaseArrays, StructureVolume, open_cached_case, write_arrays
+from .case_errors import naming_case
+from .content import content_hash
+from .grid import PlanGrid
 from .plan import Plan
 from .preprocess import labels_to_plan_grid, to_plan_grid
 
-# Foreground voxels kept of each class; enough that no two epochs centre their patches alike.
+# Foreground voxels stored of each class: enough that no two epochs centre their patches alike.
 FOREGROUND_PER_CLASS = 2000
 # A younger temporary folder may belong to a job that is still writing it.
 _ABANDONED_SECONDS = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class CachedCase:
-    """A preprocessed case on disk.
-
-    Attributes:
-        id: of the case.
-        site: of the case.
-        external: whether the site is not the local one.
-        role: of the case.
-        folder: with image.npy (float32) and, for annotated roles, labels.npy (uint8) and foreground.npy (int32).
-        shape: (slices, rows, columns) on the plan grid.
-        has_labels: whether it has labels.
-        pad_value: what surrounds the image where a patch is larger: its minimum, which is air or outside the body.
-        nbytes: of all its arrays in memory.
-        annotated: class indices of the structures it is annotated for, or taken for where it has no annotation; None
-            for all, or where nothing is known.
-    """
-
-    id: str
-    site: str
-    external: bool
-    role: Role
-    folder: Path
-    shape: tuple[int, int, int]
-    has_labels: bool
-    pad_value: float
-    nbytes: int
-    annotated: tuple[int, ...] | None = None
-
-    def load(self) -> CaseArrays:
-        """Read the arrays; raises UserError when they are gone or damaged."""
-        try:
-            image = np.load(self.folder / "image.npy")
-            if not self.has_labels:
-                return CaseArrays(image, None, None)
-            return CaseArrays(image, np.load(self.folder / "labels.npy"), np.load(self.folder / "foreground.npy"))
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(
-                f"The preprocessed case {self.id} was removed or damaged while it was needed.",
-                "Resume the job; the case is then preprocessed again.",
-            ) from error
-
-
-@dataclass(frozen=True)
-class CaseArrays:
-    """A case in memory: image (slices, rows, columns) float32, labels of that shape uint8, foreground (N, 4) int32.
-
-    A row of `foreground` is the class and the indices of one annotated voxel, along slices, rows, columns.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray | None
-    foreground: np.ndarray | None
 
 
 def prepare_cache(
@@ -93,14 +41,14 @@ def prepare_cache(
 ) -> tuple[CachedCase, ...]:
     """Preprocess the cases that are not in the cache yet, one in memory at a time.
 
-    Annotations are read of labeled and validation cases only: what a method learns without labels must not see any.
+    Only annotations of labeled and validation cases are read: what a method learns without labels must not see any.
 
     Args:
-        cases: in the order of the result.
-        plan: decides the subfolder.
-        folder: the study's cache folder; made when absent.
-        structures: of the annotations.
-        on_progress: called with the number of cases done and their total.
+        cases: Cases in the order of the result.
+        plan: Plan, which decides the subfolder.
+        folder: Cache folder of the study; made when absent.
+        structures: Structures of the annotations.
+        on_progress: Function that is called with the number of cases done and their total.
 
     Raises:
         UserError: a file cannot be used, or the cache cannot be written.
@@ -113,25 +61,33 @@ def prepare_cache(
     _remove_abandoned(home)
     cached = []
     for done, case in enumerate(cases, start=1):
-        prepared = _prepare_case(case, plan, home, structures)
+        with naming_case(case.id):
+            prepared = _prepare_case(case, plan, home, structures)
         cached.append(replace(prepared, annotated=annotated_classes(case, structures)))
         on_progress(done, len(cases))
     return tuple(cached)
 
 
 def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
-    """Return a short hash that changes when a file of the case (name, size or time) or the structures change."""
-    parts: list[object] = [_stamps(case, Path(case.image))]
+    """Return a short hash of the content of the case's files, and of the structures where it has an annotation.
+
+    Neither the place nor the time of a file counts: a copied study finds its cases again, and another file of the same
+    name, size and time is another case.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    parts: list[object] = [_content(case, Path(case.image))]
     annotation = _usable_annotation(case)
     if annotation is not None:
-        parts += [_stamps(case, annotation), [(structure.name, structure.label) for structure in structures]]
-        # What may be in the annotation is checked when it is read.
+        parts += [_content(case, annotation), [(structure.name, structure.label) for structure in structures]]
+        # The structures of the case decide what may be in its annotation.
         parts += [] if case.structures is None else [case.structures]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def annotated_classes(case: JobCase, structures: Sequence[Structure]) -> tuple[int, ...] | None:
-    """Return the class indices of the structures that a case is annotated or taken for; None for no statement."""
+    """Return the class indices of the structures that a case is annotated for or assigned to; None for no statement."""
     if case.structures is None:
         return None
     return tuple(index for index, structure in enumerate(structures, 1) if structure.name in case.structures)
@@ -144,110 +100,88 @@ def _usable_annotation(case: JobCase) -> Path | None:
     return Path(case.annotation)
 
 
-def _stamps(case: JobCase, path: Path) -> list[tuple[str, int, int]]:
+def _content(case: JobCase, path: Path) -> str:
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [(file.name, file.stat()) for file in files]
+        return content_hash(path)
     except OSError as error:
         raise UserError(
             f"{path.name} of the case {case.id} is missing or cannot be read.", "Put it back, or remove the case."
         ) from error
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[Structure]) -> CachedCase:
     target = home / f"{case.id}-{content_key(case, structures)}"
-    found = _open(target, case)
-    if found is not None:
-        return found
+    has_labels = _usable_annotation(case) is not None
+    present = open_cached_case(target, case, has_labels)
+    if present is not None:
+        return present
     with temporary_folder(target) as temporary:
-        _write_arrays(temporary, _preprocess(case, plan, structures))
-        _put_in_place(temporary, target, case)
-    made = _open(target, case)
+        write_arrays(temporary, *_preprocess(case, plan, structures))
+        _put_in_place(temporary, target, case, has_labels)
+    made = open_cached_case(target, case, has_labels)
     if made is None:
-        raise UserError(f"The preprocessed case {case.id} could not be kept in {home}.", "Check the disk.")
+        raise UserError(f"The preprocessed case {case.id} could not be stored in {home}.", "Check the disk.")
     return made
 
 
-def _preprocess(case: JobCase, plan: Plan, structures: Sequence[Structure]) -> CaseArrays:
+def _preprocess(
+    case: JobCase, plan: Plan, structures: Sequence[Structure]
+) -> tuple[CaseArrays, tuple[StructureVolume, ...]]:
     image = read_image(Path(case.image))
     voxels = to_plan_grid(image, plan)
     annotation = _usable_annotation(case)
     if annotation is None:
-        return CaseArrays(voxels, None, None)
-    labels = labels_to_plan_grid(read_annotation(annotation, structures, image, case.structures), plan)
-    return CaseArrays(voxels, labels, foreground_voxels(labels, np.random.default_rng(0)))
+        return CaseArrays(voxels, None, None), ()
+    class_map = read_annotation(annotation, structures, image, case.structures)
+    labels = labels_to_plan_grid(class_map, plan)
+    arrays = CaseArrays(voxels, labels, foreground_voxels(labels, np.random.default_rng(0)))
+    return arrays, _volumes(class_map, labels, plan, len(structures))
+
+
+def _volumes(class_map: sitk.Image, labels: np.ndarray, plan: Plan, structures: int) -> tuple[StructureVolume, ...]:
+    annotated = _class_volumes(sitk.GetArrayViewFromImage(class_map), class_map.GetSpacing(), structures)
+    on_grid = _class_volumes(labels, PlanGrid.of(class_map, plan).spacing, structures)
+    return tuple(StructureVolume(*pair) for pair in zip(annotated, on_grid, strict=True))
+
+
+def _class_volumes(classes: np.ndarray, spacing: Sequence[float], structures: int) -> list[float]:
+    return (np.bincount(classes.ravel(), minlength=1 + structures)[1:] * float(np.prod(spacing))).tolist()
 
 
 def foreground_voxels(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return some voxels of each class, int32 (N, 4), spread evenly over the slices that show it.
+    """Return some voxels of each class, spread evenly over the slices that show it.
 
     Args:
-        labels: (slices, rows, columns) class indices.
-        generator: draws the voxels.
+        labels: Class indices (slices, rows, columns).
+        generator: Generator of the draw.
+
+    Returns:
+        Voxels (N, 4) int32 with the columns class, slice, row, column.
     """
     rows = []
     for label in np.unique(labels[labels > 0]):
         voxels = np.argwhere(labels == label)
-        # Every slice of the class keeps some, so that also a slice drawn alone can be centred.
+        # Some of every slice with the class, so that also a slice drawn alone can be centred.
         share = -(-FOREGROUND_PER_CLASS // len(np.unique(voxels[:, 0])))
         voxels = generator.permutation(voxels, axis=0)
         voxels = voxels[np.argsort(voxels[:, 0], kind="stable")]
         starts = np.searchsorted(voxels[:, 0], voxels[:, 0])
-        kept = voxels[np.arange(len(voxels)) - starts < share]
-        rows.append(np.insert(kept, 0, label, axis=1))
+        stored = voxels[np.arange(len(voxels)) - starts < share]
+        rows.append(np.insert(stored, 0, label, axis=1))
     return np.concatenate(rows).astype(np.int32) if rows else np.empty((0, 4), dtype=np.int32)
 
 
-def _write_arrays(folder: Path, arrays: CaseArrays) -> None:
-    files = {"image": arrays.image, "labels": arrays.labels, "foreground": arrays.foreground}
-    present = {name: array for name, array in files.items() if array is not None}
-    for name, array in present.items():
-        # Into a file directly, NumPy would not say why the system refuses to write.
-        _write_synced(
-            folder / f"{name}.npy", lambda file, array=array: np.save(SimpleNamespace(write=file.write), array)
-        )
-    meta = {
-        "shape": arrays.image.shape,
-        "pad_value": float(arrays.image.min()),
-        "files": {name: (folder / f"{name}.npy").stat().st_size for name in present},
-        "nbytes": sum(array.nbytes for array in present.values()),
-    }
-    _write_synced(folder / "meta.json", lambda file: file.write(json.dumps(meta).encode()))
-
-
-def _write_synced(path: Path, write: Callable[..., object]) -> None:
-    with open(path, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _open(target: Path, case: JobCase) -> CachedCase | None:
-    """Return the case at `target`, or None when it is absent or damaged."""
-    try:
-        meta = json.loads((target / "meta.json").read_bytes())
-        whole = all((target / f"{name}.npy").stat().st_size == size for name, size in meta["files"].items())
-        shape, pad_value, nbytes = tuple(meta["shape"]), float(meta["pad_value"]), int(meta["nbytes"])
-        has_labels = "labels" in meta["files"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if not whole or has_labels != (_usable_annotation(case) is not None):
-        return None
-    return CachedCase(case.id, case.site, case.external, case.role, target, shape, has_labels, pad_value, nbytes)
-
-
-def _put_in_place(temporary: Path, target: Path, case: JobCase) -> None:
+def _put_in_place(temporary: Path, target: Path, case: JobCase, has_labels: bool) -> None:
     """Rename a complete folder to `target`, unless another job has made the same case meanwhile.
 
     That job may be reading its copy by now, so it stays; and it may come between any two calls here.
     """
-    if _open(target, case) is None:
+    if open_cached_case(target, case, has_labels) is None:
         shutil.rmtree(target, ignore_errors=True)
         try:
             temporary.replace(target)
         except OSError:
-            if _open(target, case) is None:
+            if open_cached_case(target, case, has_labels) is None:
                 raise
 
 

@@ -14,11 +14,16 @@ from ..study.annotations import read_annotation
 from ..study.errors import UserError
 from ..study.images import Geometry, image_geometry, read_image
 from ..study.model import Role, Structure
-from .normalization import CLIP_PERCENTILES, sample_evenly
+from .case_errors import naming_case
+from .normalization import intensity_statistics, sample_evenly
 from .orientation import lps_axes, triple
 
 # Voxels of one case that enter the statistics; so a large case neither outweighs the others nor fills the memory.
 _VOXELS_PER_CASE = 100_000
+# Beyond these percentiles of a structure by this multiple of their distance lie 14 standard deviations of a normal
+# distribution, and no tissue.
+_CENTRAL_PERCENTILES = (10.0, 90.0)
+_OUTLIER_MARGIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,14 @@ class CaseFingerprint:
 
 @dataclass(frozen=True)
 class ForegroundIntensity:
-    """Intensities inside the annotations: percentiles 0.5 and 99.5, mean, standard deviation, in the image's unit."""
+    """Intensities inside the annotations in the image's unit.
+
+    Attributes:
+        lower: Percentile 0.5, or the end of what is no outlier.
+        upper: Percentile 99.5, or the end of what is no outlier.
+        mean: Mean of the intensities clipped to these bounds.
+        std: Standard deviation of the clipped intensities.
+    """
 
     lower: float
     upper: float
@@ -42,11 +54,10 @@ class ForegroundIntensity:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The cases, and the intensities and number of the annotated voxels of the labeled ones."""
+    """The grids of the cases, and the intensities of the annotated voxels of the labeled ones; None without any."""
 
     cases: tuple[CaseFingerprint, ...]
     foreground: ForegroundIntensity | None
-    foreground_voxels: int
 
     @property
     def median_size(self) -> tuple[float, float, float]:
@@ -72,40 +83,71 @@ def case_fingerprint(case_id: str, geometry: Geometry) -> CaseFingerprint:
 def fingerprint(
     cases: Sequence[JobCase], structures: Sequence[Structure], on_progress: Callable[[int, int], None]
 ) -> Fingerprint:
-    """Look at the header of every case and at the annotated voxels of the labeled ones.
+    """Read the header of every case and the annotated voxels of the labeled ones.
 
     Args:
-        cases: those that are trained on; validation cases do not belong here.
-        structures: of the annotations.
-        on_progress: called with the number of cases done and their total.
+        cases: Cases of the round.
+        structures: Structures of the annotations.
+        on_progress: Function that is called with the number of cases done and their total.
 
     Raises:
         UserError: there is no case, or a file cannot be used.
     """
     if not cases:
         raise UserError("There is no case to train on.", "Add images to the study first.")
-    seen, samples, foreground_voxels = [], [], 0
+    grids, samples = [], []
     for done, case in enumerate(cases, start=1):
-        seen.append(case_fingerprint(case.id, image_geometry(Path(case.image))))
-        if case.role == Role.LABELED:
-            inside = _annotated_voxels(case, structures)
-            foreground_voxels += inside.size
-            samples.append(sample_evenly(inside, _VOXELS_PER_CASE).astype(np.float64))
+        with naming_case(case.id):
+            grids.append(case_fingerprint(case.id, image_geometry(Path(case.image))))
+            if case.role == Role.LABELED:
+                samples.append(_sample(case, structures))
         on_progress(done, len(cases))
-    return Fingerprint(tuple(seen), _intensity(samples), foreground_voxels)
+    return Fingerprint(tuple(grids), _foreground_intensity(samples))
 
 
-def _annotated_voxels(case: JobCase, structures: Sequence[Structure]) -> np.ndarray:
+@dataclass(frozen=True)
+class _Sample:
+    """Intensities of a labeled case: of the whole image (M,), and of annotated voxels (N,) with their classes (N,)."""
+
+    image: np.ndarray
+    foreground: np.ndarray
+    classes: np.ndarray
+
+
+def _sample(case: JobCase, structures: Sequence[Structure]) -> _Sample:
     if case.annotation is None:
         raise UserError(f"The labeled case {case.id} has no annotation.", "Annotate it, or change its role.")
     image = read_image(Path(case.image))
     annotation = read_annotation(Path(case.annotation), structures, image, case.structures)
-    return sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(annotation) > 0]
+    voxels, classes = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(annotation)
+    inside = np.flatnonzero(classes)
+    inside = sample_evenly(inside, _VOXELS_PER_CASE)
+    whole = sample_evenly(voxels.reshape(-1), _VOXELS_PER_CASE)
+    return _Sample(whole.astype(np.float64), voxels.flat[inside].astype(np.float64), classes.flat[inside])
 
 
-def _intensity(samples: Sequence[np.ndarray]) -> ForegroundIntensity | None:
-    values = np.concatenate(samples) if samples else np.empty(0)
-    if values.size == 0:
+def _foreground_intensity(samples: Sequence[_Sample]) -> ForegroundIntensity | None:
+    if not samples:
         return None
-    lower, upper = np.percentile(values, CLIP_PERCENTILES)
-    return ForegroundIntensity(float(lower), float(upper), float(values.mean()), float(values.std()))
+    values = np.concatenate([sample.foreground for sample in samples])
+    low, high = _plausible_range(values, np.concatenate([sample.classes for sample in samples]))
+    lower, upper, mean, std = intensity_statistics(values.clip(low, high))
+    if lower == upper:
+        # One value inside of the annotations, such as that of saturated metal, says nothing of the other tissues.
+        lower, upper, mean, std = intensity_statistics(np.concatenate([sample.image for sample in samples]))
+    return ForegroundIntensity(lower, upper, mean, std)
+
+
+def _plausible_range(values: np.ndarray, classes: np.ndarray) -> tuple[float, float]:
+    """Return the range (low, high) outside of which intensities are outliers in every structure.
+
+    Metal may take more than half a percent of the foreground of a few labeled cases, which percentiles do not cut off.
+    """
+    lows, highs = [], []
+    for label in np.unique(classes):
+        low, high = np.percentile(values[classes == label], _CENTRAL_PERCENTILES)
+        # A structure of nearly one value does not say what is far from it.
+        margin = _OUTLIER_MARGIN * (high - low) if high > low else np.inf
+        lows.append(low - margin)
+        highs.append(high + margin)
+    return min(lows), max(highs)

@@ -32,11 +32,13 @@ PATCH_MULTIPLE = 16
 _PATCH_LONGEST_MINIMUM = 2 * PATCH_MULTIPLE
 # That of the setting.
 _LARGEST_SIDE = 99_999
+# In mm; finer spacings are those of microscopes.
+_USUAL_SPACING = 0.01
 _PATCH_2D_STEP = 32
 _PATCH_2D_MAXIMUM = 256
 _PATCH_3D_VOXELS = 96**3
-# Part of every cache key: raise it when preprocessing changes, so that nobody trains on cases prepared the old way.
-_PREPROCESSING = 1
+# Part of every cache key: raise it when reading or preprocessing changes, so that no older result is used again.
+_PREPROCESSING = 2
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,14 @@ class Plan:
     """How the cases of a study are brought to the network.
 
     Attributes:
-        dimensions: 2 or 3.
-        slice_axis: axis of the LPS-oriented (z, y, x) volume that comes first in the plan grid.
-        spacing: mm along (slices, rows, columns); None where an axis keeps its own spacing.
-        patch: (rows, columns) or (slices, rows, columns), multiples of 16.
-        normalization: of intensities.
-        num_classes: background included.
+        dimensions: Number of dimensions, 2 or 3.
+        slice_axis: Axis of the LPS-oriented (z, y, x) volume that comes first in the plan grid.
+        spacing: Spacing in mm along (slices, rows, columns); None where an axis is not resampled.
+        patch: Voxels (rows, columns) or (slices, rows, columns), multiples of 16.
+        normalization: Normalisation of the intensities.
+        num_classes: Number of classes, background included.
         network: its name in `engine.networks.factory`.
-        in_channels: of the images.
+        in_channels: Number of channels of the images.
     """
 
     dimensions: int
@@ -85,8 +87,9 @@ class Plan:
 
 def _check_values(plan: Plan) -> None:
     """Raise ValueError or TypeError when a plan has a value that `make_plan` never chooses."""
-    own = plan.normalization
-    normalization = [value for value in (own.lower, own.upper, own.mean, own.std) if value is not None]
+    intensities = plan.normalization
+    numbers = (intensities.lower, intensities.upper, intensities.mean, intensities.std)
+    normalization = [value for value in numbers if value is not None]
     whole = (plan.dimensions, plan.slice_axis, plan.num_classes, plan.in_channels)
     in_order = (
         all(type(number) is int for number in whole)
@@ -98,7 +101,7 @@ def _check_values(plan: Plan) -> None:
         and all(0 < side <= _LARGEST_SIDE and side % PATCH_MULTIPLE == 0 for side in plan.patch)
         and len(plan.spacing) == 3
         and all(step is None or (math.isfinite(step) and step > 0) for step in plan.spacing)
-        and len(normalization) == (4 if own.modality is Modality.CT else 0)
+        and len(normalization) == (4 if intensities.modality is Modality.CT else 0)
         and all(math.isfinite(value) for value in normalization)
         and isinstance(plan.network, str)
     )
@@ -116,17 +119,21 @@ def case_slice_axis(spacing: Sequence[float], usual: int) -> int:
     return int(order[-1]) if spacing[order[-1]] >= THICK_SLICES * spacing[order[-2]] else usual
 
 
-def choose_dimensions(fingerprint: Fingerprint, wanted: str = "auto") -> int:
-    """Return 2 for thick or few slices, else 3; what is `wanted` (auto, 2d, 3d) goes first.
+def choose_dimensions(fingerprint: Fingerprint, dimension: str = "auto") -> int:
+    """Return 2 for thick or few slices, else 3.
+
+    Args:
+        fingerprint: Fingerprint of the cases of the round.
+        dimension: Setting of the user: auto, or 2d or 3d, which decide alone.
 
     Raises:
-        UserError: another word is wanted.
+        UserError: the setting is none of these.
     """
-    explicit = {"2d": 2, "3d": 3}.get(wanted.lower())
+    explicit = {"2d": 2, "3d": 3}.get(dimension.lower())
     if explicit is not None:
         return explicit
-    if wanted.lower() != "auto":
-        raise UserError(f'The dimension "{wanted}" is unknown.', "Choose auto, 2d or 3d.")
+    if dimension.lower() != "auto":
+        raise UserError(f'The dimension "{dimension}" is unknown.', "Choose auto, 2d or 3d.")
     usual = _slice_axis(fingerprint)
     orders = [grid_order(case.spacing, usual, 2) for case in fingerprint.cases]
     ratios, slices = [], []
@@ -140,10 +147,10 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
     """Decide how a study is processed, from its fingerprint and what the user set.
 
     Args:
-        fingerprint: of the cases that are trained on.
-        modality: decides the normalisation.
-        num_classes: background included.
-        settings: `dimension` (auto, 2d, 3d), `patch_size` ("auto", or as "256x256" or "64x96x96", slices first),
+        fingerprint: Fingerprint of the cases of the round.
+        modality: Modality, which decides the normalisation.
+        num_classes: Number of classes, background included.
+        settings: Settings `dimension` (auto, 2d, 3d), `patch_size` ("auto", "256x256" or "64x96x96", slices first),
             `in_plane_scale` (1 keeps the median in-plane resolution, 0.5 halves it), `network` ("auto" or a name).
 
     Raises:
@@ -155,9 +162,8 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
     through, *in_plane = _median_spacing(fingerprint, usual, dimensions)
     # Medians also for anisotropic 3D studies: those beyond THICK_SLICES are 2D already, so that a rule for very thick
     # slices would have nothing left to do.
-    # Headers of oblique images carry rounding noise, which must not change the key of the cache.
-    through_plane = None if dimensions == 2 else round(through, 5)
-    spacing = triple([through_plane, *(round(value / scale, 5) for value in in_plane)])
+    through_plane = None if dimensions == 2 else _rounded(through)
+    spacing = triple([through_plane, *(_rounded(value / scale) for value in in_plane)])
     return Plan(
         dimensions=dimensions,
         slice_axis=usual,
@@ -167,6 +173,11 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         num_classes=num_classes,
         network=load_catalogue().backbone(str(settings.get("network", "auto")), dimensions),
     )
+
+
+def _rounded(spacing: float) -> float:
+    # Headers of oblique images carry rounding noise, which must not change the key of the cache.
+    return round(spacing, 5) if spacing >= _USUAL_SPACING else float(f"{spacing:.4g}")
 
 
 def _slice_axis(fingerprint: Fingerprint) -> int:
@@ -209,25 +220,26 @@ def _median_size(fingerprint: Fingerprint, usual: int, dimensions: int, spacing:
     return np.median(sizes, axis=0).tolist()[3 - dimensions :]
 
 
-def _patch(wanted: str, size: Sequence[float]) -> tuple[int, ...]:
-    if wanted.lower() == "auto":
+def _patch(text: str, size: Sequence[float]) -> tuple[int, ...]:
+    if text.lower() == "auto":
         return _patch_2d(size) if len(size) == 2 else _patch_3d(size)
-    if not re.fullmatch(r"\d{1,5}(\s*[x×]\s*\d{1,5}){1,2}", wanted.lower().strip()):
-        raise UserError(f'The patch size "{wanted}" cannot be read.', 'Write it as "256x256" or "64x96x96", or "auto".')
-    patch = tuple(int(part) for part in re.findall(r"\d+", wanted))
+    if not re.fullmatch(r"\d{1,5}(\s*[x×]\s*\d{1,5}){1,2}", text.lower().strip()):
+        raise UserError(f'The patch size "{text}" cannot be read.', 'Write it as "256x256" or "64x96x96", or "auto".')
+    patch = tuple(int(part) for part in re.findall(r"\d+", text))
     if len(patch) != len(size):
         raise UserError(
-            f'The patch size "{wanted}" has {len(patch)} numbers, but this study is processed in {len(size)}D.',
+            f'The patch size "{text}" has {len(patch)} numbers, but this study is processed in {len(size)}D.',
             'Set patch_size to "auto", or set the dimension too.',
         )
     if any(side == 0 or side % PATCH_MULTIPLE for side in patch):
         raise UserError(
-            f'The patch size "{wanted}" does not fit the networks.',
+            f'The patch size "{text}" does not fit the networks.',
             f"Every number must be a multiple of {PATCH_MULTIPLE}, because networks halve the patch four times.",
         )
     if max(patch) < _PATCH_LONGEST_MINIMUM:
         raise UserError(
-            f'The patch size "{wanted}" is too small.', f"At least one number must be {_PATCH_LONGEST_MINIMUM} or more."
+            f'The patch size "{text}" is too small.',
+            f"At least one number must be {_PATCH_LONGEST_MINIMUM} or more.",
         )
     return patch
 
@@ -258,5 +270,9 @@ def _normalization(fingerprint: Fingerprint, modality: Modality) -> Normalizatio
         raise UserError(
             "The intensities of this CT study cannot be normalised, because no labeled case has an annotated voxel.",
             "Annotate at least one case.",
+        )
+    if foreground.lower == foreground.upper:
+        raise UserError(
+            f"All labeled CT images have the value {foreground.lower:g} everywhere.", "Check how they were exported."
         )
     return Normalization(modality, foreground.lower, foreground.upper, foreground.mean, foreground.std)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..study.errors import UserError
+from ..study.memory import check_memory
 from .grid import PlanGrid
 from .plan import Plan
 
 # From this factor of coarsening on, structure finer than the new voxels would come out as false patterns.
 _BLUR_FROM_FACTOR = 1.5
+# Scanners differ by less in the size of their voxels. Units differ by more, such as m or µm instead of mm.
+_LARGEST_FACTOR = 50.0
+# The image, its normalised and its resampled voxels, and a mask, in float32.
+_BYTES_PER_VOXEL = 16
 
 
 def to_plan_grid(image: sitk.Image, plan: Plan) -> np.ndarray:
-    """Return the normalised voxels of a 3D image on its plan grid, float32 (slices, rows, columns)."""
+    """Return the normalised voxels of a 3D image on its plan grid, float32 (slices, rows, columns).
+
+    Raises:
+        UserError: the voxels of the image and those of the plan differ so much in size that one of them is wrong, or
+            the grid does not fit into the memory.
+    """
     grid = PlanGrid.of(image, plan)
+    _check_grid(grid, plan)
     voxels = plan.normalization.apply(sitk.GetArrayViewFromImage(image))
     return np.ascontiguousarray(_resample(grid.arrange(voxels), grid.native_spacing, grid.spacing, grid.shape))
 
@@ -48,9 +61,9 @@ def probabilities_to_image_grid(probabilities: np.ndarray, plan: Plan, reference
     Interpolation is linear; between the outermost voxel centres and the faces of the image the nearest value holds.
 
     Args:
-        probabilities: or any other maps, each is treated alone.
-        plan: with which the image was brought to the plan grid.
-        reference: the image; only its header is read.
+        probabilities: Probabilities or other maps; each channel is treated alone.
+        plan: Plan with which the image was brought to the plan grid.
+        reference: Image, of which only the header is read.
 
     Raises:
         ValueError: the maps do not have the shape of the plan grid.
@@ -62,6 +75,21 @@ def probabilities_to_image_grid(probabilities: np.ndarray, plan: Plan, reference
     for channel, values in zip(result, probabilities, strict=True):
         channel[...] = grid.restore(_resample(values, grid.spacing, grid.native_spacing, grid.native_shape))
     return result
+
+
+def _check_grid(grid: PlanGrid, plan: Plan) -> None:
+    for native, target in zip(grid.native_spacing, plan.spacing, strict=True):
+        if target is not None and not 1 / _LARGEST_FACTOR < native / target < _LARGEST_FACTOR:
+            raise UserError(
+                f"The voxels of the image are {native:g} mm wide, those of the training {target:g} mm.",
+                "Check whether the spacing in the header of the image is right and in mm.",
+            )
+    voxels = max(math.prod(grid.native_shape), math.prod(grid.shape))
+    check_memory(
+        f"The image with {voxels:,} voxels on the grid of the training",
+        _BYTES_PER_VOXEL * voxels,
+        "Close other programs, crop the image, or lower in_plane_scale.",
+    )
 
 
 def _resample(

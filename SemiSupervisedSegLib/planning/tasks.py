@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..study.model import Role
-from .cache import CachedCase
+from .cached_case import CachedCase
 
 Task = tuple[int, ...]
 """Class indices of the structures of one task, ascending."""

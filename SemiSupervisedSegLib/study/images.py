@@ -15,6 +15,7 @@ from .dicom import series_files
 from .errors import UserError
 from .files import atomic_path, write_error
 from .integrity import check_complete, check_header, damaged
+from .memory import check_memory
 
 # Formats that keep single precision move corners by far less; a voxel that is off by more is another grid.
 _GRID_TOLERANCE = 0.05
@@ -90,7 +91,9 @@ def read_header(path: Path) -> sitk.ImageFileReader:
 def read_file(path: Path) -> sitk.Image:
     """Read any image file as it is; raises UserError when it is missing, damaged or cut short."""
     reader = read_header(path)
-    check_complete(path, *_voxels_and_bytes(path, reader))
+    voxels, size = _voxels_and_bytes(path, reader)
+    check_complete(path, voxels, size)
+    check_memory(f"{path.name} with {voxels:,} voxels", size, "Close other programs, or crop or resample the image.")
     try:
         return reader.Execute()
     except (RuntimeError, MemoryError) as error:

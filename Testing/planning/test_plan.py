@@ -18,7 +18,7 @@ PERMUTED = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 def study_of(*cases: tuple[tuple[int, int, int], tuple[float, float, float]]) -> Fingerprint:
     seen = tuple(CaseFingerprint(str(i), size, spacing) for i, (size, spacing) in enumerate(cases))
-    return Fingerprint(seen, HOUNSFIELD, 1000)
+    return Fingerprint(seen, HOUNSFIELD)
 
 
 def plan_of(*cases, modality=Modality.MR, **settings) -> Plan:
@@ -87,7 +87,7 @@ def test_ct_takes_the_study_and_mr_does_not():
     assert (normalization.lower, normalization.upper, normalization.mean, normalization.std) == (-80, 240, 60, 40)
     assert plan_of(case).normalization.mean is None
     with pytest.raises(UserError, match="annotated"):
-        make_plan(Fingerprint(study_of(case).cases, None, 0), Modality.CT, 2, {})
+        make_plan(Fingerprint(study_of(case).cases, None), Modality.CT, 2, {})
 
 
 def test_plan_survives_json():

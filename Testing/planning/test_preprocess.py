@@ -12,6 +12,8 @@ from SemiSupervisedSegLib.planning.preprocess import (
     probabilities_to_image_grid,
     to_plan_grid,
 )
+from SemiSupervisedSegLib.study import memory
+from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Modality
 
 from .ellipsoids import ellipsoid
@@ -153,23 +155,49 @@ def test_one_slice_and_constant_images(dtype, shape):
         assert probabilities_to_image_grid(voxels[None], plan, image).shape == (1, *shape)
 
 
-def test_mr_uses_the_voxels_of_the_body():
-    generator = np.random.default_rng(0)
-    body = generator.normal(300, 40, 20_000)
-    body[:20] = 9000
-    voxels = np.concatenate([np.zeros(30_000), body]).astype(np.float32)
-    normal = Normalization(Modality.MR).apply(voxels)
-    assert abs(normal[30_020:].mean()) < 0.02
-    assert abs(normal[30_020:].std() - 1) < 0.03
-    assert normal.max() < 4
-
-
-def test_ct_uses_the_study():
-    normal = Normalization(Modality.CT, -100, 200, 50, 25).apply(np.array([-1000, 50, 100, 3000], dtype=np.int16))
-    np.testing.assert_allclose(normal, [-6, 0, 2, 6])
-
-
 def test_maps_of_another_grid_are_refused():
     image = image_of(np.zeros((4, 20, 20), dtype=np.int16), (1.0, 1.0, 8.0), IDENTITY)
     with pytest.raises(ValueError, match="plan grid"):
         probabilities_to_image_grid(np.zeros((2, 4, 20, 21), dtype=np.float32), plan_2d(), image)
+
+
+@pytest.mark.parametrize("spacing", [(1000.0, 1000.0, 2000.0), (1e-3, 1e-3, 2e-3)])
+def test_an_image_in_other_units_than_the_plan_is_refused(spacing):
+    image = image_of(np.zeros((4, 20, 20), dtype=np.int16), spacing, IDENTITY)
+    with pytest.raises(UserError, match=r"are (1000|0\.001) mm wide, those of the training 1 mm.*in mm"):
+        to_plan_grid(image, plan_2d())
+
+
+def test_a_grid_that_does_not_fit_into_the_memory_is_refused(monkeypatch):
+    image = image_of(np.zeros((4, 20, 20), dtype=np.int16), (30.0, 30.0, 8.0), IDENTITY)
+    monkeypatch.setattr(memory, "main_memory", lambda: (10**7, 10**8))
+    with pytest.raises(UserError, match=r"1,440,000 voxels .* needs 0\.0 GB"):
+        to_plan_grid(image, plan_2d())
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_tiny_and_huge_voxels_are_resampled_like_others(scale):
+    array = ellipsoid((12, 30, 34), 1)
+    normal = {}
+    for factor in (1.0, scale):
+        image = image_of(array, (0.8 * factor, 0.8 * factor, 1.6 * factor), OBLIQUE)
+        spacing = (1.2 * factor, 1.1 * factor, 0.9 * factor)
+        normal[factor] = to_plan_grid(image, plan_3d(spacing=spacing))
+        assert labels_to_plan_grid(image, plan_3d(spacing=spacing)).any()
+    np.testing.assert_allclose(normal[scale], normal[1.0], atol=1e-3)
+
+
+@pytest.mark.parametrize("mirrored", [(0,), (1,), (2,), (0, 1, 2)])
+def test_left_handed_axes_lie_where_they_say(mirrored):
+    direction = OBLIQUE.copy()
+    direction[:, list(mirrored)] *= -1
+    template = image_of(np.zeros((9, 14, 17), dtype=np.int16), (0.7, 0.7, 0.7), direction)
+    height = [
+        [[template.TransformIndexToPhysicalPoint((x, y, z))[2] for x in range(17)] for y in range(14)] for z in range(9)
+    ]
+    image = image_of(np.array(height, dtype=np.float32), (0.7, 0.7, 0.7), direction)
+    plan = plan_2d(slice_axis=0, spacing=(None, 0.7, 0.7), normalization=PLAIN)
+    grid, voxels = PlanGrid.of(image, plan), to_plan_grid(image, plan)
+    for index in [(0, 0, 0), (8, 2, 11), (3, 13, 16)]:
+        place = np.array(grid.origin) + (np.array(index) * grid.spacing) @ np.array(grid.directions)
+        assert voxels[index] == pytest.approx(place[2], abs=1e-3)

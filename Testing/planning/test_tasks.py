@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from SemiSupervisedSegLib.study.model import Role
 

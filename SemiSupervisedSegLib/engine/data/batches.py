@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...jobs.needs import streams_of
-from ...planning.cache import CachedCase
+from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import case_tasks, find_tasks
 from ...study.errors import UserError

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...planning.cache import CachedCase
+from ...planning.cached_case import CachedCase
 from ...study.errors import UserError
 from .randomness import EndlessShuffle
 

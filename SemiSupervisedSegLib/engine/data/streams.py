@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...planning.cache import CachedCase
+from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from .case_window import CaseWindow, ResidentCase
 from .crops import copy_patch, offset_near, random_foreground, random_offset

@@ -10,7 +10,7 @@ from monai.metrics import compute_dice
 from torch import nn
 from torch.nn import functional
 
-from ...planning.cache import CachedCase
+from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import visible_classes
 from ..device import Device

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...jobs.events import WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.spec import JobSpec
-from ...planning.cache import CachedCase, prepare_cache
+from ...planning.cache import prepare_cache
+from ...planning.cached_case import CachedCase
 from ...planning.fingerprint import fingerprint
 from ...planning.plan import Plan
 from ...planning.round_plan import RoundPlan, plan_round, read_round_plan, write_round_plan
+from ...planning.warnings import case_warnings, field_of_view_warnings
 from ...study.files import check_stays_inside
 from ...study.layout import StudyFolder
 from .reporter import Reporter
@@ -38,6 +41,8 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation
     cache = StudyFolder(study_folder(folder)).cache
     check_stays_inside(cache / made.plan.key(), study_folder(folder))
     cases = prepare_cache(spec.cases, made.plan, cache, spec.structures, reporter.progress)
+    for warning in case_warnings(cases, spec.structures, made.plan, float(made.settings["in_plane_scale"])):
+        reporter.emit(WarningRaised(warning))
     return Preparation(made.plan, made.settings, cases)
 
 
@@ -49,6 +54,8 @@ def study_folder(folder: JobFolder) -> Path:
 def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPlan:
     reporter.start_stage("inspect", "Looking at images", len(spec.cases))
     found = fingerprint(spec.cases, spec.structures, reporter.progress)
+    for warning in field_of_view_warnings(found):
+        reporter.emit(WarningRaised(warning))
     num_classes = 1 + len(spec.structures)
     made = plan_round(found, spec.modality, num_classes, spec.method, spec.preset, spec.settings)
     write_round_plan(folder, made)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...jobs.spec import JobSpec
-from ...planning.cache import CachedCase
+from ...planning.cached_case import CachedCase
 from ...study.model import Role
 from ..device import Device
 from ..inference.bundle import TrainedModel

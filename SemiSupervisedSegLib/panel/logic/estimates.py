@@ -81,7 +81,7 @@ def expected_plan(
     """
     cases = [case_fingerprint(str(number), geometry) for number, geometry in enumerate(geometries)]
     # Neither time nor memory depends on intensities or on the number of classes. With MR no voxel has to be read.
-    return plan_round(Fingerprint(tuple(cases) or (_COMMON_CASE,), None, 0), Modality.MR, 2, method, preset, overrides)
+    return plan_round(Fingerprint(tuple(cases) or (_COMMON_CASE,), None), Modality.MR, 2, method, preset, overrides)
 
 
 def estimate(

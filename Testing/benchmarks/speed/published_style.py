@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from SemiSupervisedSegLib.engine.networks.dropout import Dropout
 from SemiSupervisedSegLib.engine.networks.unet2d import UpStage
-from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.study.model import Role
 
 EMA_DECAY = 0.99

@@ -10,7 +10,8 @@ from SemiSupervisedSegLib.engine.device import Device, choose_device
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.phantom.generate import generate_study
-from SemiSupervisedSegLib.planning.cache import CachedCase, prepare_cache
+from SemiSupervisedSegLib.planning.cache import prepare_cache
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
 from SemiSupervisedSegLib.planning.plan import Plan, make_plan
 

@@ -13,7 +13,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.data.case_window import STEPS_PER_CASE
 from SemiSupervisedSegLib.engine.data.streams import CaseStream
-from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role

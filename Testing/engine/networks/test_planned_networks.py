@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.study.model import Modality
 
 def plan_of(**settings: str) -> Plan:
     case = CaseFingerprint("a", (40, 64, 64), (1.0, 1.0, 1.0))
-    return make_plan(Fingerprint((case,), None, 0), Modality.MR, 2, settings)
+    return make_plan(Fingerprint((case,), None), Modality.MR, 2, settings)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

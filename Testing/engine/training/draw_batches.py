@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.data.batches import BatchSource
-from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Role

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, share_budget
-from SemiSupervisedSegLib.planning.cache import CachedCase
+from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 
