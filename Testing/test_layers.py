@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,25 @@ def test_what_the_panel_uses_brings_no_torch_into_the_process():
 def test_the_command_line_starts_without_torch():
     code = f"import sys\nfrom {PACKAGE}.__main__ import make_parser\nmake_parser()\nprint('torch' in sys.modules)"
     assert output_of(code) == "False"
+
+
+def test_what_the_panel_decides_knows_neither_qt_nor_the_scene():
+    for path in (ROOT / "panel" / "logic").rglob("*.py"):
+        for name in imported(path):
+            top, *rest = name.split(".")
+            assert top not in {"slicer", "vtk", "qt", "ctk"}, f"{path.relative_to(ROOT)} imports {name}"
+            assert rest[:1] != ["panel"] or rest[1] == "logic", f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_only_the_scene_of_the_panel_touches_nodes():
+    """Methods of VTK and MRML begin with a capital verb, those of Qt and of this project do not."""
+    for path in (ROOT / "panel").rglob("*.py"):
+        if path.is_relative_to(ROOT / "panel" / "scene"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                verb = re.match("(Get|Set|Add|Remove|Create|Has|Is|Start|End|Copy|Unset)[A-Z]", node.func.attr)
+                assert not verb, f"{place} calls {node.func.attr}"
+            assert not (isinstance(node, ast.Attribute) and node.attr == "mrmlScene"), f"{place} uses the scene"
+        assert not any(name.split(".")[0] == "vtk" for name in imported(path)), f"{path.relative_to(ROOT)} imports vtk"

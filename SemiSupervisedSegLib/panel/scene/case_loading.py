@@ -15,7 +15,22 @@ from .changes import Changes
 from .hierarchy import removeNode
 from .segments import readClasses, setClasses
 from .styles import STYLES, applyStyle
-from .tags import ANNOTATION, FINAL, HEATMAPS, PROTOTYPE, VOLUME, isCurrent, nodesOf, setSource, tag
+from .tags import (
+    ANNOTATION,
+    DISAGREEMENT,
+    FINAL,
+    HEATMAPS,
+    PREDICTIONS,
+    PROBABILITY,
+    PROTOTYPE,
+    SEGMENTATIONS,
+    UNCERTAINTY,
+    VOLUME,
+    isCurrent,
+    nodesOf,
+    setSource,
+    tag,
+)
 from .volumes import addVolume, setImage
 
 TITLES = {
@@ -24,9 +39,10 @@ TITLES = {
     FINAL: "final prediction",
     PROTOTYPE: "prototype-based prediction",
     "probability": "probability",
-    "uncertainty": "uncertainty",
+    PROBABILITY: "probability",
+    UNCERTAINTY: "uncertainty",
+    DISAGREEMENT: "disagreement",
 }
-_KINDS = (FINAL, PROTOTYPE, *HEATMAPS)
 
 
 def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
@@ -35,7 +51,7 @@ def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
         return {}
     places = [parent / case.id for parent in (folder.predictions, folder.previews)]
     place = next((place for place in places if place.is_dir()), places[0])
-    files = {kind: place / PREDICTION_FILES[kind] for kind in _KINDS}
+    files = {kind: place / PREDICTION_FILES[kind] for kind in PREDICTIONS}
     return {kind: path for kind, path in files.items() if path.is_file()}
 
 
@@ -55,9 +71,10 @@ class CaseLoader:
         if node is not None:
             self._changes.removeOrHide(node)
         self._finish(new, VOLUME, path)
-        segmentations = vars(nodesOf(self._study.folder, self._case.id)).values()
-        for segmentation in segmentations:
-            if hasattr(segmentation, "GetSegmentation"):
+        nodes = nodesOf(self._study.folder, self._case.id)
+        for kind in SEGMENTATIONS:
+            segmentation = getattr(nodes, kind)
+            if segmentation is not None:
                 segmentation.SetReferenceImageGeometryParameterFromVolumeNode(new)
 
     def annotation(self) -> None:

@@ -12,18 +12,16 @@ from ...study.errors import UserError
 from ...study.model import Case, Study
 from . import views
 from .annotations import exportSegmentation
+from .case_display import CaseDisplay
 from .case_loading import CaseLoader, predictionFiles
 from .changes import Changes
-from .hierarchy import putIntoFolder, removeEmptyFolder, removeNode
+from .hierarchy import removeEmptyFolder, removeNode
 from .segments import addStructures
-from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
+from .styles import STYLES, applyStyle
 from .tags import (
     ANNOTATION,
-    FINAL,
     HEATMAPS,
-    KINDS,
-    PROTOTYPE,
-    SEGMENTATIONS,
+    PREDICTIONS,
     CaseNodes,
     caseOf,
     isCurrent,
@@ -33,8 +31,6 @@ from .tags import (
     studyOf,
     taggedNodes,
 )
-
-_SIDES = {PROTOTYPE: views.LEFT, FINAL: views.RIGHT}
 
 
 class CaseScene:
@@ -47,11 +43,8 @@ class CaseScene:
     def __init__(self) -> None:
         self._shown: tuple[Study, Case] | None = None
         self._changes = Changes()
-        self._hidden: set[str] = set()
-        self._heatmap: str | None = None
-        self._opacity = 0.5
-        self._editing: str | None = None
-        self._resultsWhileEditing = False
+        self._display = CaseDisplay()
+        self._files: dict[str, Path] = {}
 
     @property
     def isClosing(self) -> bool:
@@ -75,11 +68,13 @@ class CaseScene:
         isNew = self._shown is None or self._shown[1].id != case.id or self._shown[0].folder != study.folder
         self._shown = (study, case)
         loader = CaseLoader(study, case, self._changes)
-        files = predictionFiles(folder, case)
+        self._files = predictionFiles(folder, case)
         parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
-        parts += [lambda kind=kind: loader.prediction(kind, files.get(kind)) for kind in (FINAL, PROTOTYPE, *HEATMAPS)]
+        parts += [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
         errors = _attempt(parts)
-        self._arrange(isNew)
+        if isNew:
+            self._display.showImage(self.nodes)
+        self._arrange()
         if errors:
             raise errors[0]
         return self.nodes
@@ -92,20 +87,24 @@ class CaseScene:
         if self._shown is None:
             return
         loader = CaseLoader(*self._shown, self._changes)
-        kinds = [kind for kind in (FINAL, PROTOTYPE, *HEATMAPS) if kind in files]
+        self._files |= {kind: Path(path) for kind, path in files.items()}
         before = self.nodes
         errors = _attempt(
-            [lambda kind=kind: loader.prediction(kind, Path(files[kind]), f"step {step}") for kind in kinds]
+            [
+                lambda kind=kind: loader.prediction(kind, self._wanted(kind), f"step {step}")
+                for kind in PREDICTIONS
+                if kind in files
+            ]
         )
         if self.nodes != before:
-            self._arrange(False)
+            self._arrange()
         if errors:
             raise errors[0]
 
     def setVisible(self, kind: str, visible: bool) -> None:
         """Show or hide "annotation", "final" or "prototype", also for the cases shown later."""
-        (self._hidden.discard if visible else self._hidden.add)(kind)
-        self._showSegmentations()
+        (self._display.hidden.discard if visible else self._display.hidden.add)(kind)
+        self._redisplay(self._display.showSegmentations)
 
     def hasResults(self) -> bool:
         """Return whether a prediction of the shown case is in the scene."""
@@ -113,18 +112,33 @@ class CaseScene:
 
     def showResultsWhileEditing(self, shown: bool) -> None:
         """Show the predictions over what is being edited, where they are hidden otherwise: they would cover it."""
-        self._resultsWhileEditing = shown
-        self._showSegmentations()
+        self._display.resultsWhileEditing = shown
+        self._redisplay(self._display.showSegmentations)
 
     def setHeatmap(self, kind: str | None, opacity: float) -> None:
-        """Show the map "probability" or "uncertainty" over the image with an opacity of 0 to 1, None for no map."""
-        self._heatmap, self._opacity = kind, opacity
-        self._showHeatmap()
+        """Show a map of predicted values over the image, read from its file now.
+
+        Args:
+            kind: One of HEATMAPS, None for no map.
+            opacity: Opacity of the map, 0 to 1.
+
+        Raises:
+            UserError: The map cannot be read.
+        """
+        isOther, self._display.heatmap, self._display.opacity = kind != self._display.heatmap, kind, opacity
+        errors = []
+        if isOther and self._shown is not None:
+            loader = CaseLoader(*self._shown, self._changes)
+            errors = _attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in HEATMAPS])
+            self._arrange()
+        self._redisplay(self._display.showHeatmap)
+        if errors:
+            raise errors[0]
 
     def setLayout(self, layout: views.Layout) -> None:
         """Show both predictions in the same views, or the prototype-based one left and the final one right."""
         views.applyLayout(layout, None if self._shown is None else self.nodes.volume)
-        self._showSides()
+        self._redisplay(self._display.showSides)
 
     def prepareAnnotation(self, study: Study, case: Case) -> slicer.vtkMRMLSegmentationNode:
         """The case's segmentation node for the Segment Editor, with a segment for every structure; shows the case.
@@ -178,10 +192,10 @@ class CaseScene:
 
     def endEditing(self) -> None:
         """Give the annotation and the predictions the look that they have in review."""
-        if self._editing is not None:
-            self._editing = None
+        if self._display.isEditing:
+            self._display.isEditing = False
             if self._shown is not None:
-                self._arrange(False)
+                self._arrange()
 
     def markUnsaved(self, file: Path) -> None:
         """Count the shown annotation as not saved, if it was saved to this file."""
@@ -196,7 +210,7 @@ class CaseScene:
             raise UserError(f"There is no annotation of {case.id} in the scene.", "Annotate the case first.")
         exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
         setSource(nodes.annotation, Path(target), self._changes.fingerprint(nodes.annotation))
-        if self._editing is None:
+        if not self._display.isEditing:
             applyStyle(nodes.annotation, STYLES[ANNOTATION])
 
     def discardAnnotation(self) -> None:
@@ -205,16 +219,16 @@ class CaseScene:
             return
         if self.nodes.annotation is not None:
             removeNode(self.nodes.annotation)
-        self._editing = None
+        self._display.isEditing = False
         errors = _attempt([CaseLoader(*self._shown, self._changes).annotation])
-        self._arrange(False)
+        self._arrange()
         if errors:
             raise errors[0]
 
     def clear(self) -> None:
         """Show no case: remove the nodes that are as they were read and hide those the user changed."""
         self._leaveOthers(None, None)
-        self._shown = self._editing = None
+        self._shown, self._display.isEditing = None, False
 
     def _own(self) -> tuple[str, str] | None:
         return None if self._shown is None else (str(self._shown[0].folder), self._shown[1].id)
@@ -235,61 +249,28 @@ class CaseScene:
         for caseId in cases:
             removeEmptyFolder(caseId)
         if others:
-            self._editing = None
+            self._display.isEditing = False
+
+    def _wanted(self, kind: str) -> Path | None:
+        """Return the file of a prediction; of the maps, which are large, only that of the one which is shown."""
+        return self._files.get(kind) if kind not in HEATMAPS or kind == self._display.heatmap else None
+
+    def _redisplay(self, show: Callable[[CaseNodes], None]) -> None:
+        if self._shown is not None:
+            show(self.nodes)
 
     def _ensureShown(self, study: Study, case: Case) -> None:
         if self._shown is None or self._shown[1].id != case.id or self.nodes.volume is None:
             self.showCase(study, case)
 
     def _edit(self, node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode:
-        self._editing = node.GetID()
-        self._resultsWhileEditing = False
-        self._hidden.discard(ANNOTATION)
-        self._arrange(False)
+        self._display.startEditing()
+        self._arrange()
         return node
 
-    def _arrange(self, isNew: bool) -> None:
-        """Give all nodes of the case their look and their place."""
+    def _arrange(self) -> None:
         nodes = self.nodes
-        if nodes.annotation is not None:
-            isOpen = nodes.annotation.GetID() == self._editing or self._changes.isChanged(nodes.annotation)
-            applyStyle(nodes.annotation, EDITING if isOpen else STYLES[ANNOTATION])
-        self._showSegmentations()
-        for kind in HEATMAPS:
-            if getattr(nodes, kind) is not None:
-                applyHeatmapStyle(getattr(nodes, kind))
-        present = [getattr(nodes, kind) for kind in KINDS]
-        putIntoFolder(nodes.case_id, [node for node in present if node is not None])
-        # After a reload the views are as the user left them.
-        if isNew and nodes.volume is not None and not views.isShown(nodes.volume):
-            views.showVolume(nodes.volume)
-            if views.currentLayout() == views.SIDE_BY_SIDE:
-                views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)
-        self._showHeatmap()
-        self._showSides()
-
-    def _showSegmentations(self) -> None:
-        if self._shown is None:
-            return
-        nodes, isEditing = self.nodes, self._editing is not None and not self._resultsWhileEditing
-        for kind in SEGMENTATIONS:
-            node = getattr(nodes, kind)
-            if node is not None:
-                node.SetDisplayVisibility(kind not in self._hidden and (kind == ANNOTATION or not isEditing))
-
-    def _showHeatmap(self) -> None:
-        if self._shown is not None:
-            node = None if self._heatmap is None else getattr(self.nodes, self._heatmap)
-            views.showHeatmap(node, self._opacity)
-
-    def _showSides(self) -> None:
-        if self._shown is None:
-            return
-        apart = views.currentLayout() == views.SIDE_BY_SIDE
-        for kind, side in _SIDES.items():
-            node = getattr(self.nodes, kind)
-            if node is not None:
-                views.showOnlyIn(node.GetDisplayNode(), side if apart else None)
+        self._display.arrange(nodes, nodes.annotation is not None and self._changes.isChanged(nodes.annotation))
 
 
 def _attempt(parts: list[Callable[[], None]]) -> list[UserError]:

@@ -90,8 +90,6 @@ def _heatColors() -> slicer.vtkMRMLColorTableNode:
     node.SetName("Heatmap")
     node.SetSingletonTag(_HEAT_TAG)
     node.SetHideFromEditors(True)
-    # It is made again when a heatmap is shown.
-    node.SetSaveWithScene(False)
     node.SetNumberOfColors(256)
     positions = np.linspace(0, 1, 256)
     parts = [

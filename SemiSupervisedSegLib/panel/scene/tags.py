@@ -10,9 +10,10 @@ import slicer
 from ...study.model import Case, Study
 
 VOLUME, ANNOTATION, FINAL, PROTOTYPE = "volume", "annotation", "final", "prototype"
-PROBABILITY, UNCERTAINTY = "probability", "uncertainty"
+PROBABILITY, UNCERTAINTY, DISAGREEMENT = "probability", "uncertainty", "disagreement"
 SEGMENTATIONS = (ANNOTATION, FINAL, PROTOTYPE)
-HEATMAPS = (PROBABILITY, UNCERTAINTY)
+HEATMAPS = (PROBABILITY, UNCERTAINTY, DISAGREEMENT)
+PREDICTIONS = (FINAL, PROTOTYPE, *HEATMAPS)
 KINDS = (VOLUME, *SEGMENTATIONS, *HEATMAPS)
 
 _PREFIX = "SemiSupervisedSeg."
@@ -32,6 +33,7 @@ class CaseNodes:
     prototype: slicer.vtkMRMLSegmentationNode | None = None
     probability: slicer.vtkMRMLScalarVolumeNode | None = None
     uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
+    disagreement: slicer.vtkMRMLScalarVolumeNode | None = None
 
 
 def tag(node: slicer.vtkMRMLNode, study: Study, case: Case, kind: str) -> None:

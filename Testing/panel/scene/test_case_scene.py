@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 
@@ -35,6 +34,7 @@ def tree():
 
 def test_a_case_is_shown_with_all_its_parts_in_a_folder_in_order(case_scene, study, predict):
     case = study.cases[0]
+    case_scene.setHeatmap("uncertainty", 0.5)
     nodes = case_scene.showCase(study, case, predict(case))
     assert tree() == {
         "case-001": [
@@ -42,7 +42,6 @@ def test_a_case_is_shown_with_all_its_parts_in_a_folder_in_order(case_scene, stu
             "case-001 annotation",
             "case-001 final prediction",
             "case-001 prototype-based prediction",
-            "case-001 probability",
             "case-001 uncertainty",
         ]
     }
@@ -50,6 +49,29 @@ def test_a_case_is_shown_with_all_its_parts_in_a_folder_in_order(case_scene, stu
         expected = np.roll(classes_of(study, case), shift, 1)
         for index, structure in enumerate(study.structures, 1):
             assert np.array_equal(mask_of(getattr(nodes, kind), structure.name, nodes.volume), expected == index)
+
+
+def test_a_heatmap_is_read_when_it_is_chosen_and_gone_when_another_one_is(case_scene, study, predict):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case))
+    assert nodes.probability is None
+    assert nodes.uncertainty is None
+    case_scene.setHeatmap("probability", 0.5)
+    assert case_scene.nodes.probability is not None
+    case_scene.setHeatmap("uncertainty", 0.5)
+    assert case_scene.nodes.probability is None
+    assert case_scene.nodes.uncertainty is not None
+    case_scene.setHeatmap(None, 0.5)
+    assert case_scene.nodes == nodes
+
+
+def test_a_heatmap_that_cannot_be_read_is_reported(case_scene, study, predict):
+    case = study.cases[0]
+    folder = predict(case)
+    case_scene.showCase(study, case, folder)
+    (folder.predictions / case.id / "uncertainty.nrrd").write_bytes(b"no image")
+    with pytest.raises(UserError, match="uncertainty"):
+        case_scene.setHeatmap("uncertainty", 0.5)
 
 
 def test_the_next_case_takes_the_place_of_an_unchanged_one(case_scene, study, predict):
@@ -178,91 +200,6 @@ def test_an_empty_preview_is_shown_as_nothing(case_scene, study, tmp_path):
     write_segmentation(tmp_path / "final.seg.nrrd", sitk.Cast(image, sitk.sitkUInt8), study.structures)
     case_scene.refreshPredictions({"final": tmp_path / "final.seg.nrrd"}, 1)
     assert not mask_of(case_scene.nodes.final, "chamber", nodes.volume).any()
-
-
-def test_annotating_starts_with_all_structures_and_nothing_unsaved(case_scene, study):
-    case = study.cases[2]
-    node = case_scene.prepareAnnotation(study, case)
-    segments = [node.GetSegmentation().GetNthSegment(index) for index in range(2)]
-    assert [segment.GetName() for segment in segments] == ["chamber", "wall"]
-    assert np.allclose(segments[0].GetColor(), np.array(study.structures[0].color) / 255)
-    assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is case_scene.nodes.volume
-    assert not case_scene.hasUnsavedAnnotation()
-    with pytest.raises(UserError, match="empty"):
-        case_scene.saveAnnotation(study, case, study.folder / "annotations" / "new.seg.nrrd")
-
-
-@pytest.mark.parametrize("number", [0, 2, 3])
-def test_what_is_painted_is_saved_on_the_grid_of_the_file(case_scene, study, number, tmp_path):
-    case = dataclasses.replace(study.cases[number], annotation=None)
-    node = case_scene.prepareAnnotation(study, case)
-    volume = case_scene.nodes.volume
-    values = slicer.util.arrayFromVolume(volume)
-    bright = values > np.percentile(values, 95)
-    segment = node.GetSegmentation().GetSegmentIdBySegmentName("wall")
-    slicer.util.updateSegmentBinaryLabelmapFromArray(bright.astype(np.uint8), node, segment, volume)
-    assert case_scene.hasUnsavedAnnotation()
-    case_scene.saveAnnotation(study, case, tmp_path / "a.seg.nrrd")
-    assert not case_scene.hasUnsavedAnnotation()
-    file = sitk.GetArrayFromImage(sitk.ReadImage(str(study.image_path(case))))
-    assert np.array_equal(classes_of(study, case, tmp_path / "a.seg.nrrd") == 2, file > np.percentile(values, 95))
-
-
-def test_a_correction_is_a_copy_and_counts_as_unsaved(case_scene, study, predict, tmp_path):
-    case = study.cases[0]
-    case_scene.showCase(study, case, predict(case))
-    node = case_scene.prepareCorrection(study, case, "prototype")
-    nodes = case_scene.nodes
-    assert node is nodes.annotation
-    assert case_scene.hasUnsavedAnnotation()
-    paint(node, "chamber", nodes.volume)
-    expected = np.roll(classes_of(study, case), -3, 1) == 1
-    assert np.array_equal(mask_of(nodes.prototype, "chamber", nodes.volume), expected)
-    with pytest.raises(UserError, match="not saved"):
-        case_scene.prepareCorrection(study, case, "final")
-    case_scene.discardAnnotation()
-    assert np.array_equal(mask_of(case_scene.nodes.annotation, "wall", nodes.volume), classes_of(study, case) == 2)
-    case_scene.prepareCorrection(study, case, "final")
-    case_scene.saveAnnotation(study, case, tmp_path / "a.seg.nrrd")
-    assert np.array_equal(classes_of(study, case, tmp_path / "a.seg.nrrd"), np.roll(classes_of(study, case), 3, 1))
-
-
-def test_correcting_what_was_not_predicted_is_refused(case_scene, study):
-    case_scene.showCase(study, study.cases[0])
-    with pytest.raises(UserError, match="no such prediction"):
-        case_scene.prepareCorrection(study, study.cases[0], "final")
-    assert case_scene.nodes.annotation is not None
-
-
-def test_an_annotation_saved_elsewhere_is_not_read_again_as_the_cases_own(case_scene, study, predict):
-    case = study.cases[2]
-    case_scene.showCase(study, case, predict(case))
-    node = case_scene.prepareCorrection(study, case, "final")
-    target = study.folder / "annotations" / "new.seg.nrrd"
-    case_scene.saveAnnotation(study, case, target)
-    accepted = dataclasses.replace(case, annotation="annotations/new.seg.nrrd")
-    assert case_scene.showCase(study, accepted, predict(case)).annotation is node
-
-
-def test_an_annotation_that_another_program_replaced_is_read_again(case_scene, study, tmp_path):
-    case = study.cases[0]
-    nodes = case_scene.showCase(study, case)
-    path = study.annotation_path(case)
-    path.write_bytes(study.annotation_path(study.cases[1]).read_bytes())
-    later = time.time_ns() + 10**9
-    os.utime(path, ns=(later, later))
-    case_scene.showCase(study, case)
-    assert case_scene.nodes.annotation is nodes.annotation
-    assert np.array_equal(mask_of(nodes.annotation, "wall", nodes.volume), classes_of(study, case) == 2)
-
-
-def test_an_annotation_whose_file_is_gone_is_the_only_copy_and_stays(case_scene, study):
-    first, second = study.cases[:2]
-    node = case_scene.showCase(study, first).annotation
-    study.annotation_path(first).unlink()
-    case_scene.showCase(study, second)
-    assert node.GetScene() is not None
-    assert case_scene.unsavedCases(study) == ["case-001"]
 
 
 def test_a_bad_part_is_reported_and_the_others_are_shown(case_scene, study, predict):

@@ -156,6 +156,7 @@ def test_an_annotation_that_is_edited_is_filled_so_that_strokes_are_seen(case_sc
     inside = eye.at(10, 24)
     assert inside[0] - inside[1] > 15
     case_scene.saveAnnotation(study, case, study.folder / "annotations/new.seg.nrrd")
+    case_scene.endEditing()
     assert np.array_equal(eye.at(10, 24), plain)
 
 

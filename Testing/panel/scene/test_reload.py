@@ -18,11 +18,13 @@ from .builders import classes_of, mask_of, paint
 def test_nodes_are_known_again_and_not_read_anew(case_scene, study, predict, tmp_path, number):
     case = study.cases[number]
     folder = predict(case)
+    case_scene.setHeatmap("probability", 0.5)
     case_scene.showCase(study, case, folder)
     saveAndReload(str(tmp_path / "scene.mrb"))
     reloaded = nodesOf(study.folder, case.id)
     assert None not in (reloaded.volume, reloaded.final, reloaded.prototype, reloaded.probability)
     fresh = CaseScene()
+    fresh.setHeatmap("probability", 0.5)
     assert fresh.showCase(study, case, folder) == reloaded
     assert not fresh.hasUnsavedAnnotation()
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 3 if case.annotation else 2
@@ -87,3 +89,12 @@ def test_curves_go_on_after_a_reload(scene, tmp_path):
     losses = tables["Training losses"].GetTable()
     assert [losses.GetValueByName(row, "supervised").ToDouble() for row in range(2)] == pytest.approx([0.9, 0.7])
     assert len(slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")) == 2
+
+
+def test_a_scene_with_a_heatmap_opens_in_its_colours_without_the_module(case_scene, study, predict, tmp_path):
+    case_scene.setHeatmap("uncertainty", 0.4)
+    display = case_scene.showCase(study, study.cases[0], predict(study.cases[0])).uncertainty.GetDisplayNode()
+    before = [display.GetColorNode().GetLookupTable().GetTableValue(index) for index in (10, 128, 250)]
+    saveAndReload(str(tmp_path / "scene.mrb"))
+    display = nodesOf(study.folder, study.cases[0].id).uncertainty.GetDisplayNode()
+    assert [display.GetColorNode().GetLookupTable().GetTableValue(index) for index in (10, 128, 250)] == before

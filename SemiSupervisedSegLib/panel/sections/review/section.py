@@ -46,7 +46,7 @@ class ReviewSection(Section):
         self._loading: TimeSlicedTask | None = None
         self._filling = False
         self.model = ReviewModel()
-        self.view = ReviewView(self.ui, self._scene, session.view_changed.emit)
+        self.view = ReviewView(self.ui, context)
         self.decisionButtons = DecisionButtons(self.ui, context, self)
         self._setUpTable()
         self._connect()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import qt
 from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
 from ....study.model import Structure
-from ...scene.case_scene import CaseScene
 from ...scene.styles import STYLES, legendColor
 from ...services import Color
 from ..buttons import setEnabledWithReason
-from ..section import Widgets
+from ..section import PanelContext, SectionPart, Widgets
 from ..tables import makeCell, setUpTable
 
 _ICON = 20
@@ -22,17 +21,16 @@ _GREY = (48, 48, 48)
 _NO_STRUCTURE = (128, 128, 128)
 
 
-class ReviewView:
+class ReviewView(SectionPart):
     """The widgets of Review.ui that change how things look and nothing else.
 
     Args:
-        ui: the widgets of Review.ui.
-        scene: shows cases.
-        onChange: is called when the user changed something that a saved scene remembers.
+        ui: Widgets of Review.ui.
+        context: What the panel works with.
     """
 
-    def __init__(self, ui: Widgets, scene: CaseScene, onChange: Callable[[], None]) -> None:
-        self.ui, self._scene, self._onChange = ui, scene, onChange
+    def __init__(self, ui: Widgets, context: PanelContext) -> None:
+        super().__init__(ui, context)
         self._switches = {
             "annotation": ui.showAnnotationBox,
             "prototype": ui.showPrototypeBox,
@@ -45,7 +43,10 @@ class ReviewView:
     def refresh(self, reason: str) -> None:
         """Enable what needs a shown case, or say why it cannot be used."""
         ui = self.ui
-        heatmapHint = _("Warm colours over the image: how probable any structure is, or how unsure the model is")
+        heatmapHint = _(
+            "Warm colours over the image: how probable any structure is, how unsure the model "
+            "is, or where the two results differ"
+        )
         setEnabledWithReason(ui.heatmapBox, reason, heatmapHint)
         setEnabledWithReason(ui.layoutBox, reason, _("Where the two results are shown"))
         self._refreshOpacity(reason)
@@ -102,6 +103,7 @@ class ReviewView:
         ui.heatmapBox.addItem(_("None"), "")
         ui.heatmapBox.addItem(_("Probability"), "probability")
         ui.heatmapBox.addItem(_("Uncertainty"), "uncertainty")
+        ui.heatmapBox.addItem(_("Disagreement"), "disagreement")
         ui.layoutBox.addItem(_("Both results in the same views"), "overlaid")
         ui.layoutBox.addItem(_("Side by side: prototype-based, final"), "side_by_side")
         ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted"))
@@ -125,13 +127,13 @@ class ReviewView:
 
     def _setVisible(self, kind: str, visible: bool) -> None:
         self._scene.setVisible(kind, visible)
-        self._onChange()
+        self._session.view_changed.emit()
 
     def _showHeatmap(self) -> None:
         kind = self.ui.heatmapBox.currentData or None
-        self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100)
+        self._try(lambda: self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100))
         self._refreshOpacity("")
-        self._onChange()
+        self._session.view_changed.emit()
 
     def _refreshOpacity(self, reason: str) -> None:
         noHeatmap = "" if self.ui.heatmapBox.currentData else _("Choose a heatmap first.")
@@ -139,7 +141,7 @@ class ReviewView:
 
     def _setLayout(self) -> None:
         self._scene.setLayout(self.ui.layoutBox.currentData)
-        self._onChange()
+        self._session.view_changed.emit()
 
 
 def _numbers(summary: CaseSummary, name: str) -> tuple[str, str, str]:

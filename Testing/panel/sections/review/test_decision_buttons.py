@@ -83,7 +83,7 @@ def test_a_result_in_which_nothing_was_found_is_not_accepted(review, desk, spin)
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"volume_final_ml": dict.fromkeys(content["volume_final_ml"], 0.0)}))
     desk.session.refresh_rounds()
-    spin(lambda: review.summary(FIRST).found_nothing)
+    spin(lambda: review.summary(FIRST).is_empty())
     assert review.model.caseIds()[0] == FIRST
     desk.session.show(FIRST)
     choose_kind(review, "final")

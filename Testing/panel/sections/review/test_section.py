@@ -60,7 +60,7 @@ def test_choosing_a_row_shows_the_case_with_both_results(review, desk):
     review.ui.resultsTable.selectRow(1)
     assert desk.session.case_id == review.model.caseIds()[1]
     nodes = desk.scene.nodes
-    assert None not in (nodes.volume, nodes.final, nodes.prototype, nodes.probability, nodes.uncertainty)
+    assert None not in (nodes.volume, nodes.final, nodes.prototype)
 
 
 def test_numbers_are_those_of_the_files(review, desk):

@@ -1,0 +1,73 @@
+"""How the nodes of the shown case look and where they lie."""
+
+from __future__ import annotations
+
+from . import views
+from .hierarchy import putIntoFolder
+from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
+from .tags import ANNOTATION, FINAL, HEATMAPS, KINDS, PROTOTYPE, SEGMENTATIONS, CaseNodes
+
+_SIDES = {PROTOTYPE: views.LEFT, FINAL: views.RIGHT}
+
+
+class CaseDisplay:
+    """Keeps what the user wants to see, also for the cases that are shown later.
+
+    Attributes:
+        hidden: Kinds of segmentations that are switched off.
+        heatmap: Kind of the map over the image, None for no map.
+        opacity: Opacity of the map, 0 to 1.
+        isEditing: Whether the annotation is being edited.
+        resultsWhileEditing: Whether the predictions are shown over what is being edited, which they cover.
+    """
+
+    def __init__(self) -> None:
+        self.hidden: set[str] = set()
+        self.heatmap: str | None = None
+        self.opacity = 0.5
+        self.isEditing = self.resultsWhileEditing = False
+
+    def startEditing(self) -> None:
+        """Show the annotation, and not the predictions."""
+        self.isEditing, self.resultsWhileEditing = True, False
+        self.hidden.discard(ANNOTATION)
+
+    def arrange(self, nodes: CaseNodes, isChanged: bool) -> None:
+        """Give all nodes of a case their look and their place; `isChanged` says that the annotation is not saved."""
+        if nodes.annotation is not None:
+            applyStyle(nodes.annotation, EDITING if self.isEditing or isChanged else STYLES[ANNOTATION])
+        for kind in HEATMAPS:
+            if getattr(nodes, kind) is not None:
+                applyHeatmapStyle(getattr(nodes, kind))
+        present = [getattr(nodes, kind) for kind in KINDS]
+        putIntoFolder(nodes.case_id, [node for node in present if node is not None])
+        self.showSegmentations(nodes)
+        self.showHeatmap(nodes)
+        self.showSides(nodes)
+
+    def showImage(self, nodes: CaseNodes) -> None:
+        """Show the image of a case in all slice views, unless it is shown already, as after a scene was loaded."""
+        if nodes.volume is not None and not views.isShown(nodes.volume):
+            views.showVolume(nodes.volume)
+            if views.currentLayout() == views.SIDE_BY_SIDE:
+                views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)
+
+    def showSegmentations(self, nodes: CaseNodes) -> None:
+        """Show or hide the segmentations of a case."""
+        withResults = not self.isEditing or self.resultsWhileEditing
+        for kind in SEGMENTATIONS:
+            node = getattr(nodes, kind)
+            if node is not None:
+                node.SetDisplayVisibility(kind not in self.hidden and (kind == ANNOTATION or withResults))
+
+    def showHeatmap(self, nodes: CaseNodes) -> None:
+        """Show the chosen map over the image."""
+        views.showHeatmap(None if self.heatmap is None else getattr(nodes, self.heatmap), self.opacity)
+
+    def showSides(self, nodes: CaseNodes) -> None:
+        """Show both predictions in all views, or each in its own when they are side by side."""
+        apart = views.currentLayout() == views.SIDE_BY_SIDE
+        for kind, side in _SIDES.items():
+            node = getattr(nodes, kind)
+            if node is not None:
+                views.showOnlyIn(node.GetDisplayNode(), side if apart else None)
