@@ -31,13 +31,13 @@ def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None)
 
 
 @full_precision
-def foreground(logits: Tensor) -> Tensor:
+def foreground_probability(logits: Tensor) -> Tensor:
     """Probability of any structure, 1 - p_background, (B, *spatial) of logits (B, C, *spatial)."""
     return logits[:, 1:].logsumexp(dim=1).sub(logits[:, 0]).sigmoid()
 
 
 @full_precision
-def aggregate(foregrounds: Tensor, soft: bool = False) -> Tensor:
+def aggregate_foregrounds(foregrounds: Tensor, soft: bool = False) -> Tensor:
     """P_agg = max over tasks of the foreground probabilities (K, B, *spatial) (UniSeMi, equation 7).
 
     The maximum gives a gradient to one task per voxel; the soft one, sum_k w_k P_k with w = softmax(10 P), to all.

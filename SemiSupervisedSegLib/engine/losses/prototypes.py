@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..interpolation import adjoint_upsample, upsample, upsampled_squared_norm
+from ..tensors import append_axes
 from .overlap import one_hot
 from .precision import full_precision
 
@@ -97,11 +98,11 @@ def prototype_logits(features: Tensor, prototypes: Prototypes, size: Sequence[in
     directions = functional.normalize(prototypes.vectors, dim=1, eps=NORM_CLAMP)
     dots = upsample(torch.einsum("bl...,cl->bc...", features, directions), size)
     norms = upsampled_squared_norm(features, size).clamp(min=NORM_CLAMP**2).sqrt()
-    absent = ~prototypes.valid.view(1, -1, *(1,) * len(size))
+    absent = append_axes(~prototypes.valid.unsqueeze(0), dots)
     return (scale * dots / norms.unsqueeze(1)).masked_fill(absent, ABSENT_LOGIT)
 
 
-def usable(prototypes: Prototypes) -> Tensor:
+def has_two_classes(prototypes: Prototypes) -> Tensor:
     """1.0 where at least two classes have prototypes, else 0.0; a scalar tensor, so nothing waits for the device.
 
     A softmax over one class is constant, so a loss built on it teaches nothing and is switched off.

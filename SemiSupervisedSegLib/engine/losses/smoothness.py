@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..tensors import append_axes
 from .overlap import dice_loss
 from .precision import full_precision
 
@@ -37,18 +38,18 @@ def adversarial_perturbation(
         radius: epsilon, the Euclidean length of the result over a whole sample.
     """
     with torch.enable_grad():
-        direction = unit(torch.rand_like(images) - 0.5).requires_grad_()
+        direction = unit_length(torch.rand_like(images) - 0.5).requires_grad_()
         distance = discrepancy(clean, predict(images.detach() + trial * direction))
         (gradient,) = torch.autograd.grad(distance, direction)
-    return radius * unit(gradient)
+    return radius * unit_length(gradient)
 
 
 @full_precision
-def unit(vectors: Tensor) -> Tensor:
+def unit_length(vectors: Tensor) -> Tensor:
     """Divide every sample (B, ...) by its Euclidean length; zero stays zero."""
     # Divided by the largest value first, for the squares of small gradients underflow.
     largest = vectors.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(vectors.dtype).tiny)
-    scaled = vectors / largest.view(-1, *(1,) * (vectors.dim() - 1))
+    scaled = vectors / append_axes(largest, vectors)
     return functional.normalize(scaled.flatten(1), dim=1).view_as(vectors)
 
 

@@ -19,18 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.batch import Batch
-from ..losses.boundary_contrast import draw_voxels, features_at, near_boundary, supervised_contrast
 from ..losses.gaussian_prototypes import GaussianClasses, prototype_contrast
 from ..losses.overlap import dice_loss, one_hot
+from ..losses.sampling import draw_voxels, features_at, near_boundary
 from ..losses.stochastic import antithetic_samples, energy_distance, marginal_cross_entropy
+from ..losses.supervised_contrast import supervised_contrast
 from ..networks.embedding import SUFFIX, with_embedding
 from ..networks.low_rank import LogitDistribution, LowRankHead
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..networks.projection import PointwiseProjection
 from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
-from .parts.gaussian_bank import GaussianBank
-from .parts.teacher import MeanTeacher
-from .teacher_student import TeacherStudent
+from .parts.banks import GaussianBank
+from .parts.teacher import MeanTeacher, TeacherStudent
 
 FIRST, SECOND = "uncertainty", "retraining"
 

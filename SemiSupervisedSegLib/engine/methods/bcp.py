@@ -14,7 +14,7 @@ from ..data.batch import Batch
 from ..inference.connected_components import largest_components
 from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
 from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
-from .parts.mixing import outside_a_box, paste
+from .parts.masks import outside_a_box, paste
 from .parts.teacher import MeanTeacher
 
 BOX_SIDE = 2 / 3

@@ -15,11 +15,17 @@ from torch.nn import functional
 from ..data.batch import Batch, Labeled
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import one_hot, supervised_loss
-from ..losses.prototypes import Prototypes, image_mean_prototypes, prototype_cross_entropy, prototype_logits, usable
+from ..losses.prototypes import (
+    Prototypes,
+    has_two_classes,
+    image_mean_prototypes,
+    prototype_cross_entropy,
+    prototype_logits,
+)
 from ..networks.output import FeatureLevel, NetworkOutput
 from .cpcl_released import ReleasedCPCL
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .teacher_student import TeacherStudent
+from .parts.teacher import TeacherStudent
 
 
 class CPCL(TeacherStudent):
@@ -55,7 +61,9 @@ class CPCL(TeacherStudent):
         masks = one_hot(labeled.labels, self.num_classes)
         prototypes = image_mean_prototypes(self.prototype_features(student), masks)
         logits = self._propagate(self.prototype_features(teacher), prototypes, teacher.logits)
-        return usable(prototypes) * functional.mse_loss(logits.softmax(dim=1), teacher.logits.float().softmax(dim=1))
+        return has_two_classes(prototypes) * functional.mse_loss(
+            logits.softmax(dim=1), teacher.logits.float().softmax(dim=1)
+        )
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """L_bpc: unlabeled prototypes segment the labeled images, whose labels judge them (equations 7 to 10).
@@ -66,7 +74,7 @@ class CPCL(TeacherStudent):
         pseudo_labels = one_hot(teacher.logits.argmax(dim=1), self.num_classes)
         prototypes = image_mean_prototypes(self.prototype_features(teacher), pseudo_labels)
         logits = self._propagate(self.prototype_features(student), prototypes, student.logits)
-        return usable(prototypes) * prototype_cross_entropy(logits, labeled.labels, prototypes.valid)
+        return has_two_classes(prototypes) * prototype_cross_entropy(logits, labeled.labels, prototypes.valid)
 
     def _propagate(self, features: Tensor, prototypes: Prototypes, like: Tensor) -> Tensor:
         return prototype_logits(features, prototypes, like.shape[2:], self.settings["similarity_scale"])

@@ -21,7 +21,7 @@ from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
 from ..networks.output import FeatureLevel, NetworkOutput
 from .method import Loss, Losses, TrainingStep
-from .teacher_student import TeacherStudent
+from .parts.teacher import TeacherStudent
 
 
 class ReleasedCPCL(TeacherStudent):

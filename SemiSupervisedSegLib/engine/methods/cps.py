@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
+from ..networks.layers import kaiming_normal
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.initialization import kaiming_normal
 
 
 class CrossPseudoSupervision(Method):

@@ -20,16 +20,16 @@ from ..losses.overlap import one_hot, regional_dice_loss, supervised_loss
 from ..losses.prototypes import (
     Prototypes,
     confidence_weights,
+    has_two_classes,
     pooled_prototypes,
     prototype_logits,
     prototype_regularization,
-    usable,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.prototype_bank import PrototypeBank
-from .parts.ramp import gaussian_ramp
-from .teacher_student import TeacherStudent
+from .parts.banks import PrototypeBank
+from .parts.ramps import gaussian_ramp
+from .parts.teacher import TeacherStudent
 
 
 class Sites(NamedTuple):
@@ -138,7 +138,7 @@ class CU2L(TeacherStudent):
         logits = prototype_logits(self.prototype_features(student), prototypes, size, 1 / self.settings["temperature"])
         target = one_hot(labeled.labels, self.num_classes)
         mask = prototypes.valid[labeled.labels].float()
-        return usable(prototypes) * self._regional_dice(logits.softmax(dim=1), target, mask)
+        return has_two_classes(prototypes) * self._regional_dice(logits.softmax(dim=1), target, mask)
 
     def _regional_dice(self, probabilities: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         regions, mode = self.settings["regions"], self.settings["region_mode"]

@@ -13,7 +13,7 @@ from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
 from ..networks.discriminator import LABELED, UNLABELED, Discriminator
 from .method import Loss, Losses, Method, MethodContext, Objective, TrainingStep
-from .parts.modes import evaluating
+from .parts.batchnorm import eval_mode
 
 DISCRIMINATOR_OPTIMIZER = {
     "optimizer": "adam",
@@ -41,7 +41,7 @@ class DeepAdversarialNetwork(Method):
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and how well the discriminator sees through the predictions for unlabeled images."""
         labeled, unlabeled = self.joint_pass(batch)
-        with evaluating(self.discriminator):
+        with eval_mode(self.discriminator):
             answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled.images)
         pretended = torch.full((len(answers),), LABELED, device=answers.device)
         weight = self.consistency_weight(step)
@@ -52,7 +52,7 @@ class DeepAdversarialNetwork(Method):
 
     def discriminator_losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the cross-entropy of the discriminator on constant predictions of the student in evaluation mode."""
-        with evaluating(self.student), torch.no_grad():
+        with eval_mode(self.student), torch.no_grad():
             labeled, unlabeled = self.joint_pass(batch)
         maps = torch.cat([labeled.logits, unlabeled.logits]).softmax(dim=1)
         answers = self.discriminator(maps, torch.cat([batch.labeled.images, batch.unlabeled.images]))

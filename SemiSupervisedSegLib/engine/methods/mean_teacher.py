@@ -9,7 +9,7 @@ from ..data.batch import Batch
 from ..losses.consistency import probability_consistency
 from ..losses.overlap import supervised_loss
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .teacher_student import TeacherStudent
+from .parts.teacher import TeacherStudent
 
 
 class MeanTeacherMethod(TeacherStudent):

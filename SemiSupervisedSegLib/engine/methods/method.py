@@ -77,7 +77,7 @@ from torch import Tensor, nn
 from ..data.batch import Batch
 from ..networks.base import SegmentationNetwork
 from ..networks.output import FeatureLevel, NetworkOutput
-from .parts.ramp import consistency_weight
+from .parts.ramps import consistency_weight
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from ..data.batch import Batch
 from ..losses.class_separation import class_separation
 from ..losses.overlap import voxelwise_dice_loss
 from ..losses.smoothness import adversarial_perturbation, dice_discrepancy, kl_discrepancy
-from ..networks.class_separation import WIDTH, SeparationHeads
 from ..networks.output import NetworkOutput
+from ..networks.separation_heads import WIDTH, SeparationHeads
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.feature_memory import FeatureMemory
-from .parts.modes import Repeating, evaluating, frozen_statistics
+from .parts.banks import FeatureMemory
+from .parts.batchnorm import RecomputeWithoutBatchNormUpdate, eval_mode, frozen_statistics
 
 TRIAL = 10.0
 RADIUS = {2: 6.0, 3: 10.0}
@@ -44,7 +44,9 @@ class SSNet(Method):
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_seg, and L_lds and L_cs where the settings leave them on."""
-        labeled, unlabeled = self.joint_pass(batch, partial(self._forward_checkpointed, Repeating(self.student)))
+        labeled, unlabeled = self.joint_pass(
+            batch, partial(self._forward_checkpointed, RecomputeWithoutBatchNormUpdate(self.student))
+        )
         weight = self.consistency_weight(step)
         losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
         if self.settings["use_smoothness"]:
@@ -85,7 +87,7 @@ class SSNet(Method):
         features, truth = _voxels(labeled), labels.flatten()
         correct = labeled.logits.argmax(dim=1).flatten() == truth
         highest = self.settings["memory_selection"] == "highest"
-        with evaluating(self.heads):
+        with eval_mode(self.heads):
             for label in self._classes():
                 projected = self.heads.projector(features[correct & (truth == label)])
                 self.memory.keep(label, projected, self.heads.query_attention[label](projected), highest=highest)

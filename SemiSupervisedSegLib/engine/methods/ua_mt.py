@@ -15,8 +15,8 @@ from ..data.batch import Batch
 from ..losses.consistency import certain_probability_consistency, predictive_entropy
 from ..losses.overlap import supervised_loss
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.ramp import gaussian_ramp
-from .teacher_student import TeacherStudent
+from .parts.ramps import gaussian_ramp
+from .parts.teacher import TeacherStudent
 
 FIRST_SHARE = 0.75
 """The threshold rises from three quarters of the largest entropy to all of it (section 2.2)."""

@@ -19,11 +19,11 @@ from torch import Tensor
 from ...planning.tasks import UNKNOWN_TASK
 from ...study.errors import UserError
 from ..data.batch import Batch, Labeled
-from ..losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
+from ..losses.prompts import aggregate_foregrounds, foreground_agreement, foreground_probability, prompted_loss
 from ..networks.prompted import PromptedNetwork, PromptFeatures, tasks_suffix
+from ..tensors import append_axes
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
-from .parts.cutmix import cutmix_mask
-from .parts.mixing import paste
+from .parts.masks import cutmix_mask, paste
 
 ONE_TASK = (
     "All labeled cases are annotated for the same structures, so there is one task only: no other task helps it, and "
@@ -126,10 +126,10 @@ class UniSeMi(Method):
         Neither is a target: by default the gradient runs into both. With task information, the target is the mixture
         of the pseudo masks that each image gets from its own task (appendix B).
         """
-        synthetic = foreground(self.synthetic_logits(mixed))
+        synthetic = foreground_probability(self.synthetic_logits(mixed))
         if self.settings["with_task_information"]:
             return foreground_agreement(mixture(self.pseudo_masks(batch), keep), synthetic)
-        aggregated = aggregate(self.task_foregrounds(mixed), soft=self.settings["soft_maximum"])
+        aggregated = aggregate_foregrounds(self.task_foregrounds(mixed), soft=self.settings["soft_maximum"])
         if self.consistency_learner == "synthetic":
             aggregated = aggregated.detach()
         elif self.consistency_learner == "tasks":
@@ -141,12 +141,12 @@ class UniSeMi(Method):
         """Return what its own task sees in each unlabeled image, 0 or 1 (B, *spatial); constant."""
         foregrounds, tasks = self.task_foregrounds(self.student.encode(batch.unlabeled.images)), batch.unlabeled.tasks
         chosen = foregrounds[tasks.clamp_min(0), torch.arange(len(tasks), device=tasks.device)]
-        known = (tasks != UNKNOWN_TASK).view(-1, *(1,) * (chosen.dim() - 1))
-        return (torch.where(known, chosen, aggregate(foregrounds)) > 0.5).float()
+        known = append_axes(tasks != UNKNOWN_TASK, chosen)
+        return (torch.where(known, chosen, aggregate_foregrounds(foregrounds)) > 0.5).float()
 
     def task_foregrounds(self, inputs: PromptFeatures) -> Tensor:
         """Return the foreground probability that each task gives, (K, B, *spatial)."""
-        return torch.stack([foreground(logits) for logits in self.task_logits(inputs)])
+        return torch.stack([foreground_probability(logits) for logits in self.task_logits(inputs)])
 
     def task_logits(self, inputs: PromptFeatures) -> list[Tensor]:
         """Return the logits (B, outputs, *spatial) that each task gives."""

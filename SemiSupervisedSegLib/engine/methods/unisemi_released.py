@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ..data.batch import Batch, Labeled
 from ..losses.overlap import dice_loss, one_hot
-from ..losses.prompts import aggregate, foreground, foreground_agreement
+from ..losses.prompts import aggregate_foregrounds, foreground_agreement, foreground_probability
+from ..tensors import append_axes
 from .method import Loss, Losses, Objective, Stage, TrainingStep
-from .parts.cutmix import cutmix_mask
-from .parts.mixing import paste
+from .parts.masks import cutmix_mask, paste
 from .unisemi_paper import UniSeMi, mixture
 
 PRETRAIN, SELFTRAIN = "pretrain", "selftrain"
@@ -53,7 +53,7 @@ class ReleasedUniSeMi(UniSeMi):
         terms = []
         for prompts, part in ((tasks, everywhere), (tasks.roll(1), 1 - everywhere)):
             # Two images of one task are judged together.
-            same = (tasks == tasks.roll(1)).view(-1, *(1,) * (part.dim() - 1))
+            same = append_axes(tasks == tasks.roll(1), part)
             labels = self.student.local_labels(mixture(labeled.labels, keep), prompts)
             terms.append(_dice(self.student.decode(inputs, prompts), labels, torch.where(same, 1.0, part)))
         return {"synthetic": Loss(synthetic), "parts": Loss(torch.stack(terms).mean())}
@@ -64,7 +64,9 @@ class ReleasedUniSeMi(UniSeMi):
         keep = cutmix_mask(labeled.images, "zero_centered", *SELFTRAIN_SIDES)
         inputs = self.student.encode(paste(labeled.images, batch.unlabeled.images[: len(labeled.images)], keep))
         answer = self.synthetic_logits(inputs)
-        agreement = foreground_agreement(aggregate(self.task_foregrounds(inputs)), foreground(answer))
+        agreement = foreground_agreement(
+            aggregate_foregrounds(self.task_foregrounds(inputs)), foreground_probability(answer)
+        )
         synthetic = _dice(answer, (labeled.labels > 0).long(), keep.expand(labeled.labels.shape))
         return {"synthetic": Loss(synthetic), "unsupervised": Loss(agreement)}
 

@@ -22,6 +22,7 @@ from ..data.batch import Batch, Labeled
 from ..losses.overlap import dice_loss, one_hot
 from ..losses.prompts import prompted_loss
 from ..networks.prompted import PromptFeatures
+from ..tensors import append_axes
 from .method import Loss, Losses, MethodContext, TrainingStep
 from .unisemi_paper import EncodedBatch, UniSeMi, mixture
 
@@ -89,7 +90,7 @@ class SharedAnatomyUniSeMi(UniSeMi):
         """Return which images have each task (K, B, 1, ...)."""
         tasks = torch.arange(len(self.tasks), device=labeled.images.device)
         own = tasks.unsqueeze(1) == self.tasks_of(labeled)
-        return own.view(*own.shape, *(1,) * (labeled.labels.dim() - 1))
+        return append_axes(own, labeled.labels.unsqueeze(0))
 
 
 def agreement(answers: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
+from .layers import CHANNEL_DROPOUT, CONVOLUTION, GLOBAL_POOLING
 from .small_maps import protect_small_maps
 
 CHANNELS = (64, 128, 256, 512)
@@ -28,15 +29,15 @@ class Discriminator(nn.Module):
 
     def __init__(self, dimensions: int, num_classes: int, in_channels: int) -> None:
         super().__init__()
-        convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
-        dropout = (nn.Dropout2d, nn.Dropout3d)[dimensions - 2]
-        pooling = (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[dimensions - 2]
+        convolution, dropout = CONVOLUTION[dimensions], CHANNEL_DROPOUT[dimensions]
         self.from_map = convolution(num_classes, CHANNELS[0], 4, stride=2, padding=1)
         self.from_image = convolution(in_channels, CHANNELS[0], 4, stride=2, padding=1)
         layers: list[nn.Module] = [nn.LeakyReLU(0.2), dropout(0.5)]
         for before, after in itertools.pairwise(CHANNELS):
             layers += [convolution(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2), dropout(0.5)]
-        self.rest = nn.Sequential(*layers[:-1], pooling(1), nn.Flatten(), nn.Linear(CHANNELS[-1], NUM_ANSWERS))
+        self.rest = nn.Sequential(
+            *layers[:-1], GLOBAL_POOLING[dimensions](1), nn.Flatten(), nn.Linear(CHANNELS[-1], NUM_ANSWERS)
+        )
         protect_small_maps(self)
 
     def forward(self, probabilities: Tensor, images: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
+from .layers import CONVOLUTION
 from .output import NetworkOutput
 
 LOG_VARIANCE_RANGE = (-10.0, 5.0)
@@ -43,7 +43,7 @@ class LowRankHead(nn.Module):
 
     def __init__(self, dimensions: int, channels: int, num_classes: int, rank: int) -> None:
         super().__init__()
-        convolution = Conv["conv", dimensions]
+        convolution = CONVOLUTION[dimensions]
         self.rank = rank
         self.log_variance = convolution(channels, num_classes, 1)
         self.factor = convolution(channels, num_classes * rank, 1)

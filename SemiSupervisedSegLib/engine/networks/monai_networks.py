@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monai.networks.layers.factories import Conv
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import nn
 
 from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling
+from .layers import CONVOLUTION
 
 CHANNELS = (32, 32, 64, 128, 256)
 LAST_CHANNELS = 32
@@ -36,7 +36,7 @@ def monai_basic_unet(
     ]
     if upsampling == "nearest":
         _repeat_voxels(ups)
-    head = Conv["conv", dimensions](LAST_CHANNELS, num_classes, kernel_size=1)
+    head = CONVOLUTION[dimensions](LAST_CHANNELS, num_classes, kernel_size=1)
     return SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monai.networks.layers.factories import Conv, Norm
 from torch import nn
+
+from .layers import BATCH_NORM, CONVOLUTION
 
 
 class PointwiseProjection(nn.Sequential):
@@ -13,7 +14,7 @@ class PointwiseProjection(nn.Sequential):
     """
 
     def __init__(self, dimensions: int, channels: int, *, normalized: bool) -> None:
-        convolution, norm = Conv["conv", dimensions], Norm["batch", dimensions]
+        convolution, norm = CONVOLUTION[dimensions], BATCH_NORM[dimensions]
         layers: list[nn.Module] = []
         for _ in range(2):
             layers.append(convolution(channels, channels, 1))

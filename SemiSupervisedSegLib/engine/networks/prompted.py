@@ -8,7 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..tensors import append_axes
 from .base import SegmentationNetwork
+from .layers import CONVOLUTION
 from .output import NetworkOutput
 
 WIDTH = 8
@@ -72,7 +74,7 @@ class DynamicHead(nn.Module):
 
     def __init__(self, dimensions: int, bottleneck_channels: int, channels: int, prompts: int, outputs: int) -> None:
         super().__init__()
-        convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
+        convolution = CONVOLUTION[dimensions]
         normalization = (nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 2]
         self.prompts = prompts
         self._layers = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, outputs)]
@@ -164,7 +166,7 @@ class PromptedNetwork(SegmentationNetwork):
     def decode(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
         """Return the logits (B, outputs, *spatial) in float32 of one prompt (B,) for each image (equation 2)."""
         logits = self.head(inputs, prompts).float()
-        known = self.known[prompts].view(*logits.shape[:2], *(1,) * (logits.dim() - 2))
+        known = append_axes(self.known[prompts], logits)
         return logits.masked_fill(~known, NO_CHANNEL)
 
     def decode_task(self, inputs: PromptFeatures, prompt: int) -> Tensor:
@@ -173,7 +175,7 @@ class PromptedNetwork(SegmentationNetwork):
 
     def local_labels(self, labels: Tensor, tasks: Tensor) -> Tensor:
         """Return class indices (B, *spatial) as channels of the answers of each image's task (B,)."""
-        offsets = tasks.view(-1, *(1,) * (labels.dim() - 1)) * self.num_classes
+        offsets = append_axes(tasks, labels) * self.num_classes
         return self.local.flatten()[labels + offsets]
 
     def forward(self, images: Tensor) -> NetworkOutput:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
+from .layers import kaiming_normal
 
 CHANNELS = (16, 32, 64, 128, 256)
 DROPOUT = 0.3
@@ -55,7 +56,4 @@ def unet_3d(in_channels: int, num_classes: int, upsampling: Upsampling = "linear
     ups = [UpStage(CHANNELS[i], CHANNELS[i - 1], DROPOUT if i == 1 else 0.0, upsampling) for i in range(last, 0, -1)]
     head = nn.Conv3d(CHANNELS[0], num_classes, 1)
     network = SegmentationNetwork(StagedEncoder([first, *downs]), StagedDecoder(ups), head, CHANNELS, upsampling)
-    for module in network.modules():
-        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            nn.init.kaiming_normal_(module.weight)
-    return network
+    return kaiming_normal(network)

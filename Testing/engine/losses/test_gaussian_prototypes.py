@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.engine.losses.gaussian_prototypes import (
     merge,
     prototype_contrast,
 )
-from SemiSupervisedSegLib.engine.methods.parts.gaussian_bank import GaussianBank
+from SemiSupervisedSegLib.engine.methods.parts.banks import GaussianBank
 
 from ..reference import array
 from ..reference_aua import gaussian_contrast

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.losses.prompts import aggregate, foreground, foreground_agreement, prompted_loss
+from SemiSupervisedSegLib.engine.losses.prompts import (
+    aggregate_foregrounds,
+    foreground_agreement,
+    foreground_probability,
+    prompted_loss,
+)
 
 SIZES = [(5, 7), (4, 5, 6)]
 
@@ -54,22 +59,24 @@ def test_unknown_voxels_get_no_gradient():
 @pytest.mark.parametrize("size", SIZES)
 def test_foreground_is_what_is_not_background(size):
     logits = torch.randn(2, 4, *size)
-    np.testing.assert_allclose(foreground(logits).numpy(), 1 - softmax(logits.double().numpy())[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(
+        foreground_probability(logits).numpy(), 1 - softmax(logits.double().numpy())[:, 0], rtol=1e-5
+    )
 
 
 def test_aggregation_takes_the_surest_task():
     maps = torch.rand(3, 2, 5, 5)
-    np.testing.assert_array_equal(aggregate(maps).numpy(), maps.numpy().max(axis=0))
+    np.testing.assert_array_equal(aggregate_foregrounds(maps).numpy(), maps.numpy().max(axis=0))
     weights = np.exp(10 * maps.double().numpy())
     expected = (weights * maps.double().numpy()).sum(axis=0) / weights.sum(axis=0)
-    np.testing.assert_allclose(aggregate(maps, soft=True).numpy(), expected, rtol=1e-5)
-    assert (aggregate(maps, soft=True) <= aggregate(maps) + 1e-6).all()
+    np.testing.assert_allclose(aggregate_foregrounds(maps, soft=True).numpy(), expected, rtol=1e-5)
+    assert (aggregate_foregrounds(maps, soft=True) <= aggregate_foregrounds(maps) + 1e-6).all()
 
 
 @pytest.mark.parametrize(("soft", "tasks"), [(False, 1), (True, 3)])
 def test_the_maximum_trains_one_task_a_voxel_and_the_soft_one_all(soft, tasks):
     maps = torch.rand(3, 1, 4, 4, requires_grad=True)
-    aggregate(maps, soft=soft).sum().backward()
+    aggregate_foregrounds(maps, soft=soft).sum().backward()
     assert ((maps.grad != 0).sum(dim=0) == tasks).all()
 
 
@@ -83,4 +90,4 @@ def test_agreement_is_dice_of_both_sides_and_zero_for_the_same_map(size):
 
 def test_half_precision_is_promoted():
     logits, labels = torch.randn(2, 2, 4, 4).bfloat16(), torch.randint(0, 2, (2, 4, 4))
-    assert prompted_loss(logits, labels).dtype == foreground(logits).dtype == torch.float32
+    assert prompted_loss(logits, labels).dtype == foreground_probability(logits).dtype == torch.float32

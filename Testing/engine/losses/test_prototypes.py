@@ -9,12 +9,12 @@ import torch
 from SemiSupervisedSegLib.engine.losses.overlap import one_hot
 from SemiSupervisedSegLib.engine.losses.prototypes import (
     Prototypes,
+    has_two_classes,
     image_mean_prototypes,
     pooled_prototypes,
     prototype_cross_entropy,
     prototype_logits,
     prototype_regularization,
-    usable,
 )
 
 from .. import reference
@@ -159,7 +159,7 @@ def test_backward_cross_entropy_is_zero_when_no_voxel_counts():
 @pytest.mark.parametrize("valid", [[True, True], [True, False], [False, False], [False, True, True, False]])
 def test_predictions_need_two_prototypes(valid):
     prototypes = Prototypes(torch.ones(len(valid), 3), torch.tensor(valid))
-    assert usable(prototypes).item() == (1.0 if sum(valid) >= 2 else 0.0)
+    assert has_two_classes(prototypes).item() == (1.0 if sum(valid) >= 2 else 0.0)
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -9,7 +9,7 @@ from SemiSupervisedSegLib.engine.losses.smoothness import (
     adversarial_perturbation,
     dice_discrepancy,
     kl_discrepancy,
-    unit,
+    unit_length,
 )
 
 
@@ -25,7 +25,7 @@ def test_adversarial_perturbation_has_its_length_and_leaves_the_parameters_alone
     assert not found.requires_grad
 
     def change(direction):
-        return discrepancy(clean, network(images + 0.1 * unit(direction))).item()
+        return discrepancy(clean, network(images + 0.1 * unit_length(direction))).item()
 
     assert change(found) > max(change(torch.randn_like(images)) for _ in range(10))
 
@@ -44,4 +44,4 @@ def test_a_prediction_that_never_changes_is_not_perturbed():
 
 
 def test_directions_of_tiny_gradients_are_still_of_length_one():
-    assert unit(torch.full((1, 1, 4, 4), 1e-30)).flatten(1).norm(dim=1).item() == pytest.approx(1.0)
+    assert unit_length(torch.full((1, 1, 4, 4), 1e-30)).flatten(1).norm(dim=1).item() == pytest.approx(1.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
-from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
+from SemiSupervisedSegLib.engine.methods.parts.masks import outside_a_box, paste
 
 from .. import reference
 from ..reference import array

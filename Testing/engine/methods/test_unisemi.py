@@ -10,7 +10,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.data.batch import Unlabeled
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
-from SemiSupervisedSegLib.engine.methods.parts import mixing
+from SemiSupervisedSegLib.engine.methods.parts.masks import paste
 from SemiSupervisedSegLib.engine.methods.unisemi_paper import mixture
 from SemiSupervisedSegLib.jobs.catalogue import resolve
 from SemiSupervisedSegLib.study.errors import UserError
@@ -165,7 +165,7 @@ def test_the_share_that_was_mixed_is_logged(kind):
 def test_mixing_is_that_of_the_other_copy_paste_method():
     images = torch.randn(2, 1, 4, 4)
     keep = (torch.rand(4, 4) > 0.5).float()
-    assert torch.equal(mixture(images, keep), mixing.paste(images, images.flip(0), keep))
+    assert torch.equal(mixture(images, keep), paste(images, images.flip(0), keep))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -1,4 +1,4 @@
-"""The EMA teacher of the mean-teacher family."""
+"""The mean-teacher family: the EMA teacher, the noise on its images, and the base of its methods."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...networks.output import NetworkOutput
+from ..method import Method, MethodContext, TrainingStep
 
 
 class MeanTeacher(nn.Module):
@@ -49,3 +50,28 @@ class MeanTeacher(nn.Module):
     def _averaged(self, network: nn.Module) -> list[Tensor]:
         statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
         return [*network.parameters(), *(statistics if self.averages_buffers else [])]
+
+
+def clipped_noise(images: Tensor, std: float, clip: float) -> Tensor:
+    """Return images plus clip(N(0, std^2), -clip, clip), drawn anew per voxel; images are normalised, unit-free."""
+    return images + torch.randn_like(images).mul_(std).clamp_(-clip, clip)
+
+
+class TeacherStudent(Method):
+    """A student with an EMA teacher, averaged after each step; the base of its family."""
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
+
+    def noisy(self, images: Tensor) -> Tensor:
+        """Return images with a fresh draw of the method's clipped Gaussian noise xi."""
+        return clipped_noise(images, self.settings["noise_std"], self.settings["noise_clip"])
+
+    def after_step(self, step: TrainingStep) -> None:
+        """Average the student into the teacher."""
+        self.teacher.update(self.student, step.index)
+
+    def inference_network(self) -> nn.Module:
+        """Return the student, as the papers do, or the teacher by setting."""
+        return self.student if self.settings["inference_network"] == "student" else self.teacher.network

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
-from SemiSupervisedSegLib.engine.methods.parts.feature_memory import FeatureMemory
-from SemiSupervisedSegLib.engine.methods.parts.prototype_bank import PrototypeBank
+from SemiSupervisedSegLib.engine.methods.parts.banks import FeatureMemory, PrototypeBank
 
 from ...reference import array
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods.parts.cutmix import cutmix_mask
-from SemiSupervisedSegLib.engine.methods.parts.mixing import outside_a_box, paste
+from SemiSupervisedSegLib.engine.methods.parts.masks import cutmix_mask, outside_a_box, paste
 from SemiSupervisedSegLib.engine.methods.unisemi_paper import mixture
 
 KINDS = ("zero_centered", "slices", "random")

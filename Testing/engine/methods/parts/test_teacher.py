@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from SemiSupervisedSegLib.engine.methods.parts.noise import clipped_noise
-from SemiSupervisedSegLib.engine.methods.parts.teacher import MeanTeacher
+from SemiSupervisedSegLib.engine.methods.parts.teacher import MeanTeacher, clipped_noise
 
 from ...reference import array
 

@@ -1,4 +1,4 @@
-"""Masks that mix two images: the three kinds of UniSeMi (section 4.3, figure 6)."""
+"""Masks that mix two images: boxes (BCP section 3.2), slices and cubes (UniSeMi section 4.3, figure 6)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,34 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .mixing import outside_a_box
+from ...tensors import append_axes
 
 MaskKind = Literal["zero_centered", "slices", "random"]
 CUBE = 6
 """Side of the random cubes in voxels."""
+
+
+def outside_a_box(images: Tensor, side: float) -> Tensor:
+    """Return M (*spatial), 0 in a box at a random place and 1 outside of it (BCP section 3.2).
+
+    Args:
+        images: of the size of the mask, (B, C_in, *spatial).
+        side: of the box along each axis, as a share of the image.
+    """
+    mask = torch.ones(images.shape[2:], device=images.device)
+    box = []
+    for size in images.shape[2:]:
+        length = int(side * size)
+        # Drawn on the CPU, so that no step waits for the device.
+        start = int(torch.randint(size - length + 1, ()))
+        box.append(slice(start, start + length))
+    mask[tuple(box)] = 0
+    return mask
+
+
+def paste(around: Tensor, inside: Tensor, keep: Tensor) -> Tensor:
+    """Return ``around`` where the mask ``keep`` (*spatial) is 1 and ``inside`` elsewhere; images or labels."""
+    return torch.where(keep.bool(), around, inside)
 
 
 def cutmix_mask(images: Tensor, kind: MaskKind, smallest: float, largest: float) -> Tensor:
@@ -39,7 +62,7 @@ def _slices(images: Tensor, share: float) -> Tensor:
     count, *others = images.shape[2:]
     kept = torch.ones(count, dtype=torch.bool)
     kept[torch.randperm(count)[: round(share * count)]] = False
-    return kept.view(-1, *(1,) * len(others)).expand(count, *others)
+    return append_axes(kept, images[0, 0]).expand(count, *others)
 
 
 def _cubes(images: Tensor, share: float) -> Tensor:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from SemiSupervisedSegLib.engine.methods.parts.ramp import consistency_weight, gaussian_ramp
+from SemiSupervisedSegLib.engine.methods.parts.ramps import consistency_weight, gaussian_ramp
 
 
 def settings(unit, steps, weight=1.0):

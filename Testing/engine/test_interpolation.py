@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from SemiSupervisedSegLib.engine.interpolation import adjoint_upsample, upsample, upsampled_squared_norm
 
-from .. import reference
-from ..reference import array
+from . import reference
+from .reference import array
 
 SIZES = [
     ((3, 5), (12, 20)),

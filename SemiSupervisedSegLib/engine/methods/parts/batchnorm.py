@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
+def eval_mode(network: nn.Module) -> Iterator[None]:
     """Run a block with the network in evaluation mode, and put it back into the mode it was in."""
     training = network.training
     network.eval()
@@ -33,7 +33,7 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             layer.track_running_stats = True
 
 
-class Repeating:
+class RecomputeWithoutBatchNormUpdate:
     """A block that repeats a pass of a network: batch normalisation remembers the batch of the first pass only.
 
     Unlike in :func:`frozen_statistics` the layers do the same operations as before, which checkpointing relies on. It

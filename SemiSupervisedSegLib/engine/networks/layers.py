@@ -1,0 +1,22 @@
+"""Layers by the number of dimensions, and their initial weights."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import nn
+
+CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CHANNEL_DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
+GLOBAL_POOLING = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def kaiming_normal(network: Network) -> Network:
+    """Draw the kernels of all convolutions of a network anew (He et al., ICCV 2015) and return it."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight)
+    return network
