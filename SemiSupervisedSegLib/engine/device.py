@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from ..study.errors import UserError
 
+# `Device` has an attribute named torch.
+Dtype = torch.dtype
+Module = TypeVar("Module", bound=nn.Module)
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -22,7 +27,7 @@ class Device:
     """
 
     torch: torch.device
-    dtype: torch.dtype
+    dtype: Dtype
 
     @property
     def title(self) -> str:
@@ -82,6 +87,12 @@ def _check_cuda(device: torch.device) -> None:
     if device.index is not None and device.index >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f'There is no device "{device}"; this computer has {count}.', 'Choose "cuda:0" or "cpu".')
+
+
+def in_memory_format(module: Module, memory_format: torch.memory_format) -> Module:
+    """Return a module whose weights were brought into a memory format, in place."""
+    # PyTorch documents this argument, and its annotations leave it out.
+    return module.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def _native_half(device: torch.device) -> torch.dtype:

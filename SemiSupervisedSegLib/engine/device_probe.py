@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..study.memory import main_memory
-from .device import choose_device
+from .device import choose_device, in_memory_format
 
 _GIGA = 1e9
 _CHANNELS, _SIDE, _BATCH = 64, 96, 4
@@ -50,7 +50,8 @@ def _title(name: str) -> str:
 
 def _convolution_speed(device: torch.device, dtype: torch.dtype) -> float:
     """Return GFLOP/s of a 3x3 convolution with the channels-last layout of training."""
-    layer = torch.nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1).to(device, dtype, memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1).to(device, dtype)
+    in_memory_format(layer, torch.channels_last)
     images = torch.rand(_BATCH, _CHANNELS, _SIDE, _SIDE, device=device, dtype=dtype)
     images = images.contiguous(memory_format=torch.channels_last)
     work = 2 * 9 * _CHANNELS**2 * _BATCH * _SIDE**2

@@ -17,7 +17,7 @@ from .records import from_plain
 PredictionKind = Literal["final", "prototype"]
 SEGMENTATIONS: dict[PredictionKind, str] = {"final": "final.seg.nrrd", "prototype": "prototype.seg.nrrd"}
 MAPS = {"probability": "probability.nrrd", "uncertainty": "uncertainty.nrrd", "disagreement": "disagreement.nrrd"}
-PREDICTION_FILES: dict[str, str] = {**SEGMENTATIONS, **MAPS}
+PREDICTION_FILES: dict[str, str] = dict([*SEGMENTATIONS.items(), *MAPS.items()])
 SUMMARY = "summary.json"
 MM3_PER_ML = 1000.0
 MODEL_METADATA, MODEL_WEIGHTS = "configs/metadata.json", "models/model.pt"

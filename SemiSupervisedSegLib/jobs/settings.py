@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,13 @@ class Setting:
 
     def parse(self, value: SettingValue) -> SettingValue:
         """The value in the type of this setting; raises UserError, saying what is allowed, when it is not in range."""
-        readers = {"integer": _integer, "number": _number, "boolean": _boolean, "choice": str, "size": str}
+        readers: dict[str, Callable[[SettingValue], SettingValue]] = {
+            "integer": _integer,
+            "number": _number,
+            "boolean": _boolean,
+            "choice": str,
+            "size": str,
+        }
         try:
             parsed = readers[self.kind](value)
         except (ValueError, OverflowError) as error:
@@ -68,14 +75,13 @@ class Setting:
     def _allows(self, value: SettingValue) -> bool:
         if self.kind == "choice":
             return value in self.choices
-        if self.kind == "boolean":
-            return True
-        numbers = (value,)
-        if self.kind == "size":
-            if value == "auto":
-                return True
-            numbers = size_of(value)
-        return bool(numbers) and all(self.minimum <= number <= self.maximum for number in numbers)
+        if self.kind == "size" and value != "auto":
+            sides = size_of(str(value))
+            return bool(sides) and all(map(self._is_in_range, sides))
+        return isinstance(value, bool | str) or self._is_in_range(value)
+
+    def _is_in_range(self, number: float) -> bool:
+        return (self.minimum is None or self.minimum <= number) and (self.maximum is None or number <= self.maximum)
 
     def _refused(self, value: SettingValue) -> UserError:
         return UserError(f"The setting {self.name} cannot be {value!r}.", f"It is {self.allowed()}.")

@@ -63,6 +63,8 @@ def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Stru
     Raises:
         UserError: a file cannot be read.
     """
+    if case.annotation is None:
+        return []
     image = read_image(case.image)
     annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, structures, image, case.structures))
     spacing = image.GetSpacing()[::-1]

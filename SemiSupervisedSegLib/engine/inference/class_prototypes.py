@@ -122,13 +122,14 @@ def _windows(
     images = functional.pad(images, padding, value=float(images.min()))
     labels = functional.pad(labels, padding, value=IGNORED)
     slices = dense_patch_slices(images.shape[1:], plan.patch, plan.patch)
-    places = [(item, *place) for item in range(len(images)) for place in slices]
+    places = [(item, place) for item in range(len(images)) for place in slices]
     for first in range(0, len(places), at_once):
         window_images, window_labels = [], []
-        for place in places[first : first + at_once]:
-            window_images.append(images[place])
-            window_labels.append(labels[place].clone())
-            labels[place] = IGNORED
+        for item, place in places[first : first + at_once]:
+            window_images.append(images[item][place])
+            uncounted = labels[item][place]
+            window_labels.append(uncounted.clone())
+            uncounted.fill_(IGNORED)
         yield torch.stack(window_images)[:, None].to(device), torch.stack(window_labels).to(device)
 
 

@@ -11,6 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..device import in_memory_format
+
 
 def fast_form(network: nn.Module) -> nn.Module:
     """Return a copy of a network for prediction, in evaluation mode; its answers are the same but for rounding.
@@ -25,7 +27,7 @@ def fast_form(network: nn.Module) -> nn.Module:
             _merge_normalizations(module)
     for module in fast.modules():
         if isinstance(module, _ConvNd):
-            module.to(memory_format=_memory_format(module))
+            in_memory_format(module, _memory_format(module))
     return fast
 
 

@@ -83,7 +83,7 @@ def predict_grid(
             )
     finally:
         network.train(was_training)
-    if prototypes is None:
+    if isinstance(answers, Tensor):
         return GridPrediction(_as_grid(answers, plan), None)
     final, prototype = answers
     return GridPrediction(_as_grid(final, plan), _as_grid(prototype, plan))

@@ -47,20 +47,21 @@ def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMa
         probabilities: the probability of each class from 0 on, arrays of one spatial shape.
         num_classes: how many there are, at least 2.
     """
-    best = classes = foreground = entropy = None
-    for index, probability in enumerate(probabilities):
-        probability = np.clip(probability, 0.0, 1.0, dtype=np.float32)
-        if best is None:
-            best, classes = probability, np.zeros(probability.shape, np.uint8)
-            foreground, entropy = np.zeros_like(best), np.zeros_like(best)
-        else:
-            higher = probability > best
-            classes[higher] = index
-            np.maximum(best, probability, out=best)
-            foreground += probability
-        entropy -= probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny))
+    clipped = (np.clip(probability, 0.0, 1.0, dtype=np.float32) for probability in probabilities)
+    best = next(clipped)
+    classes, foreground, entropy = np.zeros(best.shape, np.uint8), np.zeros_like(best), 0 - _expected_log(best)
+    for index, probability in enumerate(clipped, 1):
+        classes[probability > best] = index
+        np.maximum(best, probability, out=best)
+        foreground += probability
+        entropy -= _expected_log(probability)
     entropy /= np.log(num_classes)
     return VoxelMaps(classes, np.clip(foreground, 0, 1), np.clip(entropy, 0, 1))
+
+
+def _expected_log(probability: np.ndarray) -> np.ndarray:
+    """Return p log p, 0 where p is 0."""
+    return probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny))
 
 
 def disagreement(first: np.ndarray, second: np.ndarray, num_classes: int) -> Disagreement:

@@ -26,7 +26,7 @@ from ..losses.prototypes import (
     prototype_regularization,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
-from .method import Loss, Losses, Method, MethodContext, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep, total
 from .parts.banks import PrototypeBank
 from .parts.ramps import gaussian_ramp
 from .parts.teacher import TeacherStudent
@@ -113,8 +113,8 @@ class CU2L(TeacherStudent):
         )
         losses: Losses = {}
         if self.settings["use_unlabeled_to_labeled"]:
-            loss = sum(self.unlabeled_to_labeled(student_labeled, labeled, prototypes) for prototypes in averaged)
-            losses["unlabeled_to_labeled"] = Loss(loss, weight)
+            by_site = [self.unlabeled_to_labeled(student_labeled, labeled, prototypes) for prototypes in averaged]
+            losses["unlabeled_to_labeled"] = Loss(total(by_site), weight)
         if self.settings["use_category_regularization"]:
             masks = one_hot(labeled.labels, self.num_classes)
             own = pooled_prototypes(self.prototype_features(student_labeled), masks)

@@ -16,7 +16,7 @@ from ..data.batch import Batch
 from ..losses.consistency import mutual_consistency
 from ..losses.overlap import voxelwise_dice_loss
 from ..networks.base import Upsampling
-from .method import Loss, Losses, Method, MethodContext, TrainingStep
+from .method import Loss, Losses, Method, MethodContext, TrainingStep, total
 
 DICE_WEIGHT = {2: 1.0, 3: 0.5}
 """Of the supervised loss, by the number of dimensions, as released."""
@@ -40,8 +40,8 @@ class MutualConsistency(Method):
         """Return the Dice losses on the labeled images and the mutual consistency on all images."""
         answers = self.answers(torch.cat([batch.labeled.images, batch.unlabeled.images]))
         labels, temperature = batch.labeled.labels, self.settings["sharpening_temperature"]
-        supervised = sum(voxelwise_dice_loss(logits[: len(labels)], labels) for logits in answers)
-        consistency = sum(
+        supervised = total(voxelwise_dice_loss(logits[: len(labels)], labels) for logits in answers)
+        consistency = total(
             mutual_consistency(logits, other, temperature) for logits, other in itertools.permutations(answers, 2)
         )
         return {

@@ -67,7 +67,8 @@ Several tasks with a prompt (UniSeMi)::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -98,6 +99,11 @@ class Loss:
 
 
 Losses = dict[str, Loss]
+
+
+def total(values: Iterable[Tensor]) -> Tensor:
+    """Return the sum of scalar losses, of which there is at least one."""
+    return functools.reduce(torch.add, values)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Ablations of its table 3 by settings: ``use_smoothness``, ``discrepancy`` and ``
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -38,7 +39,10 @@ class SSNet(Method):
         self.heads = SeparationHeads(self.student.feature_channels["decoder_full"], context.num_classes)
         self.memory = FeatureMemory(context.num_classes, WIDTH, WIDTH)
         joint = context.dimensions == 3 and context.follows_released_code
-        by_name = {"dice": partial(dice_discrepancy, joint=joint), "kl": kl_discrepancy}
+        by_name: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "dice": partial(dice_discrepancy, joint=joint),
+            "kl": kl_discrepancy,
+        }
         self.discrepancy = by_name[context.settings["discrepancy"]]
         self.dimensions = context.dimensions
 

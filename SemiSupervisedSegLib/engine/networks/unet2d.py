@@ -35,6 +35,8 @@ class UpStage(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, upsampling: Upsampling) -> None:
         super().__init__()
+        self.reduce: nn.Module
+        self.upsample: nn.Module
         if upsampling == "transposed":
             self.reduce = nn.Identity()
             self.upsample = nn.ConvTranspose2d(in_channels, skip_channels, 2, stride=2)
@@ -46,6 +48,7 @@ class UpStage(nn.Module):
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         """Merge a coarse map with the skip connection of twice its resolution."""
         first, *rest = self.block
+        assert isinstance(first, nn.Conv2d)
         from_skip, from_coarse = first.weight.split(skip.shape[1], dim=1)
         # The first convolution of [skip, up] as the sum of one for each: channels-last, a concatenation and the
         # convolution's weight gradient cost more than the sum.

@@ -31,6 +31,7 @@ class UpStage(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, dropout: float, upsampling: Upsampling) -> None:
         super().__init__()
+        self.upsample: nn.Module
         if upsampling == "transposed":
             self.upsample = nn.ConvTranspose3d(in_channels, in_channels, 2, stride=2)
         else:

@@ -13,7 +13,7 @@ import torch
 from ..data.batch import Batch
 from ..data.randomness import generator_at
 from ..device import Device
-from ..methods.method import Method, Stage, TrainingStep
+from ..methods.method import Method, Stage, TrainingStep, total
 from .checkpoint import Checkpoint, damaged_checkpoint
 from .log import LossLog, divergence
 from .optimizers import ObjectiveOptimizer
@@ -160,7 +160,7 @@ class TrainingLoop:
         for optimizer in self._optimizers:
             with self._device.autocast():
                 losses = optimizer.objective.losses(batch, training_step)
-            optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
+            optimizer.step(total(loss.weight * loss.value for loss in losses.values() if loss.weight))
             log.add(losses)
         self.method.after_step(training_step)
         return rates[0]

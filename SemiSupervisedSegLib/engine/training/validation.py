@@ -41,8 +41,8 @@ def validation_dice(
             autocast=device.autocast(),
         ).final
         labels = torch.from_numpy(arrays.labels).to(final.device, torch.int64)
-        pair = (_indicators(classes, plan.num_classes) for classes in (final.argmax(dim=0), labels))
-        dice = compute_dice(*pair, include_background=False, ignore_empty=False).cpu()
+        predicted, annotated = (_indicators(classes, plan.num_classes) for classes in (final.argmax(dim=0), labels))
+        dice = compute_dice(predicted, annotated, include_background=False, ignore_empty=False).cpu()
         known = [case.annotated is None or index in case.annotated for index in range(1, plan.num_classes)]
         scores.append(dice.where(torch.tensor(known), torch.nan))
     return torch.cat(scores).nanmean(dim=0).tolist()

@@ -57,6 +57,7 @@ def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPla
     for warning in field_of_view_warnings(found):
         reporter.emit(WarningRaised(warning))
     num_classes = 1 + len(spec.structures)
+    assert spec.modality is not None, "jobs that train have a modality"
     made = plan_round(found, spec.modality, num_classes, spec.method, spec.preset, spec.settings)
     write_round_plan(folder, made)
     return made

@@ -25,7 +25,8 @@ def snapshot(
 ) -> TrainedModel:
     """Return the method's network with prototypes pooled over some labeled cases, read one at a time."""
     network = method.inference_network()
-    grids = (LabeledGrid(arrays.image, arrays.labels, case.annotated) for case in labeled for arrays in [case.load()])
+    arrays = ((case, case.load()) for case in labeled)
+    grids = (LabeledGrid(a.image, a.labels, case.annotated) for case, a in arrays if a.labels is not None)
     prototypes = pool_class_prototypes(
         network, grids, prepared.plan, method.prototype_level, device=device.torch, autocast=device.autocast()
     )

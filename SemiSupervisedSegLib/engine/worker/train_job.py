@@ -24,7 +24,7 @@ def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[
         JobStopped: the user asked to end; a checkpoint was saved.
     """
     early = load_catalogue().resolve_job(spec)
-    device = choose_device(spec.device, early["precision"], early["threads"])
+    device = choose_device(spec.device, str(early["precision"]), int(early["threads"]))
     if (problem := missing(spec.cases, load_catalogue().method(spec.method))) is not None:
         raise problem
     saved_step = _saved_step(folder)

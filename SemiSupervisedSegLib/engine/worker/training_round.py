@@ -16,9 +16,9 @@ from ...jobs.results import SEGMENTATIONS
 from ...jobs.spec import JobSpec
 from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
-from ...study.model import Role
+from ...study.model import Role, Structure
 from ..data.batches import BatchSource
-from ..device import Device
+from ..device import Device, in_memory_format
 from ..inference.bundle import load_bundle
 from ..inference.predict import for_prediction
 from ..methods.method import Method, MethodContext, Stage
@@ -112,7 +112,7 @@ class TrainingRound:
         for case in self._spec.cases:
             if case.id in self._spec.preview_cases:
                 predict_case(model, case, place, self._settings, self._device)
-                files = {kind: f"{place.name}/{case.id}/{name}" for kind, name in SEGMENTATIONS.items()}
+                files: dict[str, str] = {kind: f"{place.name}/{case.id}/{name}" for kind, name in SEGMENTATIONS.items()}
                 self._reporter.emit(PreviewReady(step, case.id, files))
 
 
@@ -140,14 +140,14 @@ def _build_method(spec: JobSpec, prepared: Preparation, device: Device) -> Metho
     )
     method = build_method(spec.method, context)
     if spec.warm_start is not None:
-        _warm_start(method, spec)
+        _warm_start(method, spec.warm_start, spec.structures)
     memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
-    return method.to(device.torch, memory_format=memory_format)
+    return in_memory_format(method.to(device.torch), memory_format)
 
 
-def _warm_start(method: Method, spec: JobSpec) -> None:
-    model = load_bundle(spec.warm_start)
-    if model.structures != spec.structures:
+def _warm_start(method: Method, bundle: str, structures: tuple[Structure, ...]) -> None:
+    model = load_bundle(bundle)
+    if model.structures != structures:
         raise UserError(
             "The earlier model was trained for other structures than the study has now.",
             "Start from scratch, or restore the structures.",

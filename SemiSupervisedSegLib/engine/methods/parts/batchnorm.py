@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -42,10 +42,11 @@ class RecomputeWithoutBatchNormUpdate:
 
     def __init__(self, network: nn.Module) -> None:
         self._layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        self._before: list[tuple[float | None, Tensor]] = []
 
     def __enter__(self) -> None:
         """Stop remembering."""
-        self._before = [(layer.momentum, layer.num_batches_tracked.clone()) for layer in self._layers]
+        self._before = [(layer.momentum, _batches_tracked(layer).clone()) for layer in self._layers]
         for layer in self._layers:
             layer.momentum = 0.0
 
@@ -53,4 +54,9 @@ class RecomputeWithoutBatchNormUpdate:
         """Remember again."""
         for layer, (momentum, count) in zip(self._layers, self._before, strict=True):
             layer.momentum = momentum
-            layer.num_batches_tracked.copy_(count)
+            _batches_tracked(layer).copy_(count)
+
+
+def _batches_tracked(layer: _BatchNorm) -> Tensor:
+    assert layer.num_batches_tracked is not None, "the networks' normalisations have running statistics"
+    return layer.num_batches_tracked
