@@ -67,22 +67,25 @@ def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
 
 def _print_table(scores: Sequence[StructureScore]) -> None:
     from ..engine.evaluation.compare import summarise
-    from ..engine.evaluation.metrics_file import case_means
+    from ..engine.evaluation.metrics_file import case_means, measurable
 
     metrics = METRICS + VOXEL_METRICS
     cases = len({score.case for score in scores})
     print(f"Mean (standard deviation) over {cases} case{'s' if cases > 1 else ''}")
     rows = [["prediction", "structure", *(title for _, title in metrics)]]
     for kind in ("final", "prototype"):
-        for name, own in _by_structure(scores, kind).items():
+        for name, own in _by_structure(measurable(scores), kind).items():
             values = [summarise(list(case_means(own, metric).values())) for metric, _ in metrics]
             rows.append([kind, name, *map(str, values)])
     _print_columns(rows)
+    names = sorted({score.structure for score in scores} - {score.structure for score in measurable(scores)})
+    if names:
+        print(f"Without scores, because no annotation of these cases shows it: {', '.join(names)}")
 
 
 def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[StructureScore]]) -> None:
     from ..engine.evaluation.compare import compare_paired
-    from ..engine.evaluation.metrics_file import case_means
+    from ..engine.evaluation.metrics_file import case_means, measurable
 
     shared = {score.case for score in scores[0]} & {score.case for score in scores[1]}
     if not shared:
@@ -90,7 +93,7 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
     print(f"{first.name} against {second.name} on {len(shared)} cases: mean (standard deviation)")
     header = ["structure", "metric", first.name, second.name, "difference [95 % interval]", "p Wilcoxon", "p t-test"]
     rows = [header]
-    both = [_by_structure([score for score in own if score.case in shared], "final") for own in scores]
+    both = [_by_structure(measurable(score for score in own if score.case in shared), "final") for own in scores]
     for name in both[0]:
         if name not in both[1]:
             continue

@@ -60,6 +60,16 @@ def _score(row: dict[str, str]) -> StructureScore:
     return StructureScore(**values)
 
 
+def measurable(scores: Iterable[StructureScore]) -> list[StructureScore]:
+    """Return the scores of the structures that at least one of the annotations shows.
+
+    Of any other structure all scores say is that nothing was expected; finding nothing must not raise a mean.
+    """
+    scores = list(scores)
+    shown = {score.structure for score in scores if not score.empty_annotation}
+    return [score for score in scores if score.structure in shown]
+
+
 def case_means(scores: Sequence[StructureScore], metric: str) -> dict[str, float]:
     """Average a metric over the structures of each case, by case id in the order of the scores."""
     values: dict[str, list[float]] = {}

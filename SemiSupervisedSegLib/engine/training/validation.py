@@ -25,10 +25,11 @@ def validation_dice(
     """Return the mean Dice over cases of each foreground class, in the order of the structures.
 
     A structure that is in neither the annotation nor the prediction of a case counts as 1; one that a case is not
-    annotated for does not count there, and is NaN if no case is. The cases are read one at a time and never enter the
-    training's memory.
+    annotated for does not count there. NaN stands for a structure that no annotation shows on the grid: agreement with
+    nothing must not raise the mean. The cases are read one at a time and never enter the training's memory.
     """
     scores, fast = [], fast_form(network)
+    is_shown = torch.zeros(plan.num_classes, dtype=torch.bool)
     for case in cases:
         arrays = case.load()
         shown = visible_classes(case.annotated, settings)
@@ -41,11 +42,12 @@ def validation_dice(
             autocast=device.autocast(),
         ).final
         labels = torch.from_numpy(arrays.labels).to(final.device, torch.int64)
+        is_shown[labels.unique().cpu()] = True
         predicted, annotated = (_indicators(classes, plan.num_classes) for classes in (final.argmax(dim=0), labels))
         dice = compute_dice(predicted, annotated, include_background=False, ignore_empty=False).cpu()
         known = [case.annotated is None or index in case.annotated for index in range(1, plan.num_classes)]
         scores.append(dice.where(torch.tensor(known), torch.nan))
-    return torch.cat(scores).nanmean(dim=0).tolist()
+    return torch.cat(scores).nanmean(dim=0).where(is_shown[1:], torch.nan).tolist()
 
 
 def _indicators(classes: torch.Tensor, num_classes: int) -> torch.Tensor:

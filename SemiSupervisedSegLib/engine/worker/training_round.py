@@ -100,10 +100,11 @@ class TrainingRound:
     def _validate(self, step: int) -> None:
         network = self.method.inference_network()
         dice = validation_dice(network, self._validation, self._prepared.plan, self._settings, self._device)
-        # No validation case may be annotated for a structure.
+        # Where no validation case shows a structure, nothing is known of it.
         scored = zip(self._spec.structures, dice, strict=True)
         by_name = {structure.name: value for structure, value in scored if not math.isnan(value)}
-        self._reporter.emit(Validated(step, by_name, sum(by_name.values()) / len(by_name)))
+        if by_name:
+            self._reporter.emit(Validated(step, by_name, sum(by_name.values()) / len(by_name)))
 
     def _preview(self, step: int) -> None:
         labeled = interleave_by_task(labeled_cases(self._prepared))[:_PREVIEW_LABELED_CASES]

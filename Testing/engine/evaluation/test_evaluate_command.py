@@ -4,10 +4,15 @@ import argparse
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from SemiSupervisedSegLib.commands import evaluate
 from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
+from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.model import Role
+
+from .conftest import class_map
 
 
 def command(*arguments: object) -> int:
@@ -36,6 +41,20 @@ def test_labeled_cases_can_be_scored(finished_round):
     study, folder = finished_round()
     assert command(study.folder, "--round", 1, "--cases", "labeled") == 0
     assert {score.case for score in read_metrics(folder.metrics)} == {"case-0"}
+
+
+def test_a_structure_in_no_annotation_is_named_and_not_averaged(finished_round, capsys):
+    study, folder = finished_round()
+    for case in study.cases_of(Role.VALIDATION):
+        classes = sitk.GetArrayFromImage(class_map(0))
+        classes[classes == 1] = 2
+        write_segmentation(study.annotation_path(case), sitk.GetImageFromArray(classes), study.structures)
+    assert command(study.folder, "--round", folder.name) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Without scores, because no annotation of these cases shows it: Left <ventricle>" in lines
+    assert not any(line.split()[1:2] == ["Left"] or "all structures" in line for line in lines)
+    report = folder.report.read_text(encoding="utf-8")
+    assert "<td>–</td>" in report and "a dash stands for one that no annotation shows" in report
 
 
 def test_two_rounds_are_compared_case_by_case(finished_round, another_round, capsys):

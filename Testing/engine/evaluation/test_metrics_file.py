@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.engine.evaluation.metrics import score_case
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics, write_metrics
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, measurable, read_metrics, write_metrics
 from SemiSupervisedSegLib.study.errors import UserError
 
 
@@ -43,6 +43,18 @@ def test_case_means_average_the_structures(scores):
     means = case_means([score for score in scores if score.kind == "final"], "dice")
     assert list(means) == ["case, one", 'two "quoted"']
     assert means["case, one"] == pytest.approx((scores[0].dice + scores[1].dice) / 2)
+
+
+def test_a_structure_that_no_annotation_shows_has_no_score():
+    prediction, annotation = np.zeros((2, 2, 6, 6), dtype=np.uint8)
+    prediction[0, :3] = annotation[0, :4] = 1
+    names = ["lung", "lesion"]
+    scores = score_case("a", "final", prediction, annotation, (1.0, 1.0, 1.0), names)
+    assert [score.dice for score in scores] == pytest.approx([6 / 7, 1.0])
+    assert [score.structure for score in measurable(scores)] == ["lung"]
+    annotation[1, 0, 0] = 2
+    scores += score_case("b", "final", prediction, annotation, (1.0, 1.0, 1.0), names)
+    assert measurable(scores) == scores
 
 
 @pytest.mark.parametrize(

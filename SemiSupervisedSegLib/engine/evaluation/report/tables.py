@@ -8,7 +8,7 @@ from html import escape
 from ....study.model import Structure
 from ..compare import summarise
 from ..metrics import PredictionKind, StructureScore
-from ..metrics_file import case_means
+from ..metrics_file import case_means, measurable
 from .content import ReportCase, ReportContent
 
 METRICS = (
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 def cards(content: ReportContent) -> str:
     """Return the key figures."""
     figures = []
-    final, prototype = (of_kind(content.scores, kind) for kind, _ in KINDS)
+    final, prototype = (of_kind(measurable(content.scores), kind) for kind, _ in KINDS)
     if final:
         figures.append((f"{summarise([score.dice for score in final]).mean:.3f}", "mean Dice, final prediction"))
         figures.append((f"{summarise([score.hd95_mm for score in final]).mean:.1f} mm", "mean 95HD, final prediction"))
@@ -81,12 +81,13 @@ def accuracy_section(content: ReportContent) -> str:
         f'<div class="scroll"><table><thead><tr><th>Structure</th>{head}</tr></thead>{body}</table></div>'
         '<p class="note">Dice and Jaccard measure overlap, 1 is perfect. 95HD is the distance that 95 % of the surface '
         "stays within, ASD the mean distance of both surfaces; small is good. A structure that was missed counts with "
-        "overlap 0 and the diagonal of the image as distance.</p></section>"
+        "overlap 0 and the diagonal of the image as distance; a dash stands for one that no annotation shows.</p>"
+        "</section>"
     )
 
 
 def _kind_rows(content: ReportContent, kind: PredictionKind, title: str) -> str:
-    scores = of_kind(content.scores, kind)
+    scores = of_kind(measurable(content.scores), kind)
     if not scores:
         return ""
     rows = [f'<tr class="kind"><td colspan="{1 + len(METRICS)}">{title} prediction</td></tr>']
