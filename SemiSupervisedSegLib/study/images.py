@@ -20,6 +20,8 @@ from .memory import check_memory
 # Formats that keep single precision move corners by far less; a voxel that is off by more is another grid.
 _GRID_TOLERANCE = 0.05
 _ORTHOGONAL = 1e-3
+# Programs mark missing data by the largest numbers of float32 and float64, which would decide the contrast of an image.
+_LARGEST_VALUE = 1e30
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,14 @@ class Geometry:
 def read_image(path: Path | str) -> sitk.Image:
     """Read a scalar volume from an NRRD, NIfTI or MetaImage file or a folder with one DICOM series.
 
-    Raises UserError when it is missing, damaged, cut short, not a 3D scalar image, or has NaN or infinite voxels.
+    Raises UserError when it is missing, damaged, cut short, not a 3D scalar image, or has NaN, infinite or absurdly
+    large voxels.
     """
     path = Path(path)
     image = _read(path)
     _check_kind(path, image)
     _check_geometry(path, Geometry.of(image))
-    values = sitk.GetArrayViewFromImage(image)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise UserError(f"{path.name} has voxels that are not a number or infinite.", "Repair or leave out this image.")
+    _check_values(path, sitk.GetArrayViewFromImage(image))
     return image
 
 
@@ -140,6 +141,19 @@ def _write_failure(path: Path, temporary: Path) -> UserError:
     except OSError as error:
         return write_error(path, error)
     return UserError(f"{path.name} could not be written in {path.parent}.", "Check the free space and try again.")
+
+
+def _check_values(path: Path, values: np.ndarray) -> None:
+    if values.dtype.kind != "f":
+        return
+    if not np.isfinite(values).all():
+        raise UserError(f"{path.name} has voxels that are not a number or infinite.", "Repair or leave out this image.")
+    for extreme in (values.min(), values.max()):
+        if abs(extreme) > _LARGEST_VALUE:
+            raise UserError(
+                f"{path.name} has voxels with the value {extreme:.3g}, which is no intensity.",
+                "Replace values that mark missing data by 0, or leave out this image.",
+            )
 
 
 def _check_exists(path: Path) -> None:

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from SemiSupervisedSegLib.study import memory
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import Geometry, image_geometry, read_image, same_grid, write_image
 
@@ -127,6 +128,24 @@ def test_a_compressed_file_is_expanded_to_what_its_header_needs_and_no_further(t
     tracemalloc.stop()
     assert peak < 10_000_000
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(expected))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(np.float32, -np.finfo(np.float32).max), (np.float64, 1e39), (np.float64, 1.7e308)]
+)
+def test_values_that_are_no_intensity_are_refused(tmp_path, dtype, value):
+    array = np.ones((2, 3, 4), dtype=dtype)
+    array[0, 0, 0] = value
+    sitk.WriteImage(sitk.GetImageFromArray(array), tmp_path / "a.nrrd")
+    with pytest.raises(UserError, match=r"a\.nrrd has voxels with the value .* no intensity"):
+        read_image(tmp_path / "a.nrrd")
+
+
+def test_an_image_larger_than_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    sitk.WriteImage(sitk.Image((100, 100, 30), sitk.sitkFloat32), tmp_path / "a.nrrd", useCompression=True)
+    monkeypatch.setattr(memory, "main_memory", lambda: (10**6, 10**9))
+    with pytest.raises(UserError, match=r"a\.nrrd with 300,000 voxels needs 0\.0 GB"):
+        read_image(tmp_path / "a.nrrd")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
