@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.study.model import Structure
 highdicom = pytest.importorskip("highdicom", reason="DICOM SEG is written by highdicom")
 pydicom = pytest.importorskip("pydicom")
 
-from ..dicom_scan import write_scan  # noqa: E402 - needs pydicom
+from .dicom_scan import write_scan  # noqa: E402 - needs pydicom
 
 LIVER = (
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"

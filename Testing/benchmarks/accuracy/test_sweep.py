@@ -42,6 +42,7 @@ def said(folder: JobFolder, kind: type) -> list:
     return [event for event in folder.events()[0] if isinstance(event, kind)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE_SECONDS)
 def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tmp_path / "labeled-2"

@@ -14,6 +14,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="forks, and limi
 
 
 @linux_only
+@pytest.mark.slow
 def test_rounds_that_are_killed_end_with_the_same_files(tmp_path: Path) -> None:
     printed = run("reliability.kill_and_resume", "--output", str(tmp_path))
     assert "2 of 2 identical" in printed
@@ -21,6 +22,7 @@ def test_rounds_that_are_killed_end_with_the_same_files(tmp_path: Path) -> None:
 
 
 @linux_only
+@pytest.mark.slow
 def test_fuzzed_inputs_end_in_words(tmp_path: Path) -> None:
     printed = run("reliability.fuzz", "--output", str(tmp_path))
     assert "6 inputs, 0 failures" in printed
@@ -28,11 +30,13 @@ def test_fuzzed_inputs_end_in_words(tmp_path: Path) -> None:
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_round_goes_on_after_a_full_disk() -> None:
     assert "1 times, 0 failures" in run("reliability.disk_full")
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_clock_that_jumps_changes_nothing() -> None:
     printed = run("reliability.clock_jumps")
     assert " jumps: nothing wrong" in printed
@@ -40,6 +44,7 @@ def test_a_clock_that_jumps_changes_nothing() -> None:
 
 
 @linux_only
+@pytest.mark.slow
 def test_several_workers_at_once() -> None:
     printed = run("reliability.two_workers")
     assert "workers on one round: 1 times, 0 failures" in printed
@@ -47,6 +52,7 @@ def test_several_workers_at_once() -> None:
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_soak_is_sampled_and_drawn(tmp_path: Path) -> None:
     assert "memory_mb" in run("reliability.soak", "--output", str(tmp_path))
     assert len(rows(tmp_path / "soak.csv")) > 5

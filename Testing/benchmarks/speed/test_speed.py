@@ -4,6 +4,8 @@ import csv
 import re
 from pathlib import Path
 
+import pytest
+
 from ..tiny import run
 
 
@@ -12,6 +14,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_training_speed_compares_both_loops(tmp_path: Path) -> None:
     output = run("speed.training_speed", "--only", "unet_2d", "--threads", "1", "--output", str(tmp_path))
     for row in ("published style", "this project", "ratio"):
@@ -22,12 +25,14 @@ def test_training_speed_compares_both_loops(tmp_path: Path) -> None:
     assert row["images_a_step"] == "4"
 
 
+@pytest.mark.slow
 def test_training_memory_compares_few_and_many_cases() -> None:
     peaks = re.findall(r"peak +(\d+) MB", run("speed.training_memory"))
     assert len(peaks) == 2
     assert all(int(peak) > 100 for peak in peaks)
 
 
+@pytest.mark.slow
 def test_method_costs_are_relative_to_mean_teacher() -> None:
     output = run("speed.method_costs", "--methods", "bcp")
     rows = {
@@ -46,6 +51,7 @@ def test_inference_has_the_output_of_the_plain_form(tmp_path: Path) -> None:
     assert 0 < float(row["largest_difference"]) < 1e-4
 
 
+@pytest.mark.slow
 def test_start_up_times_worker_and_module(tmp_path: Path) -> None:
     output = run("speed.start_up", "--output", str(tmp_path))
     seconds = {row["what"]: float(row["seconds"]) for row in rows_of(tmp_path / "start_up.csv")}
@@ -55,12 +61,14 @@ def test_start_up_times_worker_and_module(tmp_path: Path) -> None:
     assert {row["benchmark"] for row in rows_of(tmp_path / "targets.csv")} == {"start_up"}
 
 
+@pytest.mark.slow
 def test_first_prediction_tells_what_it_waits_for() -> None:
     happened = re.findall(r"^  (.+?) +[\d.]+ s", run("speed.first_prediction"), re.M)
     assert happened[:2] == ["worker started", "began: Looking at images"]
     assert happened[-1] == "first prediction on disk"
 
 
+@pytest.mark.slow
 def test_scaling_measures_each_work_on_each_size(tmp_path: Path) -> None:
     run("speed.scaling", "--output", str(tmp_path))
     rows = rows_of(tmp_path / "scaling.csv")
@@ -69,6 +77,7 @@ def test_scaling_measures_each_work_on_each_size(tmp_path: Path) -> None:
     assert all(float(row["peak_mb"]) > 20 for row in rows)
 
 
+@pytest.mark.slow
 def test_profile_names_the_largest_costs() -> None:
     output = run("speed.profile_step", "--only", "unet_2d", "--threads", "1")
     assert len(re.findall(r"^(?:training step of mean_teacher|prediction), ", output, re.M)) == 2

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("resource", reason="peak memory of a process is asked for in the way of Unix")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
     peaks = {}
     for count in (12, 96):

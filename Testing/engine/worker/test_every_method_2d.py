@@ -21,6 +21,7 @@ def four_classes(tmp_path_factory):
     return easy_study(tmp_path_factory.mktemp("four") / "study", 2, structures=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_two_classes(two_classes, method):
     learns_and_predicts(two_classes, 2, method)

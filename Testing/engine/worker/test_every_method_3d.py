@@ -37,6 +37,7 @@ def smallest_batches(method: str) -> dict[str, int]:
     return {"labeled_batch": batch, "unlabeled_batch": batch}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_four_classes(four_classes, method):
     learns_and_predicts(four_classes, 3, method, **smallest_batches(method))

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KILLS = 4
 
 
+@pytest.mark.slow
 def test_a_worker_killed_again_and_again_ends_with_the_same_model(tmp_path: Path) -> None:
     trial = Trial(tmp_path / "study", "cu2l")
     folder = trial.new_round()
