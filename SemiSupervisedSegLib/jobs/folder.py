@@ -70,7 +70,7 @@ class JobFolder:
         self.metrics = self.path / "metrics.csv"
         self.log = self.path / "worker.log"
         self.lock_file = self.path / "worker.lock"
-        self._spec = self.path / "job.json"
+        self.spec_file = self.path / "job.json"
         self._status = self.path / "status.json"
         self.events_file = self.path / "events.jsonl"
         self._result = self.path / "result.json"
@@ -83,11 +83,11 @@ class JobFolder:
 
     def exists(self) -> bool:
         """Whether there is a job in the folder."""
-        return self._spec.is_file()
+        return self.spec_file.is_file()
 
     def spec(self) -> JobSpec:
         """What the job is to do; raises UserError when job.json is missing, damaged or newer."""
-        return JobSpec.from_json(_read_text(self._spec, self.path))
+        return JobSpec.from_json(_read_text(self.spec_file, self.path))
 
     def head(self) -> JobHead:
         """Return kind, method and device of the job, all empty where job.json cannot be read.
@@ -95,14 +95,14 @@ class JobFolder:
         The cases are not checked: those of a large study take too long for a click.
         """
         try:
-            return _read_head(self._spec, self._spec.stat().st_mtime_ns)
+            return _read_head(self.spec_file, self.spec_file.stat().st_mtime_ns)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return JobHead()
 
     def write_spec(self, spec: JobSpec) -> None:
         """Write job.json; raises UserError when it cannot be written."""
         self._make()
-        write_text_atomically(self._spec, spec.to_json())
+        write_text_atomically(self.spec_file, spec.to_json())
 
     def status(self) -> JobStatus:
         """The last status written, `waiting` before the first; raises UserError when the file is damaged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,6 +94,20 @@ def read_round_settings(folder: JobFolder) -> dict[str, Any]:
         return dict(json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8"))["settings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def round_key(folder: JobFolder) -> str:
+    """Return a hash of job.json and plan.json, which stays the same when a study is moved or copied.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    try:
+        content = json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8"))
+        decisive = [folder.spec_file.read_text(encoding="utf-8"), content["plan"], content["settings"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _check_settings(spec: JobSpec, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

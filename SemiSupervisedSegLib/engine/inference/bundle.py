@@ -11,7 +11,7 @@ from typing import Any, get_args
 import monai
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...jobs.records import from_plain
 from ...jobs.results import MODEL_METADATA, MODEL_WEIGHTS
@@ -22,7 +22,7 @@ from ...study.model import Structure
 from ..losses.prototypes import Prototypes
 from ..networks.factory import build_network
 from ..networks.output import FeatureLevel
-from .tensor_files import load_tensors, save_tensors
+from ..tensor_files import load_tensors, save_tensors
 
 BUNDLE_VERSION = 1
 OWN_SECTION = "semi_supervised_seg"
@@ -85,7 +85,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
             plan=plan,
             structures=tuple(from_plain(Structure, item) for item in own["structures"]),
             method=own["method"],
-            prototypes=Prototypes(**prototypes),
+            prototypes=_checked_prototypes(prototypes, plan.num_classes),
             level=level,
             training=own["training"],
         )
@@ -96,6 +96,17 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
             "Choose the model folder of another round, or train again.",
         ) from error
     return model
+
+
+def _checked_prototypes(tensors: Mapping[str, Tensor], num_classes: int) -> Prototypes:
+    """Return prototypes (C, L) with their validity (C,); raises ValueError when the tensors are others."""
+    prototypes = Prototypes(**tensors)
+    vectors, valid = prototypes
+    if vectors.ndim != 2 or not vectors.is_floating_point() or valid.dtype is not torch.bool:
+        raise ValueError("the prototypes are no vectors")
+    if len(vectors) != num_classes or valid.shape != (num_classes,):
+        raise ValueError("the prototypes are of another number of classes")
+    return prototypes
 
 
 def _read_own_section(folder: Path) -> dict[str, Any]:

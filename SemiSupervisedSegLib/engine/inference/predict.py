@@ -16,19 +16,19 @@ from ...study.errors import UserError
 from ...study.images import read_image
 from ..networks.prompted import TaskSubset
 from .bundle import TrainedModel, load_bundle
-from .fast_form import fast_form
+from .optimize import optimize_for_inference
 from .sliding_window import GridPrediction, predict_grid
 from .write import write_case_prediction
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
 
-def for_prediction(model: TrainedModel) -> TrainedModel:
+def optimize_model(model: TrainedModel) -> TrainedModel:
     """Return a model for many calls of `predict_image`, with its network in the fastest form; it is not for saving."""
-    return replace(model, network=fast_form(model.network))
+    return replace(model, network=optimize_for_inference(model.network))
 
 
-def about(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
+def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
     """Return a model of several tasks for images that show some classes only; its predictions have no others."""
     kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
@@ -67,7 +67,7 @@ def predict_folder(
     Raises:
         UserError: there is no image, an image cannot be read, or the model cannot be used.
     """
-    model = for_prediction(load_bundle(bundle, device))
+    model = optimize_model(load_bundle(bundle, device))
     paths = sorted(path for path in Path(images).iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
     if not paths:
         raise UserError("The folder contains no image.", f"Images end in {', '.join(IMAGE_SUFFIXES)}.")

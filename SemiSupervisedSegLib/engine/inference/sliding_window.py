@@ -53,7 +53,7 @@ def predict_grid(
     is padded with its minimum, and the padding is taken off the result.
 
     Args:
-        network: answers images (B, 1, *patch) with a `NetworkOutput`; fastest in the form that `fast_form` makes.
+        network: Network that maps images (B, 1, *patch) to a `NetworkOutput`; see `optimize_for_inference`.
         image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice, without windows where they fit
             into `WHOLE_SLICE`.
         plan: its dimensions and patch.

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +10,11 @@ import torch
 
 from ...study.errors import UserError
 from ...study.files import atomic_path
+from ..tensor_files import CarriesCode, Damaged, read_content, write_content
 
 CHECKPOINT = "last.pt"
 VERSION = 1
 _ADVICE = "Start a new round, or restore the file from a backup."
-_NO_CHECKPOINT = (
-    zipfile.BadZipFile,
-    zlib.error,
-    RuntimeError,
-    MemoryError,
-    OSError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-)
 _TYPES = {"key": str, "step": int, "stage": int, "method": dict, "optimizers": dict}
 
 
@@ -38,11 +23,11 @@ class Checkpoint:
     """Everything a resumed training needs beside the job and the images; no generator state, see data.randomness.
 
     Attributes:
-        key: of the job and the plan it belongs to.
-        step: steps done over all stages.
-        stage: index of the stage it was saved in.
-        method: state of the method's networks and memories.
-        optimizers: state of each objective's optimizer, by the objective's name.
+        key: Hash of the job and the plan it belongs to.
+        step: Number of steps done over all stages.
+        stage: Index of the stage it was saved in.
+        method: State of the method's networks and memories.
+        optimizers: State of each objective's optimizer, by the objective's name.
     """
 
     key: str
@@ -54,12 +39,9 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
-    content = io.BytesIO()
-    # Into a file directly, torch.save would call a full disk a RuntimeError.
-    torch.save({"version": VERSION, **vars(checkpoint)}, content)
     with atomic_path(folder / CHECKPOINT) as temporary:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.getbuffer())
+        write_content(temporary, {"version": VERSION, **vars(checkpoint)})
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -77,19 +59,10 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
     if not path.exists():
         return None
     try:
-        _check_sums(path)
-        content = torch.load(path, map_location=device, weights_only=True)
-        version = content.pop("version")
-        if type(version) is not int:
-            raise TypeError("the version is not a number")
-        if version > VERSION:
-            raise UserError("The checkpoint was written by a newer version of this program.", "Update the program.")
-        checkpoint = Checkpoint(**content)
-        if any(not isinstance(getattr(checkpoint, name), kind) for name, kind in _TYPES.items()):
-            raise TypeError("an entry is of another type")
-    except pickle.UnpicklingError as error:
+        checkpoint = _parse(read_content(path, device))
+    except CarriesCode as error:
         raise UserError("The checkpoint carries program code and was not loaded.", _ADVICE) from error
-    except _NO_CHECKPOINT as error:
+    except (Damaged, LookupError, TypeError, AttributeError) as error:
         raise damaged_checkpoint() from error
     if checkpoint.key != key:
         raise UserError(
@@ -104,9 +77,13 @@ def damaged_checkpoint() -> UserError:
     return UserError(f"The file {CHECKPOINT} is not a checkpoint, or it is damaged.", _ADVICE)
 
 
-def _check_sums(path: Path) -> None:
-    # PyTorch does not look at the checksums, which find flipped bits among the weights.
-    with zipfile.ZipFile(path) as archive:
-        broken = archive.testzip()
-    if broken is not None:
-        raise ValueError(f"the checksum of {broken} is wrong")
+def _parse(content: Any) -> Checkpoint:
+    version = content.pop("version")
+    if type(version) is not int:
+        raise TypeError("the version is not a number")
+    if version > VERSION:
+        raise UserError("The checkpoint was written by a newer version of this program.", "Update the program.")
+    checkpoint = Checkpoint(**content)
+    if any(not isinstance(getattr(checkpoint, name), kind) for name, kind in _TYPES.items()):
+        raise TypeError("an entry is of another type")
+    return checkpoint

@@ -44,11 +44,11 @@ class LossLog:
         self._sums, self._steps = {}, 0
         diverged = [name for name, value in means.items() if not math.isfinite(value)]
         if diverged:
-            raise divergence(f'the loss "{diverged[0]}"')
+            raise diverged_error(f'the loss "{diverged[0]}"')
         return means
 
 
-def divergence(what: str) -> UserError:
+def diverged_error(what: str) -> UserError:
     """Return the error of a training in which something became infinite or not a number."""
     return UserError(
         f"The training has diverged: {what} is no longer a finite number.",

@@ -15,7 +15,7 @@ from ..data.randomness import generator_at
 from ..device import Device
 from ..methods.method import Method, Stage, TrainingStep, total
 from .checkpoint import Checkpoint, damaged_checkpoint
-from .log import LossLog, divergence
+from .log import LossLog, diverged_error
 from .optimizers import ObjectiveOptimizer
 
 
@@ -42,15 +42,18 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the loop calls: reports, the start of stages, and what follows a number of steps done.
+    """What the loop calls; a hook stops the training by raising an exception, which `TrainingLoop.run` passes on.
 
-    ``after_step(step)`` may validate, preview or save; it returns False to stop the training. ``on_stage_batch(done,
-    total)`` follows a batch that a stage draws before its first step; it may raise to stop.
+    Attributes:
+        on_stage_start: Called with a stage and its number of steps.
+        on_report: Called with the mean losses of the last steps.
+        on_step_end: Called with the number of steps done; it may validate, preview or save.
+        on_stage_batch: Called with the number of batches that a stage has drawn before its first step, and their total.
     """
 
-    on_stage: Callable[[Stage, int], None]
+    on_stage_start: Callable[[Stage, int], None]
     on_report: Callable[[StepReport], None]
-    after_step: Callable[[int], bool]
+    on_step_end: Callable[[int], None]
     on_stage_batch: Callable[[int, int], None] = lambda done, total: None
 
 
@@ -58,7 +61,7 @@ class TrainingLoop:
     """Runs a method's stages and objectives, from any step.
 
     All randomness of a step comes from the seed and the step's number, so a loop restored from a
-    checkpoint goes on bit for bit like one that was never stopped.
+    checkpoint continues bit for bit like one that was never stopped.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class TrainingLoop:
     def checkpoint(self, key: str) -> Checkpoint:
         """Return the state after the last complete step; raises UserError when a weight is not finite any more."""
         if not all(parameter.isfinite().all() for parameter in self.method.parameters()):
-            raise divergence("a weight of the network")
+            raise diverged_error("a weight of the network")
         optimizers = {optimizer.objective.name: optimizer.state_dict() for optimizer in self._optimizers}
         return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
 
@@ -106,19 +109,17 @@ class TrainingLoop:
             raise damaged_checkpoint() from error
         self._restored = True
 
-    def run(self, hooks: Hooks) -> bool:
-        """Train to the end; False when a hook stopped it."""
+    def run(self, hooks: Hooks) -> None:
+        """Train to the end, from the first step or the restored one."""
         self.method.train()
         first = self._stage
         for index in range(first, len(self._stages)):
             stage, length = self._stages[index]
-            hooks.on_stage(stage, length)
+            hooks.on_stage_start(stage, length)
             if not self._restored:
                 self._start_stage(index, hooks)
             self._restored = False
-            if not self._run_stage(hooks):
-                return False
-        return True
+            self._run_stage(hooks)
 
     def _start_stage(self, index: int, hooks: Hooks) -> None:
         self._stage = index
@@ -132,25 +133,23 @@ class TrainingLoop:
         self.method.start_stage(stage, draw)
         self._optimizers = self._make_optimizers()
 
-    def _run_stage(self, hooks: Hooks) -> bool:
+    def _run_stage(self, hooks: Hooks) -> None:
         stage, length = self._stages[self._stage]
         before = sum(steps for _, steps in self._stages[: self._stage])
         log, clock = LossLog(), _Clock(self.total_steps)
         while self.step < before + length:
             training_step = TrainingStep(self.step - before, length, stage.name)
-            rate = self._train_step(training_step, log)
+            rate = self.train_step(training_step, log)
             self.step += 1
             if log.end_step() or self.step == before + length:
                 left = clock.seconds_left(self.step)
                 hooks.on_report(StepReport(stage.name, self.step, self.total_steps, log.fetch(), rate, left))
             clock.pause()
-            go_on = hooks.after_step(self.step)
-            clock.proceed()
-            if not go_on and self.step < self.total_steps:
-                return False
-        return True
+            hooks.on_step_end(self.step)
+            clock.resume()
 
-    def _train_step(self, training_step: TrainingStep, log: LossLog) -> float:
+    def train_step(self, training_step: TrainingStep, log: LossLog) -> float:
+        """Draw a batch and step the optimizer of every objective; return the learning rate of the first."""
         batch = self._draw(self.step)
         self.seed_step(self.step, "step")
         rates = [
@@ -186,7 +185,7 @@ class _Clock:
         self._spent += time.monotonic() - self._since
         self._steps += 1
 
-    def proceed(self) -> None:
+    def resume(self) -> None:
         self._since = time.monotonic()
 
     def seconds_left(self, step: int) -> float:

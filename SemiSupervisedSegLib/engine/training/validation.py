@@ -14,7 +14,7 @@ from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import visible_classes
 from ..device import Device
-from ..inference.fast_form import fast_form
+from ..inference.optimize import optimize_for_inference
 from ..inference.sliding_window import predict_grid
 from ..networks.prompted import TaskSubset
 
@@ -28,7 +28,7 @@ def validation_dice(
     annotated for does not count there. NaN stands for a structure that no annotation shows on the grid: agreement with
     nothing must not raise the mean. The cases are read one at a time and never enter the training's memory.
     """
-    scores, fast = [], fast_form(network)
+    scores, fast = [], optimize_for_inference(network)
     is_shown = torch.zeros(plan.num_classes, dtype=torch.bool)
     for case in cases:
         arrays = case.load()

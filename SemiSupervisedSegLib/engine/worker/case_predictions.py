@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,59 +11,65 @@ from ...jobs.results import SUMMARY, CaseSummary, read_summary
 from ...jobs.spec import JobCase
 from ...planning.cache import annotated_classes
 from ...planning.tasks import visible_classes
+from ...study.errors import UserError
 from ...study.images import read_image
 from ..device import Device
 from ..inference.bundle import TrainedModel
-from ..inference.predict import about, for_prediction, predict_image
+from ..inference.predict import predict_image, restrict_to_classes
 from ..inference.write import write_case_prediction
 from .reporter import Reporter
 
 
-def predict_case(
-    model: TrainedModel, case: JobCase, folder: Path, settings: Mapping[str, Any], device: Device
-) -> CaseSummary:
-    """Segment one case and write both predictions and their maps to ``folder / case.id``.
+@dataclass(frozen=True)
+class CasePredictor:
+    """Segments the cases of a job, each into a folder of its own.
 
-    Args:
-        model: on the device.
-        case: whose image is read.
-        folder: of all predictions.
+    Attributes:
+        model: Model on the device, best from `optimize_model`.
+        folder: Folder of all predictions.
         settings: "window_overlap", "largest_component", and what `visible_classes` needs.
-        device: of the model.
-
-    Raises:
-        UserError: the image cannot be read or the files cannot be written.
+        device: Device of the model.
     """
-    image = read_image(case.image)
-    shown = visible_classes(annotated_classes(case, model.structures), settings)
-    if shown is not None:
-        model = about(model, shown)
-    overlap = settings["window_overlap"]
-    prediction = predict_image(model, image, device=device.torch, overlap=overlap, autocast=device.autocast())
-    largest = settings["largest_component"]
-    return write_case_prediction(folder, case.id, prediction, model.plan, image, model.structures, largest)
 
+    model: TrainedModel
+    folder: Path
+    settings: Mapping[str, Any]
+    device: Device
 
-def predict_cases(
-    model: TrainedModel,
-    cases: Sequence[JobCase],
-    folder: Path,
-    settings: Mapping[str, Any],
-    device: Device,
-    reporter: Reporter,
-) -> list[CaseSummary]:
-    """Segment all cases; those that an interrupted run of the same job has completed are not done again.
+    def predict(self, case: JobCase) -> CaseSummary:
+        """Segment one case and write both predictions and their maps to `folder / case.id`.
 
-    Raises:
-        UserError: see :func:`predict_case`.
-        JobStopped: the user asked to end; what is complete stays.
-    """
-    reporter.start_stage("predict", "Segmenting all cases", len(cases))
-    summaries, model = [], for_prediction(model)
-    for done, case in enumerate(cases, start=1):
-        complete = (folder / case.id / SUMMARY).is_file()
-        summaries.append(
-            read_summary(folder / case.id) if complete else predict_case(model, case, folder, settings, device)
+        Raises:
+            UserError: The image cannot be read or the files cannot be written.
+        """
+        image = read_image(case.image)
+        model = self.model
+        visible = visible_classes(annotated_classes(case, model.structures), self.settings)
+        if visible is not None:
+            model = restrict_to_classes(model, visible)
+        prediction = predict_image(
+            model,
+            image,
+            device=self.device.torch,
+            overlap=self.settings["window_overlap"],
+            autocast=self.device.autocast(),
         )
-        reporter.progress(done, len(cases))
-    return summaries
+        largest = self.settings["largest_component"]
+        return write_case_prediction(self.folder, case.id, prediction, model.plan, image, model.structures, largest)
+
+    def predict_each(self, cases: Sequence[JobCase], reporter: Reporter) -> Iterator[CaseSummary | UserError]:
+        """Segment the cases one by one and yield the summary of each, or what is wrong with it.
+
+        Cases that an interrupted run of the same job has completed are not predicted again.
+
+        Raises:
+            JobStopped: The user asked to stop; the complete predictions stay.
+        """
+        reporter.start_stage("predict", "Segmenting all cases", len(cases))
+        for done, case in enumerate(cases, start=1):
+            try:
+                complete = (self.folder / case.id / SUMMARY).is_file()
+                yield read_summary(self.folder / case.id) if complete else self.predict(case)
+            except UserError as error:
+                yield UserError(f"Case {case.id}: {error.message}", error.advice)
+            reporter.progress(done, len(cases))

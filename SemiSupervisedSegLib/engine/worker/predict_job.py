@@ -6,24 +6,26 @@ import os
 from typing import Any
 
 from ...jobs.catalogue import load_catalogue
-from ...jobs.events import Started
+from ...jobs.events import Started, WarningRaised
 from ...jobs.folder import JobFolder
+from ...jobs.results import CaseSummary
 from ...jobs.spec import JobSpec
-from ...study.errors import UserError
+from ...study.errors import UserError, all_failures
 from ..device import choose_device
 from ..inference.bundle import TrainedModel, load_bundle
-from .case_predictions import predict_cases
+from ..inference.predict import optimize_model
+from .case_predictions import CasePredictor
 from .reporter import Reporter
 
 _NEEDED = ("precision", "threads", "window_overlap", "largest_component")
 
 
 def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
-    """Segment the job's cases with its model and return the content of result.json.
+    """Segment the cases of a job with its model and return the content of result.json; one bad image stops no other.
 
     Raises:
-        UserError: the model or an image cannot be used.
-        JobStopped: the user asked to end.
+        UserError: The model or none of the images can be used.
+        JobStopped: The user asked to stop.
     """
     if spec.model is None:
         raise UserError("The job names no model.", "Choose the folder called model of a finished round.")
@@ -32,12 +34,23 @@ def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dic
     device = choose_device(spec.device, settings["precision"], settings["threads"])
     model.network.to(device.torch)
     reporter.emit(Started(device.title, os.getpid()))
-    summaries = predict_cases(model, spec.cases, folder.predictions, settings, device, reporter)
-    return {"kind": "predict", "cases": [vars(summary) for summary in summaries]}
+    predictor = CasePredictor(optimize_model(model), folder.predictions, settings, device)
+    summaries: list[CaseSummary] = []
+    failures: list[UserError] = []
+    for result in predictor.predict_each(spec.cases, reporter):
+        if isinstance(result, UserError):
+            failures.append(result)
+            reporter.emit(WarningRaised(str(result)))
+        else:
+            summaries.append(result)
+    if failures and not summaries:
+        raise all_failures(failures)
+    failed = [{"message": failure.message, "advice": failure.advice} for failure in failures]
+    return {"kind": "predict", "cases": [vars(summary) for summary in summaries], "failed": failed}
 
 
 def _settings(model: TrainedModel, spec: JobSpec) -> dict[str, Any]:
-    """What decides about predictions: as the job has it, else as the model was trained with."""
+    """Return the settings of predictions: those of the job, else those that the model was trained with."""
     try:
         method, values = load_catalogue().method(model.method), {**model.training["settings"], **spec.settings}
         return {name: method.setting(name).parse(values[name]) for name in _NEEDED}

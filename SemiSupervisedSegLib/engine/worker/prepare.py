@@ -1,14 +1,15 @@
-"""From the cases of a job to a plan, complete settings and preprocessed cases."""
+"""From the files of a job to everything that its training needs: device, plan, settings and preprocessed cases."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from ...jobs.events import WarningRaised
+from ...jobs.catalogue import MethodEntry, load_catalogue
+from ...jobs.events import CheckpointSaved, Started, WarningRaised
 from ...jobs.folder import JobFolder
-from ...jobs.spec import JobSpec
+from ...jobs.needs import missing
+from ...jobs.spec import JobSpec, SettingValue
 from ...planning.cache import prepare_cache
 from ...planning.cached_case import CachedCase
 from ...planning.fingerprint import fingerprint
@@ -17,38 +18,69 @@ from ...planning.round_plan import RoundPlan, plan_round, read_round_plan, write
 from ...planning.warnings import case_warnings, field_of_view_warnings
 from ...study.files import check_stays_inside
 from ...study.layout import StudyFolder
+from ...study.model import Role
+from ..device import Device, choose_device
+from ..training.checkpoint import has_checkpoint
 from .reporter import Reporter
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """What training needs beside a device: the plan, every setting, and the cases in the cache."""
+class JobContext:
+    """Everything that the training of a round needs; made once, in `prepare`.
 
+    Attributes:
+        folder: Folder of the round.
+        spec: Specification of the job.
+        method_entry: Catalogue entry of the method.
+        settings: Value of every setting.
+        plan: Plan of the study.
+        cases: Preprocessed cases in the cache.
+        device: Device and precision of all networks.
+        reporter: Writer of events, and reader of requests to stop.
+    """
+
+    folder: JobFolder
+    spec: JobSpec
+    method_entry: MethodEntry
+    settings: dict[str, SettingValue]
     plan: Plan
-    settings: dict[str, Any]
     cases: tuple[CachedCase, ...]
+    device: Device
+    reporter: Reporter
+
+    def cases_of(self, role: Role) -> list[CachedCase]:
+        """Return the cases of a role."""
+        return [case for case in self.cases if case.role is role]
 
 
-def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> Preparation:
-    """Plan and preprocess a job; a resumed job keeps the plan it began with.
+def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> JobContext:
+    """Check, plan and preprocess a job; a resumed job keeps the plan it began with.
 
     Raises:
-        UserError: a file cannot be used, or settings do not fit the study.
-        JobStopped: the user asked to end.
+        UserError: A file cannot be used, the device is absent, or settings do not fit the study.
+        JobStopped: The user asked to stop.
     """
+    entry = load_catalogue().method(spec.method)
+    # Where a job computes is known before its images are: neither setting depends on the dimensions.
+    early = load_catalogue().resolve_job(spec)
+    device = choose_device(spec.device, str(early["precision"]), int(early["threads"]))
+    if (problem := missing(spec.cases, entry)) is not None:
+        raise problem
+    saved_step = _saved_step(folder)
+    reporter.saved_step = saved_step or 0
+    reporter.emit(Started(device.title, os.getpid(), saved_step))
     made = read_round_plan(folder, spec) or _make_plan(folder, spec, reporter)
-    reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
-    cache = StudyFolder(study_folder(folder)).cache
-    check_stays_inside(cache / made.plan.key(), study_folder(folder))
-    cases = prepare_cache(spec.cases, made.plan, cache, spec.structures, reporter.progress)
+    cases = _preprocess(folder, spec, made.plan, reporter)
     for warning in case_warnings(cases, spec.structures, made.plan, float(made.settings["in_plane_scale"])):
         reporter.emit(WarningRaised(warning))
-    return Preparation(made.plan, made.settings, cases)
+    return JobContext(folder, spec, entry, made.settings, made.plan, cases, device, reporter)
 
 
-def study_folder(folder: JobFolder) -> Path:
-    """Return the study that a round belongs to: rounds are folders STUDY/rounds/NNN-method."""
-    return folder.path.parents[1]
+def _saved_step(folder: JobFolder) -> int | None:
+    """Return the step of the checkpoint that an earlier worker left, None without one."""
+    events, _ = folder.events()
+    steps = [event.step for event in events if isinstance(event, CheckpointSaved)]
+    return steps[-1] if steps and has_checkpoint(folder.checkpoints) else None
 
 
 def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPlan:
@@ -61,3 +93,15 @@ def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPla
     made = plan_round(found, spec.modality, num_classes, spec.method, spec.preset, spec.settings)
     write_round_plan(folder, made)
     return made
+
+
+def _preprocess(folder: JobFolder, spec: JobSpec, plan: Plan, reporter: Reporter) -> tuple[CachedCase, ...]:
+    reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
+    study = study_of(folder)
+    check_stays_inside(study.cache / plan.key(), study.path)
+    return prepare_cache(spec.cases, plan, study.cache, spec.structures, reporter.progress)
+
+
+def study_of(folder: JobFolder) -> StudyFolder:
+    """Return the study that a round belongs to: rounds are folders STUDY/rounds/NNN-method."""
+    return StudyFolder(folder.path.parents[1])

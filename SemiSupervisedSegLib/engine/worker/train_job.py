@@ -1,48 +1,66 @@
-"""A round of training: from the job's cases to a model, predictions and a report."""
+"""A round of training: from the prepared cases to a model, predictions, scores and a report."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
-from ...jobs.catalogue import load_catalogue
-from ...jobs.events import CheckpointSaved, Started
-from ...jobs.folder import JobFolder
-from ...jobs.needs import missing
-from ...jobs.spec import JobSpec
-from ..device import choose_device
-from ..training.checkpoint import has_checkpoint
-from .prepare import prepare
-from .reporter import Reporter
+from ...jobs.results import CaseSummary, PredictionKind
+from ...study.errors import UserError
+from ...study.model import Role
+from ..evaluation.metrics import StructureScore
+from ..evaluation.scoring import evaluate_round
+from ..inference.bundle import TrainedModel, save_bundle
+from ..inference.predict import optimize_model
+from .case_predictions import CasePredictor
+from .prepare import JobContext
+from .training_round import TrainingRound
 
 
-def run_train_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
-    """Do or resume a round and return the content of its result.json.
+def run_train_job(context: JobContext) -> dict[str, Any]:
+    """Train, or resume a training, and return the content of result.json.
 
     Raises:
-        UserError: something the user can mend.
-        JobStopped: the user asked to end; a checkpoint was saved.
+        UserError: The training has diverged, or a file cannot be read or written.
+        JobStopped: The user asked to stop; a resumed job continues from there.
     """
-    early = load_catalogue().resolve_job(spec)
-    device = choose_device(spec.device, str(early["precision"]), int(early["threads"]))
-    if (problem := missing(spec.cases, load_catalogue().method(spec.method))) is not None:
-        raise problem
-    saved_step = _saved_step(folder)
-    reporter.saved_step = saved_step or 0
-    reporter.emit(Started(device.title, os.getpid(), saved_step))
-    prepared = prepare(folder, spec, reporter)
-
-    # These bring MONAI, which takes seconds, and the user has seen by now that the worker is there.
-    from .finish import finish_round
-    from .training_round import TrainingRound
-
-    training = TrainingRound(folder, spec, reporter, prepared, device)
+    training = TrainingRound(context)
     training.train()
-    return finish_round(folder, spec, reporter, prepared, training.method, device)
+    return _finish(context, training)
 
 
-def _saved_step(folder: JobFolder) -> int | None:
-    """Return the step of the checkpoint that an earlier worker left, None without one."""
-    events, _ = folder.events()
-    steps = [event.step for event in events if isinstance(event, CheckpointSaved)]
-    return steps[-1] if steps and has_checkpoint(folder.checkpoints) else None
+def _finish(context: JobContext, training: TrainingRound) -> dict[str, Any]:
+    """Save the model, segment all cases and score the validation cases."""
+    folder, reporter = context.folder, context.reporter
+    reporter.start_stage("model", "Saving the model")
+    model = training.trained_model(context.cases_of(Role.LABELED))
+    save_bundle(folder.model, model)
+    summaries = _predict_all(context, model)
+    reporter.start_stage("evaluate", "Scoring the validation cases", len(context.cases_of(Role.VALIDATION)))
+    scores = evaluate_round(folder, progress=reporter.progress)
+    return {
+        "kind": "train",
+        "method": context.spec.method,
+        "steps": context.settings["steps"],
+        "model": folder.model.name,
+        "report": folder.report.name,
+        "mean_dice": {kind: _mean_dice(scores, kind) for kind in get_args(PredictionKind)},
+        "cases": [vars(summary) for summary in summaries],
+    }
+
+
+def _predict_all(context: JobContext, model: TrainedModel) -> list[CaseSummary]:
+    predictor = CasePredictor(optimize_model(model), context.folder.predictions, context.settings, context.device)
+    summaries = []
+    for result in predictor.predict_each(context.spec.cases, context.reporter):
+        # Every image was read before the training, so this concerns the round as a whole, such as a full disk.
+        if isinstance(result, UserError):
+            raise result
+        summaries.append(result)
+    return summaries
+
+
+def _mean_dice(scores: Sequence[StructureScore], kind: PredictionKind) -> float | None:
+    """Return the mean over validation cases and structures of one prediction, None without such cases."""
+    values = [score.dice for score in scores if score.kind == kind]
+    return sum(values) / len(values) if values else None

@@ -14,8 +14,8 @@ from ...jobs.events import Cancelled, Failed, Finished
 from ...jobs.folder import JobFolder
 from ...jobs.spec import JobSpec
 from ...study.errors import UserError
+from .prepare import prepare
 from .reporter import JobStopped, Reporter
-from .train_job import run_train_job
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
 _MEMORY_ADVICE = (
@@ -38,14 +38,22 @@ def main(job_folder: Path) -> int:
     return outcome.exit_code
 
 
+def _train(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
+    context = prepare(folder, spec, reporter)
+
+    # It imports MONAI, which takes seconds, and the user has seen by now that the worker runs.
+    from .train_job import run_train_job
+
+    return run_train_job(context)
+
+
 def _predict(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
-    # It brings MONAI, for which a round of training would wait for seconds before its first word.
     from .predict_job import run_predict_job
 
     return run_predict_job(folder, spec, reporter)
 
 
-_JOBS = {"train": run_train_job, "predict": _predict}
+_JOBS = {"train": _train, "predict": _predict}
 
 
 class _Outcome:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.device import Device, choose_device
-from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
+from SemiSupervisedSegLib.engine.inference.optimize import optimize_for_inference
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
@@ -98,7 +98,7 @@ def serve_project(task: Task, pipe: Connection) -> None:
     device = choose_device(task.device, "float32", task.threads)
     network, prototypes, image = make_parts(task)
     dimensions = len(task.patch)
-    network = fast_form(network.to(device.torch))
+    network = optimize_for_inference(network.to(device.torch))
     normalization = Normalization(Modality.MR)
     plan = Plan(dimensions, 0, (1.0, 1.0, 1.0), task.patch, normalization, task.classes, task.network)
     for more in answer_turns(pipe, device):

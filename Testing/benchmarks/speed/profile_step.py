@@ -10,6 +10,7 @@ published style are profiled instead, in this process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
+from SemiSupervisedSegLib.engine.inference.optimize import optimize_for_inference
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.engine.training.loop import Hooks
+from SemiSupervisedSegLib.engine.training.loop import Hooks, TrainingLoop
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
 from SemiSupervisedSegLib.planning.normalization import Normalization
@@ -35,7 +36,7 @@ from . import inference
 from .published_inference import segment, segment_by_prototypes
 from .published_style import as_published, train
 from .report import Report, parser
-from .training_contenders import make_loop
+from .training_contenders import Stopped, make_loop
 from .trials import REFERENCE, TRIALS, Prepared, prepare, tiny
 
 # The first group of which a part of the name is in an operator's; backward comes before forward.
@@ -87,11 +88,20 @@ def training_costs(prepared: Prepared, plain: bool) -> Counter[str]:
         next(steps)
         return costs(lambda: next(steps))
     loop, batches = make_loop(prepared, device)
-    hooks = Hooks(lambda stage, steps: None, lambda report: None, lambda step: False)
-    loop.run(hooks)
-    found = costs(lambda: loop.run(hooks))
+    run_one_step(loop)
+    found = costs(lambda: run_one_step(loop))
     batches.close()
     return found
+
+
+def run_one_step(loop: TrainingLoop) -> None:
+    """Train one step."""
+
+    def stop(step: int) -> None:
+        raise Stopped
+
+    with contextlib.suppress(Stopped):
+        loop.run(Hooks(lambda stage, steps: None, lambda report: None, stop))
 
 
 def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
@@ -109,7 +119,7 @@ def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
         return costs(work)
     overlap = inference.overlap_of(task)
     plan = Plan(dimensions, 0, (1.0,) * 3, task.patch, Normalization(Modality.MR), task.classes, task.network)
-    fast = fast_form(network)
+    fast = optimize_for_inference(network)
     return costs(lambda: predict_grid(fast, image, plan, prototypes, overlap=overlap))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,6 +53,10 @@ def make_loop(prepared: Prepared, device: Device) -> tuple[TrainingLoop, BatchSo
     return TrainingLoop(method, batches, prepared.settings, 0, device), batches
 
 
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """Ends a training between two steps."""
+
+
 def serve_project(prepared: Prepared, pipe: Connection) -> None:
     """Train in this project's loop whenever asked, and answer the seconds of each step; at the end the facts."""
     device = prepared.choose_device()
@@ -59,13 +64,15 @@ def serve_project(prepared: Prepared, pipe: Connection) -> None:
     counter = FlopCounterMode(display=False)
     turns = answer_turns(pipe, device)
 
-    def after_step(step: int) -> bool:
+    def on_step_end(step: int) -> None:
         if step == 1:
             counter.__exit__(None, None, None)
-        return next(turns)
+        if not next(turns):
+            raise Stopped
 
     counter.__enter__()
-    loop.run(Hooks(lambda stage, steps: None, lambda report: None, after_step))
+    with contextlib.suppress(Stopped):
+        loop.run(Hooks(lambda stage, steps: None, lambda report: None, on_step_end))
     draw = statistics.median(seconds_of(lambda step=step: batches(step), device) for step in range(3))
     peak = peak_gigaflops(device, prepared.plan.dimensions)
     pipe.send(Facts(device.title, draw, counter.get_total_flops() / 1e9, peak))

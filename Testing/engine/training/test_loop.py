@@ -23,7 +23,7 @@ def same_numbers_every_time() -> None:
 def test_stages_follow_each_other_and_share_the_steps() -> None:
     method = build(TwoStages, steps=25)
     run = Run(method)
-    assert run.go()
+    run.go()
     assert [(stage.name, length) for stage, length in run.stages] == [("pretrain", 10), ("selftrain", 15)]
     assert [(report.stage, report.step) for report in run.reports] == [
         ("pretrain", 10),

@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec
+from SemiSupervisedSegLib.planning.round_plan import round_key
 from SemiSupervisedSegLib.study.model import Role
 
 from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study
@@ -136,6 +137,8 @@ def test_a_plan_of_an_older_version_gets_the_settings_it_lacks(round_copy: JobFo
     content = json.loads(file.read_text())
     assert content["settings"].pop("foreground_share") == 0.5
     file.write_text(json.dumps(content))
+    checkpoint = round_copy.checkpoints / "last.pt"
+    torch.save(torch.load(checkpoint, weights_only=True) | {"key": round_key(round_copy)}, checkpoint)
     assert main(round_copy.path) == EXIT_FINISHED
 
 

@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..device import in_memory_format
 
 
-def fast_form(network: nn.Module) -> nn.Module:
+def optimize_for_inference(network: nn.Module) -> nn.Module:
     """Return a copy of a network for prediction, in evaluation mode; its answers are the same but for rounding.
 
     Batch normalisations right after a convolution become part of it, which spares them a pass over every map, and the

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from SemiSupervisedSegLib.engine.inference.fast_form import fast_form
+from SemiSupervisedSegLib.engine.inference.optimize import optimize_for_inference
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 
 SIZES = {"unet_2d": (32, 32), "v_net": (16, 16, 16), "v_net_instance": (32, 32, 32), "unet_3d": (32, 32, 32)}
@@ -27,7 +27,9 @@ def test_answers_are_those_of_the_network(name):
     network = trained(name)
     images = torch.randn(2, 1, *SIZES[name])
     with torch.inference_mode():
-        expected, fast = (answer.logits.softmax(dim=1) for answer in (network(images), fast_form(network)(images)))
+        expected, fast = (
+            answer.logits.softmax(dim=1) for answer in (network(images), optimize_for_inference(network)(images))
+        )
     # Instance normalisation over few voxels enlarges the rounding of what comes before it.
     torch.testing.assert_close(fast, expected, atol=1e-4, rtol=0)
 
@@ -36,7 +38,7 @@ def test_normalizations_after_convolutions_are_gone_and_the_network_keeps_its_ow
     network = trained("v_net")
     before = copy.deepcopy(network.state_dict())
     with torch.inference_mode():
-        fast = fast_form(network)
+        fast = optimize_for_inference(network)
     assert not any(isinstance(module, nn.BatchNorm3d) for module in fast.modules())
     assert network.state_dict().keys() == before.keys()
     for name, value in network.state_dict().items():
@@ -47,13 +49,13 @@ def test_normalization_by_the_images_at_hand_stays():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)).eval()
     images = torch.randn(2, 1, 8, 8)
     with torch.inference_mode():
-        torch.testing.assert_close(fast_form(network)(images), network(images))
+        torch.testing.assert_close(optimize_for_inference(network)(images), network(images))
 
 
 def test_network_in_training_goes_on_and_its_copy_predicts():
     network = trained("unet_2d").train()
     images = torch.randn(2, 1, 32, 32)
     with torch.inference_mode():
-        fast = fast_form(network)(images).logits
+        fast = optimize_for_inference(network)(images).logits
         assert all(module.training for module in network.modules())
         torch.testing.assert_close(fast, network.eval()(images).logits, atol=1e-3, rtol=1e-3)
