@@ -34,7 +34,7 @@ class StandIn:
     """The panel beside slice views that are drawn off screen."""
 
     def __init__(self) -> None:
-        from SemiSupervisedSegLib.panel.services import defaultServices
+        from SemiSupervisedSegLib.panel.slicer_services import defaultServices
         from SemiSupervisedSegLib.panel.widget import Panel
         from Testing.slicer_stand_in.dialogs import ScriptedDialogs
         from Testing.slicer_stand_in.window import Window

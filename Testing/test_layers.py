@@ -6,6 +6,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,13 +28,26 @@ ROOMS = {
     "engine": ({"study", "jobs", "planning"}, {"numpy", "SimpleITK", "scipy", "torch", "monai"}),
     "commands": ({"study", "jobs", "planning", "phantom", "engine"}, {"numpy", "SimpleITK"}),
 }
+# What is inside the engine, lowest first; a part imports from lower floors only, or from beside it on the same one.
+ENGINE_FLOORS = (
+    {"device", "device_probe", "interpolation", "tensors", "tensor_files", "connected_components"},
+    {"data", "losses", "networks"},
+    {"methods"},
+    {"inference", "training", "evaluation"},
+    {"worker"},
+)
+BESIDE = {("device_probe", "device"), ("training", "inference"), ("evaluation", "inference")}
 
 
 def imported(path: Path) -> set[str]:
     """Absolute names of everything a file imports, at any depth of its code."""
+    return imported_by(ast.parse(path.read_text(encoding="utf-8")), path)
+
+
+def imported_by(tree: ast.AST, path: Path) -> set[str]:
     package = [PACKAGE, *path.relative_to(ROOT).parent.parts]
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -58,6 +73,41 @@ def test_a_room_imports_only_what_lies_below_it(room):
                 assert rest[0] in rooms | {room, "__version__"}, f"{path.relative_to(ROOT)} imports {name}"
             else:
                 assert top in STANDARD | packages, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_a_part_of_the_engine_imports_only_what_lies_below_it():
+    floor_of = {part: floor for floor, parts in enumerate(ENGINE_FLOORS) for part in parts}
+    engine = ROOT / "engine"
+    for path in engine.rglob("*.py"):
+        if path == engine / "__init__.py":
+            continue
+        part = path.relative_to(engine).parts[0].removesuffix(".py")
+        assert part in floor_of, f"engine/{part} is on no floor"
+        for name in imported(path):
+            *room, other = name.split(".")[:3]
+            if room == [PACKAGE, "engine"] and other != part:
+                is_below = floor_of[other] < floor_of[part] or (part, other) in BESIDE
+                assert is_below, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    files = {".".join([PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]): path for path in ROOT.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    graph = {name: modules_imported(path, modules) - {name} for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def modules_imported(path: Path, modules: Collection[str]) -> set[str]:
+    """Modules of the library that a file imports when it runs, at any depth of its code."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    names = imported_by(tree, path)
+    return {name if name in modules else name.rpartition(".")[0] for name in names} & set(modules)
 
 
 def test_what_the_panel_uses_brings_no_torch_into_the_process():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -103,18 +102,3 @@ class Services:
     processFactory: Callable[[], qt.QProcess]
     pythonExecutable: str
     settings: Preferences
-
-
-def defaultServices() -> Services:
-    """Return what the panel works with inside Slicer."""
-    from .dependencies import PackageInstaller
-    from .dialogs import SlicerDialogs
-
-    return Services(
-        dialogs=SlicerDialogs(),
-        installer=PackageInstaller(),
-        processFactory=qt.QProcess,
-        # Inside Slicer this is PythonSlicer, which sets up Python as Slicer has it.
-        pythonExecutable=sys.executable,
-        settings=qt.QSettings(),
-    )

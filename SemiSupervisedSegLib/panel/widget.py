@@ -21,8 +21,9 @@ from .sections.review.section import ReviewSection
 from .sections.section import PanelContext, Section
 from .sections.study import StudySection
 from .sections.train.section import TrainSection
-from .services import Services, defaultServices
+from .services import Services
 from .session import Session
+from .slicer_services import defaultServices
 
 # In the order of the work.
 _SECTIONS: dict[str, type[Section]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+_UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
 
 try:
     from ..slicer_stand_in import desktop
@@ -80,11 +83,41 @@ def services(dialogs: Any, packaging: Any, tmp_path: Path) -> Any:
     """What a panel works with: real processes, scripted dialogs, preferences of this test only."""
     import qt
 
-    from SemiSupervisedSegLib.panel.services import defaultServices
+    from SemiSupervisedSegLib.panel.slicer_services import defaultServices
 
     made = defaultServices()
     made.dialogs = dialogs
     made.settings = qt.QSettings(str(tmp_path / "preferences.ini"), qt.QSettings.IniFormat)
+    return made
+
+
+@pytest.fixture
+def makePanel(scene: Any, services: Any) -> Iterator[Callable[[], Any]]:
+    from SemiSupervisedSegLib.panel.widget import Panel
+
+    made = []
+    # What the computer can train on does not matter here, and to ask takes seconds of it.
+    services.pythonExecutable = shutil.which("false")
+
+    def make() -> Any:
+        made.append(Panel(_UI, scene, services))
+        return made[-1]
+
+    scene.SetURL("")
+    yield make
+    for panel in made:
+        panel.cleanup()
+        panel.widget.deleteLater()
+    scene.SetURL("")
+
+
+@pytest.fixture
+def panel(makePanel: Callable[[], Any], tmp_path: Path) -> Any:
+    from .studies import make_study
+
+    made = makePanel()
+    make_study(tmp_path / "study")
+    made.session.open_study(tmp_path / "study")
     return made
 
 

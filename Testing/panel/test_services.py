@@ -6,7 +6,7 @@ import pytest
 import qt
 
 from SemiSupervisedSegLib.panel.dialogs import SlicerDialogs
-from SemiSupervisedSegLib.panel.services import defaultServices
+from SemiSupervisedSegLib.panel.slicer_services import defaultServices
 
 
 @pytest.fixture

@@ -1,69 +1,18 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import qt
-import slicer
 
 from SemiSupervisedSegLib.panel.widget import Panel
-from SemiSupervisedSegLib.study.store import load_study
 
+from .drawing import paint, volumes
 from .studies import make_long_study, make_round, make_study
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
-
-
-@pytest.fixture
-def makePanel(scene: Any, services: Any) -> Iterator[Callable[[], Panel]]:
-    made: list[Panel] = []
-    # What the computer can train on does not matter here, and to ask takes seconds of it.
-    services.pythonExecutable = shutil.which("false")
-
-    def make() -> Panel:
-        made.append(Panel(UI, scene, services))
-        return made[-1]
-
-    scene.SetURL("")
-    yield make
-    for panel in made:
-        panel.cleanup()
-        panel.widget.deleteLater()
-    scene.SetURL("")
-
-
-@pytest.fixture
-def panel(makePanel: Callable[[], Panel], tmp_path: Path) -> Panel:
-    made = makePanel()
-    make_study(tmp_path / "study")
-    made.session.open_study(tmp_path / "study")
-    return made
-
-
-def load(scene: Any, path: Path) -> None:
-    scene.Clear(0)
-    scene.SetURL(str(path))
-    assert scene.Connect()
-
-
-def paint(panel: Panel) -> None:
-    """Draw a block of the first structure, as a user does in the Segment Editor."""
-    node, volume = panel.scene.nodes.annotation, panel.scene.nodes.volume
-    block = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
-    block[2:4, 3:6, 3:5] = 1
-    segment = node.GetSegmentation().GetNthSegmentID(0)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(block, node, segment, volume)
-
-
-def volumes() -> list[str]:
-    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    return [slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLScalarVolumeNode").GetName() for index in range(count)]
 
 
 def test_all_sections_are_there_in_the_order_of_the_work(makePanel):
@@ -207,45 +156,6 @@ def test_changes_of_the_case_do_not_disturb_its_annotation(panel):
     assert panel.scene.nodes.final is not None
 
 
-def test_a_saved_scene_opens_with_the_panel_as_it_was(panel, makePanel, scene, tmp_path):
-    make_round(panel.session.study, "001-cu2l")
-    make_round(panel.session.study, "002-cpcl")
-    panel.session.refresh_rounds()
-    panel.session.choose_round("001-cu2l")
-    panel.session.show("case01")
-    panel.sections["Cases"].ui.filterEdit.text = "away"
-    panel.folds["Study"].setProperty("collapsed", True)
-    panel.folds["Disk"].setProperty("collapsed", False)
-    scene.SetURL(str(tmp_path / "scene.mrml"))
-    assert scene.Commit()
-    panel.cleanup()
-    scene.Clear(0)
-    other = makePanel()
-    assert other.session.study is None
-    load(scene, tmp_path / "scene.mrml")
-    assert other.session.folder == tmp_path / "study"
-    assert (other.session.case_id, other.session.round.name) == ("case01", "001-cu2l")
-    assert other.sections["Cases"].ui.filterEdit.text == "away"
-    assert (other.folds["Study"].collapsed, other.folds["Disk"].collapsed) == (True, False)
-    assert volumes() == ["case01"]
-
-
-def test_a_scene_of_the_open_study_opens_as_it_was_with_what_was_drawn(panel, scene, tmp_path):
-    cases = panel.sections["Cases"]
-    cases.table.select(["case02"])
-    cases.ui.annotateButton.click()
-    paint(panel)
-    panel.session.show("case01")
-    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
-    scene.Clear(0)
-    assert panel.session.case_id is None
-    assert panel.ui.waitingLabel.isHidden()
-    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
-    assert panel.session.case_id == "case01"
-    assert volumes() == ["case01"]
-    assert "case02" in panel.ui.waitingLabel.text
-
-
 def test_the_study_may_be_closed_while_something_is_edited(panel, dialogs):
     cases = panel.sections["Cases"]
     cases.table.select(["case02"])
@@ -253,68 +163,6 @@ def test_the_study_may_be_closed_while_something_is_edited(panel, dialogs):
     panel.sections["Study"].ui.closeButton.click()
     assert panel.editing.editor.node is None
     assert not panel.session.facts().editing
-
-
-def test_an_mrb_opens_with_its_study(panel, makePanel, scene, tmp_path):
-    panel.session.show("case00")
-    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
-    panel.cleanup()
-    scene.Clear(0)
-    other = makePanel()
-    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
-    assert other.session.folder == tmp_path / "study"
-    assert other.session.case_id == "case00"
-    assert volumes() == ["case00"]
-
-
-def test_a_study_that_is_gone_is_said_and_not_forgotten_and_the_panel_stays_usable(makePanel, scene, dialogs, tmp_path):
-    first = makePanel()
-    make_study(tmp_path / "study")
-    first.session.open_study(tmp_path / "study")
-    scene.SetURL(str(tmp_path / "scene.mrml"))
-    assert scene.Commit()
-    first.cleanup()
-    scene.Clear(0)
-    (tmp_path / "study").rename(tmp_path / "elsewhere")
-    other = makePanel()
-    load(scene, tmp_path / "scene.mrml")
-    assert scene.Commit()
-    load(scene, tmp_path / "scene.mrml")
-    assert len(dialogs.said) == 2
-    assert "is not in" in dialogs.said[0]
-    dialogs.answer("chooseFolder", str(tmp_path / "elsewhere"))
-    other.sections["Study"].ui.openButton.click()
-    assert other.session.folder == tmp_path / "elsewhere"
-
-
-def test_closing_the_scene_keeps_the_study_and_loses_no_annotation_on_disk(panel, scene):
-    panel.sections["Cases"].table.select(["case00"])
-    panel.sections["Cases"].ui.annotateButton.click()
-    assert panel.session.facts().editing
-    scene.Clear(0)
-    assert panel.session.folder is not None
-    assert panel.session.case_id is None
-    assert not panel.session.facts().editing
-    assert load_study(panel.session.folder).case("case00").annotation
-    panel.sections["Cases"].ui.annotateButton.click()
-    assert panel.session.facts().editing
-    panel.exit()
-    panel.enter()
-
-
-def test_a_scene_of_somebody_else_leaves_the_open_study(panel, scene, tmp_path):
-    other = slicer.vtkMRMLScene()
-    other.SetURL(str(tmp_path / "other.mrml"))
-    assert other.Commit()
-    load(scene, tmp_path / "other.mrml")
-    assert panel.session.folder == tmp_path / "study"
-
-
-def test_after_cleanup_the_scene_reaches_nobody(panel, scene):
-    panel.session.show("case00")
-    panel.cleanup()
-    scene.Clear(0)
-    assert panel.session.case_id == "case00"
 
 
 def test_with_a_thousand_cases_the_panel_answers_quickly(makePanel, tmp_path, spin):

@@ -16,7 +16,7 @@ from ...study.annotations import write_segmentation
 from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
-from .connected_components import largest_components
+from ..connected_components import largest_components
 from .sliding_window import GridPrediction
 from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..connected_components import largest_components
 from ..data.batch import Batch
-from ..inference.connected_components import largest_components
 from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
 from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
 from .parts.masks import outside_a_box, paste

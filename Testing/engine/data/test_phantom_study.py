@@ -46,18 +46,8 @@ def cases_of(study: Study) -> list[JobCase]:
     ],
 )
 def test_study_of_several_sites_becomes_batches(tmp_path: Path, modality, structures, size, spacing, dimensions):
-    study = generate_study(
-        tmp_path / "study",
-        sites=3,
-        labeled=2,
-        unlabeled=2,
-        external=4,
-        validation=1,
-        structures=structures,
-        size=size,
-        spacing=spacing,
-        modality=modality,
-    )
+    numbers = {"sites": 3, "labeled": 2, "unlabeled": 2, "external": 4, "validation": 1, "structures": structures}
+    study = generate_study(tmp_path / "study", size=size, spacing=spacing, modality=modality, **numbers)
     cases = cases_of(study)
     seen = fingerprint(cases, study.structures, ignore)
     plan = make_plan(seen, modality, study.num_classes, {"dimension": f"{dimensions}d", "in_plane_scale": 0.8})

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SemiSupervisedSegLib.engine.inference.connected_components import largest_components
+from SemiSupervisedSegLib.engine.connected_components import largest_components
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import (
     read_classes,
