@@ -17,6 +17,7 @@ from ..jobs.records import from_plain, to_plain
 from ..study.errors import UserError
 from ..study.model import MAX_LABEL, Modality
 from .fingerprint import Fingerprint
+from .networks import NetworkSpec
 from .normalization import Normalization
 from .orientation import triple
 
@@ -52,7 +53,7 @@ class Plan:
         patch: Voxels (rows, columns) or (slices, rows, columns), multiples of 16.
         normalization: Normalisation of the intensities.
         num_classes: Number of classes, background included.
-        network: its name in `engine.networks.factory`.
+        network: Network that is trained.
         in_channels: Number of channels of the images.
     """
 
@@ -62,7 +63,7 @@ class Plan:
     patch: tuple[int, ...]
     normalization: Normalization
     num_classes: int
-    network: str
+    network: NetworkSpec
     in_channels: int = 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Plan:
     def from_dict(cls, data: Any) -> Plan:
         """Read what `to_dict` returned; raises UserError when it is damaged."""
         try:
-            plan = from_plain(cls, data)
+            plan = from_plain(cls, _with_network_spec(data))
             _check_values(plan)
         except (TypeError, ValueError) as error:
             raise UserError("The plan of this model is damaged.", "Train it again, or use another model.") from error
@@ -83,6 +84,12 @@ class Plan:
         """Return a short hash of all that decides how a case looks after preprocessing; the patch does not."""
         decisive = [_PREPROCESSING, self.dimensions, self.slice_axis, self.spacing, asdict(self.normalization)]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+def _with_network_spec(data: Any) -> Any:
+    """Return the content of a plan in which older programs may have kept the network as a name."""
+    name = data.get("network") if isinstance(data, dict) else None
+    return data if not isinstance(name, str) else {**data, "network": to_plain(NetworkSpec.from_name(name))}
 
 
 def _check_values(plan: Plan) -> None:
@@ -103,7 +110,7 @@ def _check_values(plan: Plan) -> None:
         and all(step is None or (math.isfinite(step) and step > 0) for step in plan.spacing)
         and len(normalization) == (4 if intensities.modality is Modality.CT else 0)
         and all(math.isfinite(value) for value in normalization)
-        and isinstance(plan.network, str)
+        and all(0 < index < plan.num_classes for task in plan.network.tasks for index in task)
     )
     if not in_order:
         raise ValueError("a value is out of its range")
@@ -171,7 +178,7 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         patch=_patch(str(settings.get("patch_size", "auto")), _median_size(fingerprint, usual, dimensions, spacing)),
         normalization=_normalization(fingerprint, modality),
         num_classes=num_classes,
-        network=load_catalogue().backbone(str(settings.get("network", "auto")), dimensions),
+        network=NetworkSpec(load_catalogue().backbone(str(settings.get("network", "auto")), dimensions)),
     )
 
 

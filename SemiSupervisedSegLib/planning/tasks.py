@@ -7,8 +7,7 @@ the other tasks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..study.model import Role
 from .cached_case import CachedCase
@@ -22,18 +21,6 @@ def find_tasks(cases: Sequence[CachedCase], num_classes: int) -> tuple[Task, ...
     """Return the distinct groups of structures that labeled cases are annotated for, sorted."""
     everything = tuple(range(1, num_classes))
     return tuple(sorted({case.annotated or everything for case in cases if case.role is Role.LABELED}))
-
-
-def visible_classes(annotated: Task | None, settings: Mapping[str, Any]) -> Task | None:
-    """Return the classes that an image can show, None for all.
-
-    Where each image shows one organ only ("shared_anatomy" off), these are the classes that a case is annotated for.
-
-    Args:
-        annotated: Task of the case, None where it has none.
-        settings: Settings of the method.
-    """
-    return None if settings.get("shared_anatomy", True) else annotated
 
 
 def interleave_by_task(cases: Sequence[CachedCase]) -> list[CachedCase]:

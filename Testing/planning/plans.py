@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality
@@ -16,12 +17,12 @@ def plan_2d(**changes: object) -> Plan:
         "patch": (32, 32),
         "normalization": Normalization(Modality.MR),
         "num_classes": 3,
-        "network": "unet_2d",
+        "network": NetworkSpec("unet_2d"),
     }
     return Plan(**{**values, **changes})
 
 
 def plan_3d(**changes: object) -> Plan:
     """Return a plan of MR volumes; `changes` replace single values."""
-    values = {"dimensions": 3, "spacing": (8.0, 1.0, 1.0), "patch": (16, 32, 32), "network": "v_net"}
+    values = {"dimensions": 3, "spacing": (8.0, 1.0, 1.0), "patch": (16, 32, 32), "network": NetworkSpec("v_net")}
     return plan_2d(**{**values, **changes})

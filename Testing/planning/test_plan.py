@@ -29,7 +29,7 @@ def test_headers_that_lost_the_spacing_still_give_slices():
     plan = plan_of(
         ((9, 256, 216), (1.0, 1.0, 1.0)), ((10, 232, 256), (1.0, 1.0, 1.0)), ((8, 256, 256), (1.0, 1.0, 1.0))
     )
-    assert (plan.dimensions, plan.slice_axis, plan.patch, plan.network) == (2, 0, (256, 256), "unet_2d")
+    assert (plan.dimensions, plan.slice_axis, plan.patch, plan.network.backbone) == (2, 0, (256, 256), "unet_2d")
     assert plan.spacing == (None, 1.0, 1.0)
 
 
@@ -41,7 +41,7 @@ def test_thick_slices_are_2d_along_their_axis():
 
 def test_isotropic_volumes_are_3d_with_a_bounded_patch():
     plan = plan_of(((300, 512, 512), (1.0, 0.8, 0.8)))
-    assert (plan.dimensions, plan.slice_axis, plan.network) == (3, 0, "v_net")
+    assert (plan.dimensions, plan.slice_axis, plan.network.backbone) == (3, 0, "v_net")
     assert plan.spacing == (1.0, 0.8, 0.8)
     assert np.prod(plan.patch) <= 96**3 and min(plan.patch) >= 80
     assert all(side % 16 == 0 for side in plan.patch)
@@ -62,7 +62,7 @@ def test_series_with_slices_along_different_axes_are_understood():
 def test_settings_go_first():
     case = ((40, 250, 250), (1.0, 1.0, 1.0))
     plan = plan_of(case, dimension="2d", patch_size="384x320", in_plane_scale=0.5, network="monai_basic_unet")
-    assert (plan.dimensions, plan.patch, plan.network) == (2, (384, 320), "monai_basic_unet_2d")
+    assert (plan.dimensions, plan.patch, plan.network.backbone) == (2, (384, 320), "monai_basic_unet_2d")
     assert plan.spacing == (None, 2.0, 2.0)
     assert plan_of(case, dimension="2d", in_plane_scale=0.5).patch == (128, 128)
 

@@ -20,7 +20,7 @@ from ...study.errors import UserError
 from ...study.files import atomic_folder
 from ...study.model import Structure
 from ..losses.prototypes import Prototypes
-from ..networks.factory import build_network
+from ..networks.factory import build_planned_network
 from ..networks.output import FeatureLevel
 from ..tensor_files import load_tensors, save_tensors
 
@@ -40,6 +40,7 @@ class TrainedModel:
         method: its id in the catalogue.
         prototypes: one vector per class at the feature level `level`.
         training: where it comes from (study, preset, seed, steps, versions); plain JSON values.
+        shared_anatomy: Whether images show all structures, whatever they are annotated for.
     """
 
     network: nn.Module
@@ -49,6 +50,7 @@ class TrainedModel:
     prototypes: Prototypes
     level: FeatureLevel
     training: Mapping[str, Any] = field(default_factory=dict)
+    shared_anatomy: bool = True
 
 
 def save_bundle(folder: Path | str, model: TrainedModel) -> None:
@@ -81,16 +83,17 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
             raise ValueError(level)
         plan = Plan.from_dict(own["plan"])
         model = TrainedModel(
-            network=build_network(plan.network, plan.in_channels, plan.num_classes).to(device).eval(),
+            network=build_planned_network(plan).to(device).eval(),
             plan=plan,
             structures=tuple(from_plain(Structure, item) for item in own["structures"]),
             method=own["method"],
             prototypes=_checked_prototypes(prototypes, plan.num_classes),
             level=level,
             training=own["training"],
+            shared_anatomy=_shared_anatomy(own),
         )
         model.network.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
             "The parts of the model do not fit together; the model is damaged.",
             "Choose the model folder of another round, or train again.",
@@ -107,6 +110,14 @@ def _checked_prototypes(tensors: Mapping[str, Tensor], num_classes: int) -> Prot
     if len(vectors) != num_classes or valid.shape != (num_classes,):
         raise ValueError("the prototypes are of another number of classes")
     return prototypes
+
+
+def _shared_anatomy(own: Mapping[str, Any]) -> bool:
+    # Older programs kept it among the settings only.
+    value = own.get("shared_anatomy", own["training"].get("settings", {}).get("shared_anatomy", True))
+    if not isinstance(value, bool):
+        raise TypeError("shared_anatomy is neither true nor false")
+    return value
 
 
 def _read_own_section(folder: Path) -> dict[str, Any]:
@@ -156,6 +167,7 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
             "bundle_version": BUNDLE_VERSION,
             "method": model.method,
             "prototype_level": model.level,
+            "shared_anatomy": model.shared_anatomy,
             "plan": model.plan.to_dict(),
             "structures": [asdict(structure) for structure in model.structures],
             "training": dict(model.training),
@@ -176,9 +188,11 @@ def _inference_config(model: TrainedModel) -> dict[str, Any]:
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "network_def": {
             "_target_": "SemiSupervisedSegLib.engine.networks.factory.build_network",
-            "name": model.plan.network,
+            "name": model.plan.network.backbone,
             "in_channels": model.plan.in_channels,
             "num_classes": model.plan.num_classes,
+            "embedded": model.plan.network.embedded,
+            "tasks": [list(task) for task in model.plan.network.tasks],
         },
         "weights": f"$torch.load(@bundle_root + '/{MODEL_WEIGHTS}', map_location=@device, weights_only=True)",
         "load_weights": "$@network_def.load_state_dict(@weights)",

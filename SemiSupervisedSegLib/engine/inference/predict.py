@@ -14,7 +14,6 @@ from ...jobs.results import CaseSummary
 from ...planning.preprocess import to_plan_grid
 from ...study.errors import UserError
 from ...study.images import read_image
-from ..networks.prompted import TaskSubset
 from .bundle import TrainedModel, load_bundle
 from .optimize import optimize_for_inference
 from .sliding_window import GridPrediction, predict_grid
@@ -33,7 +32,7 @@ def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> Traine
     kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
     prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))
-    return replace(model, network=TaskSubset(model.network, classes), prototypes=prototypes)
+    return replace(model, network=model.network.for_classes(classes), prototypes=prototypes)
 
 
 def predict_image(

@@ -15,16 +15,18 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from ...planning.networks import NetworkSpec
 from ..data.batch import Batch
 from ..losses.gaussian_prototypes import GaussianClasses, prototype_contrast
 from ..losses.overlap import dice_loss, one_hot
 from ..losses.sampling import draw_voxels, features_at, near_boundary
 from ..losses.stochastic import antithetic_samples, energy_distance, marginal_cross_entropy
 from ..losses.supervised_contrast import supervised_contrast
-from ..networks.embedding import SUFFIX, with_embedding
+from ..networks.base import SegmentationNetwork
+from ..networks.embedding import with_embedding
 from ..networks.low_rank import LogitDistribution, LowRankHead
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..networks.projection import PointwiseProjection
@@ -39,7 +41,6 @@ class AUA(TeacherStudent):
     """Stage 1: L_AUA + lambda_c L_BCL (equation 14); stage 2, from scratch: L_ced + lambda_r L_PCL (equation 15)."""
 
     prototype_level: ClassVar[FeatureLevel] = "decoder_full"
-    network_suffix: ClassVar[str] = SUFFIX
 
     def __init__(self, context: MethodContext) -> None:
         context = replace(context, build_network=lambda build=context.build_network: with_embedding(build()))
@@ -82,7 +83,11 @@ class AUA(TeacherStudent):
             super().after_step(step)
             self.teacher_uncertainty.update(self.uncertainty, step.index)
 
-    def inference_network(self) -> nn.Module:
+    def network_spec(self, planned: NetworkSpec) -> NetworkSpec:
+        """Return the planned network with an embedding."""
+        return replace(planned, embedded=True)
+
+    def inference_network(self) -> SegmentationNetwork:
         """Return the student; the teacher belongs to the first stage."""
         return self.student
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..connected_components import largest_components
 from ..data.batch import Batch
@@ -88,10 +88,6 @@ class BidirectionalCopyPaste(Method):
         """Average the student into the teacher while self-training."""
         if step.stage != PRETRAIN:
             self.teacher.update(self.student, step.index)
-
-    def inference_network(self) -> nn.Module:
-        """Return the student, as released."""
-        return self.student
 
 
 def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:

@@ -1,68 +1,9 @@
-"""The contract between a method and the one training loop.
+"""The contract between a method and the training loop.
 
-A method is a module that owns its networks and names its losses. It knows nothing of files, loops or
-devices. The loop draws a batch, and for each *objective* of the method in turn computes the weighted sum of
-its losses, back-propagates and steps that objective's optimizer; then it calls :meth:`Method.after_step`.
-
-How each family fits:
-
-One student (Supervised, EntMin)::
-
-    def __init__(self, context):
-        super().__init__(context)
-        self.student = context.build_network()
-    def losses(self, batch, step):
-        return {"supervised": Loss(supervised_loss(self.student(batch.labeled.images).logits, ...))}
-
-Student and EMA teacher (Mean Teacher, UA-MT, CPCL, CU2L)::
-
-    self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
-    def losses(self, batch, step):
-        target = self.teacher(batch.unlabeled.images)
-        ...
-    def after_step(self, step):
-        self.teacher.update(self.student, step.index)
-
-Two students that teach each other (CPS, CauSSL): one objective trains both, for their losses add up::
-
-    self.student, self.second = context.build_network(), context.build_network()
-    def losses(self, batch, step):
-        first, second = self.student(images).logits, self.second(images).logits
-        return {"cross": Loss(cross_entropy(first, second.argmax(1)) + cross_entropy(second, first.argmax(1)))}
-    def inference_network(self): return self.student
-
-Extra decoders (MC-Net, CCT, URPC)::
-
-    self.decoders = nn.ModuleList([self.student.decoder, StagedDecoder(...)])
-    def losses(self, batch, step):
-        skips = self.student.encoder(images)
-        outputs = [self.student.head(decoder(skips)[-1]) for decoder in self.decoders]
-        ...
-
-A discriminator with an optimizer of its own (DAN, SASSNet, ASE-Net)::
-
-    def objectives(self):
-        segmenter = Objective("segmentation", self.losses, self.student)
-        critic = Objective("discriminator", self.critic_losses, self.discriminator, {"optimizer": "adam", ...})
-        return (segmenter, critic)
-    # self.losses keeps the detached maps for self.critic_losses, which runs next in the same step
-
-Several stages (AUA then PCL, BCP's pre-training)::
-
-    def stages(self): return (Stage("pretrain", "Pre-training", 0.25), Stage("selftrain", "Self-training", 0.75))
-    def start_stage(self, stage, draw):
-        if stage.name == "selftrain":
-            self.bank.collect(self.student, (draw(step) for step in range(3000)))
-            reset_parameters(self.student)
-
-Several tasks with a prompt (UniSeMi)::
-
-    def __init__(self, context):
-        ...                                     # build_network makes a PromptedNetwork for context.tasks
-    def losses(self, batch, step):
-        logits = self.student.decode(self.student.encode(batch.labeled.images), batch.labeled.tasks)
-        ...
-    # unprompted, as for predictions, the student answers for every task and merges the answers to one class map
+A method is a module that owns its networks and names its losses. It knows nothing of files, loops or devices. The loop
+draws a batch and, for each *objective* of the method in turn, computes the weighted sum of its losses, back-propagates
+and steps that objective's optimizer; then it calls :meth:`Method.after_step`. Docs/development.md shows each family of
+methods as code that runs.
 """
 
 from __future__ import annotations
@@ -75,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ...planning.networks import NetworkSpec
 from ..data.batch import Batch
 from ..networks.base import SegmentationNetwork
 from ..networks.output import FeatureLevel, NetworkOutput
@@ -111,10 +53,10 @@ class Stage:
     """A part of training.
 
     Attributes:
-        name: in events and losses.
-        title: for the user.
-        share: of all steps.
-        batches: that ``start_stage`` draws before the first step.
+        name: Name in events and losses.
+        title: Name for the user.
+        share: Share of all steps.
+        batches: Number of batches that ``start_stage`` draws before the first step.
     """
 
     name: str
@@ -128,10 +70,11 @@ class Objective:
     """Losses that train one module with one optimizer.
 
     Attributes:
-        name: in logs and checkpoints.
-        losses: of a batch at a step.
-        module: whose trainable parameters the optimizer steps; a teacher's are not trainable.
-        optimizer: settings that differ from those of the job, by their names in the catalogue.
+        name: Name in logs and checkpoints.
+        losses: Function of a batch and a training step that returns the losses.
+        module: Module whose trainable parameters the optimizer steps; those of a teacher are not trainable.
+        optimizer: Settings that replace those of the round (optimizer, learning_rate, learning_rate_schedule, momentum,
+            weight_decay), and `adam_betas`.
     """
 
     name: str
@@ -145,12 +88,13 @@ class MethodContext:
     """What a method is built from.
 
     Attributes:
-        build_network: makes fresh networks; ``upsampling=`` asks for a decoder that upsamples in another way.
-        num_classes: background included.
+        build_network: Function that makes a network with fresh weights; ``upsampling=`` chooses how its decoder
+            upsamples.
+        num_classes: Number of classes, background included.
         dimensions: 2 or 3.
-        settings: of the catalogue.
-        tasks: class indices of the structures of each task; empty for a single task of all structures.
-        unlabeled_tasks_known: whether any unlabeled case says which task it was taken for.
+        settings: Settings of the round, by their names in the catalogue.
+        tasks: Class indices of the structures of each task; empty for a single task of all structures.
+        unlabeled_tasks_known: Whether the study says of any unlabeled case which task it was taken for.
     """
 
     build_network: Callable[..., SegmentationNetwork]
@@ -167,18 +111,20 @@ class MethodContext:
 
 
 class Method(nn.Module):
-    """Base of all methods; see the module's docstring for how each family fills it in.
+    """Base of all methods: one student that predicts, trained in one stage by one objective.
 
     Attributes:
-        prototype_level: the feature map from which review prototypes are taken; without prototypes of its own a method
-            takes the classifier's input, where classes are apart best (ACDC, Supervised: Dice 0.41 there, 0.23 at half
-            resolution, 0.19 at the bottleneck).
-        network_suffix: what the factory adds to the plan's network to build the one that predicts, for a method
-            that changes the network.
+        student: Network that predicts.
+        settings: Settings of the round.
+        num_classes: Number of classes, background included.
+        prototype_level: Feature map from which review prototypes are taken; without prototypes of its own a method
+            takes the classifier's input, where classes are apart best (Docs/experiments.md).
+        shared_anatomy: Whether images show all structures, also those that they are not annotated for; else a case is
+            segmented for the structures that it is annotated or taken for.
     """
 
     prototype_level: ClassVar[FeatureLevel] = "decoder_full"
-    network_suffix: ClassVar[str] = ""
+    shared_anatomy: bool = True
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__()
@@ -227,6 +173,10 @@ class Method(nn.Module):
     def after_step(self, step: TrainingStep) -> None:
         """Follow up an optimizer step, e.g. by averaging the teacher."""
 
-    def inference_network(self) -> nn.Module:
+    def network_spec(self, planned: NetworkSpec) -> NetworkSpec:
+        """Return how the network that predicts is built, for a method that changes the one that was planned."""
+        return planned
+
+    def inference_network(self) -> SegmentationNetwork:
         """Return the network that predicts."""
         return self.student

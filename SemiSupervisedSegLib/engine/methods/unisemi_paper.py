@@ -16,11 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...planning.networks import NetworkSpec
 from ...planning.tasks import UNKNOWN_TASK
 from ...study.errors import UserError
 from ..data.batch import Batch, Labeled
 from ..losses.prompts import aggregate_foregrounds, foreground_agreement, foreground_probability, prompted_loss
-from ..networks.prompted import PromptedNetwork, PromptFeatures, tasks_suffix
+from ..networks.prompted import PromptedNetwork, PromptFeatures
 from ..tensors import append_axes
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.masks import cutmix_mask, paste
@@ -63,13 +64,17 @@ class UniSeMi(Method):
 
         super().__init__(replace(context, build_network=build))
         self.tasks = tasks
-        self.network_suffix = tasks_suffix(tasks)
+        self.shared_anatomy = context.settings["shared_anatomy"]
         self.consistency_learner = context.settings["consistency_learner"]
         if context.settings["with_task_information"] and not context.unlabeled_tasks_known:
             raise UserError(
                 "The tasks of the unlabeled images are to be used, and no unlabeled case says what it was taken for.",
                 'Name the structures of unlabeled cases, or set "with_task_information" to false.',
             )
+
+    def network_spec(self, planned: NetworkSpec) -> NetworkSpec:
+        """Return the planned network with a head for the tasks."""
+        return replace(planned, tasks=self.tasks)
 
     def warnings(self) -> tuple[str, ...]:
         """Say what is lost with a single task."""

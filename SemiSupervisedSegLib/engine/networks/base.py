@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -87,6 +87,14 @@ class SegmentationNetwork(nn.Module):
         self.head = head
         self.upsampling = upsampling
         protect_small_maps(self)
+
+    def for_classes(self, classes: Collection[int]) -> nn.Module:
+        """Return the network for images that show some classes only; most networks segment all classes anyway.
+
+        Args:
+            classes: Class indices of the structures.
+        """
+        return self
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""

@@ -6,9 +6,6 @@ from torch import Tensor, nn
 
 from .base import SegmentationNetwork
 
-SUFFIX = "_embedded"
-"""What the factory's name of a network has when it has an embedding."""
-
 
 class EmbeddedStage(nn.Module):
     """A decoder stage followed by a 1x1 convolution of the same width."""

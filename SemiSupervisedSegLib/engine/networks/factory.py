@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from ...planning.plan import Plan
 from ...study.errors import UserError
 from .base import SegmentationNetwork, Upsampling
-from .embedding import SUFFIX, with_embedding
+from .embedding import with_embedding
 from .monai_networks import monai_basic_unet
-from .prompted import TASKS, PromptedNetwork, read_tasks
+from .prompted import PromptedNetwork
 from .unet2d import unet_2d
 from .unet3d import unet_3d
 from .vnet import v_net
@@ -25,27 +26,37 @@ BUILDERS: dict[str, Callable[..., SegmentationNetwork]] = {
 
 
 def build_network(
-    name: str, in_channels: int, num_classes: int, *, upsampling: Upsampling | None = None
+    name: str,
+    in_channels: int,
+    num_classes: int,
+    *,
+    embedded: bool = False,
+    tasks: Sequence[Sequence[int]] = (),
+    upsampling: Upsampling | None = None,
 ) -> SegmentationNetwork:
     """Build a network by its name, with random weights.
 
     Args:
-        name: a key of `BUILDERS`, followed by "_embedded" for one whose classifier has an embedding of its own, or by
-            what `prompted.tasks_suffix` returns for one that is asked for tasks.
-        in_channels: channels of the images (B, in_channels, *spatial).
-        num_classes: classes of the logits (B, num_classes, *spatial), background included.
-        upsampling: of the decoder; None is the network's own.
+        name: Key of `BUILDERS`.
+        in_channels: Channels of the images (B, in_channels, *spatial).
+        num_classes: Classes of the logits (B, num_classes, *spatial), background included.
+        embedded: Whether the classifier gets an embedding of its own.
+        tasks: Class indices of the structures of each task, for a network that segments task by task.
+        upsampling: Upsampling of the decoder; None is the network's own.
 
     Raises:
-        UserError: no network has this name.
+        UserError: No network has this name.
     """
-    backbone, mark, tasks = name.partition(TASKS)
-    if mark:
-        network = build_network(backbone, in_channels, num_classes, upsampling=upsampling)
-        return PromptedNetwork(network, num_classes, read_tasks(tasks, num_classes))
-    plain = name.removesuffix(SUFFIX)
-    builder = BUILDERS.get(plain)
+    builder = BUILDERS.get(name)
     if builder is None:
         raise UserError(f'There is no network called "{name}".', f"Choose one of: {', '.join(BUILDERS)}.")
     network = builder(in_channels, num_classes, **({} if upsampling is None else {"upsampling": upsampling}))
-    return network if plain == name else with_embedding(network)
+    if embedded:
+        network = with_embedding(network)
+    return PromptedNetwork(network, num_classes, tasks) if tasks else network
+
+
+def build_planned_network(plan: Plan) -> SegmentationNetwork:
+    """Build the network of a plan, with random weights; raises UserError when there is no such network."""
+    spec = plan.network
+    return build_network(spec.backbone, plan.in_channels, plan.num_classes, embedded=spec.embedded, tasks=spec.tasks)

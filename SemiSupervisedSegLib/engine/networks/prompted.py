@@ -18,21 +18,6 @@ WIDTH = 8
 NO_CHANNEL = -1e4
 """Logit of a channel that a task does not have: probability 0, and gradients stay finite."""
 SMALLEST = 1e-8
-TASKS = " for tasks "
-"""What stands in a network's name before its tasks."""
-
-
-def tasks_suffix(tasks: Sequence[Sequence[int]]) -> str:
-    """Return what the name of a network that is asked for these tasks ends in, such as " for tasks 1+2, 3"."""
-    return TASKS + ", ".join("+".join(map(str, task)) for task in tasks)
-
-
-def read_tasks(text: str, num_classes: int) -> tuple[tuple[int, ...], ...]:
-    """Read the tasks of such a name, such as "1+2, 3"; raises ValueError when they are not of these classes."""
-    tasks = tuple(tuple(int(index) for index in task.split("+")) for task in text.split(", "))
-    if not all(0 < index < num_classes for task in tasks for index in task):
-        raise ValueError(f"There are other classes than the tasks {text} have.")
-    return tasks
 
 
 class PromptFeatures(NamedTuple):
@@ -181,6 +166,10 @@ class PromptedNetwork(SegmentationNetwork):
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial) for all tasks at once, as `merged` does."""
         return self.predict_tasks(images, range(len(self.tasks)))
+
+    def for_classes(self, classes: Collection[int]) -> nn.Module:
+        """Return a network that segments the tasks of some classes only."""
+        return TaskSubset(self, classes)
 
     def predict_tasks(self, images: Tensor, asked: Sequence[int]) -> NetworkOutput:
         """Segment images (B, C_in, *spatial) for some tasks; the probabilities are merged to one class map.

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from monai.metrics import compute_dice
-from torch import nn
 from torch.nn import functional
 
 from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
-from ...planning.tasks import visible_classes
 from ..device import Device
 from ..inference.optimize import optimize_for_inference
 from ..inference.sliding_window import predict_grid
-from ..networks.prompted import TaskSubset
+from ..networks.base import SegmentationNetwork
 
 
 def validation_dice(
-    network: nn.Module, cases: Sequence[CachedCase], plan: Plan, settings: dict[str, Any], device: Device
+    network: SegmentationNetwork,
+    cases: Sequence[CachedCase],
+    plan: Plan,
+    settings: Mapping[str, Any],
+    device: Device,
+    *,
+    shared_anatomy: bool = True,
 ) -> list[float]:
     """Return the mean Dice over cases of each foreground class, in the order of the structures.
 
     A structure that is in neither the annotation nor the prediction of a case counts as 1; one that a case is not
     annotated for does not count there. NaN stands for a structure that no annotation shows on the grid: agreement with
     nothing must not raise the mean. The cases are read one at a time and never enter the training's memory.
+
+    Args:
+        network: Network that predicts.
+        cases: Validation cases.
+        plan: Plan of the study.
+        settings: Settings of the round.
+        device: Device of the network.
+        shared_anatomy: Whether a case is segmented for all structures, or else for those it is annotated for.
     """
     scores, fast = [], optimize_for_inference(network)
     is_shown = torch.zeros(plan.num_classes, dtype=torch.bool)
     for case in cases:
         arrays = case.load()
-        shown = visible_classes(case.annotated, settings)
         final = predict_grid(
-            fast if shown is None else TaskSubset(fast, shown),
+            fast if shared_anatomy or case.annotated is None else fast.for_classes(case.annotated),
             arrays.image,
             plan,
             device=device.torch,

@@ -10,7 +10,6 @@ from typing import Any
 from ...jobs.results import SUMMARY, CaseSummary, read_summary
 from ...jobs.spec import JobCase
 from ...planning.cache import annotated_classes
-from ...planning.tasks import visible_classes
 from ...study.errors import UserError
 from ...study.images import read_image
 from ..device import Device
@@ -27,7 +26,7 @@ class CasePredictor:
     Attributes:
         model: Model on the device, best from `optimize_model`.
         folder: Folder of all predictions.
-        settings: "window_overlap", "largest_component", and what `visible_classes` needs.
+        settings: "window_overlap" and "largest_component".
         device: Device of the model.
     """
 
@@ -44,9 +43,9 @@ class CasePredictor:
         """
         image = read_image(case.image)
         model = self.model
-        visible = visible_classes(annotated_classes(case, model.structures), self.settings)
-        if visible is not None:
-            model = restrict_to_classes(model, visible)
+        classes = annotated_classes(case, model.structures)
+        if not model.shared_anatomy and classes is not None:
+            model = restrict_to_classes(model, classes)
         prediction = predict_image(
             model,
             image,

@@ -88,7 +88,7 @@ class TrainingRound:
         spec = context.spec
         return TrainedModel(
             network=network,
-            plan=replace(context.plan, network=context.plan.network + method.network_suffix),
+            plan=replace(context.plan, network=method.network_spec(context.plan.network)),
             structures=spec.structures,
             method=spec.method,
             prototypes=prototypes,
@@ -100,6 +100,7 @@ class TrainingRound:
                 "settings": context.settings,
                 "versions": spec.versions,
             },
+            shared_anatomy=method.shared_anatomy,
         )
 
     def _on_stage_start(self, stage: Stage, steps: int) -> None:
@@ -137,7 +138,14 @@ class TrainingRound:
         cases = context.cases_of(Role.VALIDATION)
         if not cases:
             return
-        dice = validation_dice(self._method.inference_network(), cases, context.plan, context.settings, context.device)
+        dice = validation_dice(
+            self._method.inference_network(),
+            cases,
+            context.plan,
+            context.settings,
+            context.device,
+            shared_anatomy=self._method.shared_anatomy,
+        )
         # Where no validation case shows a structure, nothing is known of it.
         scored = zip(context.spec.structures, dice, strict=True)
         by_name = {structure.name: value for structure, value in scored if not math.isnan(value)}
@@ -170,7 +178,7 @@ def _build_method(context: JobContext) -> Method:
     method = build_method(
         spec.method,
         MethodContext(
-            partial(build_network, plan.network, plan.in_channels, plan.num_classes),
+            partial(build_network, plan.network.backbone, plan.in_channels, plan.num_classes),
             plan.num_classes,
             plan.dimensions,
             context.settings,

@@ -25,6 +25,7 @@ from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality
@@ -100,7 +101,7 @@ def serve_project(task: Task, pipe: Connection) -> None:
     dimensions = len(task.patch)
     network = optimize_for_inference(network.to(device.torch))
     normalization = Normalization(Modality.MR)
-    plan = Plan(dimensions, 0, (1.0, 1.0, 1.0), task.patch, normalization, task.classes, task.network)
+    plan = Plan(dimensions, 0, (1.0, 1.0, 1.0), task.patch, normalization, task.classes, NetworkSpec(task.network))
     for more in answer_turns(pipe, device):
         if not more:
             break

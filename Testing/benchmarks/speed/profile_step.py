@@ -24,10 +24,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from SemiSupervisedSegLib.engine.inference.optimize import optimize_for_inference
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
-from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.engine.networks.factory import build_planned_network
 from SemiSupervisedSegLib.engine.training.loop import Hooks, TrainingLoop
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality
@@ -83,7 +84,7 @@ def training_costs(prepared: Prepared, plain: bool) -> Counter[str]:
     device = prepared.choose_device()
     if plain:
         plan = prepared.plan
-        network = build_network(plan.network, plan.in_channels, plan.num_classes)
+        network = build_planned_network(plan)
         steps = train(network, prepared.samples, plan.patch, prepared.trial.batch, device.torch)
         next(steps)
         return costs(lambda: next(steps))
@@ -118,7 +119,9 @@ def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
 
         return costs(work)
     overlap = inference.overlap_of(task)
-    plan = Plan(dimensions, 0, (1.0,) * 3, task.patch, Normalization(Modality.MR), task.classes, task.network)
+    plan = Plan(
+        dimensions, 0, (1.0,) * 3, task.patch, Normalization(Modality.MR), task.classes, NetworkSpec(task.network)
+    )
     fast = optimize_for_inference(network)
     return costs(lambda: predict_grid(fast, image, plan, prototypes, overlap=overlap))
 

@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import Device
 from SemiSupervisedSegLib.engine.methods.method import MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
-from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.engine.networks.factory import build_network, build_planned_network
 from SemiSupervisedSegLib.engine.training.loop import Hooks, TrainingLoop
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.planning.tasks import find_tasks
@@ -39,7 +39,7 @@ def make_loop(prepared: Prepared, device: Device) -> tuple[TrainingLoop, BatchSo
     """Return the loop of a worker, and where its batches come from."""
     plan = prepared.plan
     context = MethodContext(
-        partial(build_network, plan.network, plan.in_channels, plan.num_classes),
+        partial(build_network, plan.network.backbone, plan.in_channels, plan.num_classes),
         plan.num_classes,
         plan.dimensions,
         prepared.settings,
@@ -83,7 +83,7 @@ def serve_published(prepared: Prepared, pipe: Connection) -> None:
     """Train Mean Teacher in the published style."""
     device = replace(prepared.choose_device(), dtype=torch.float32)
     plan = prepared.plan
-    network = build_network(plan.network, plan.in_channels, plan.num_classes)
+    network = build_planned_network(plan)
     turns = answer_turns(pipe, device)
     for _ in train(network, prepared.samples, plan.patch, prepared.trial.batch, device.torch):
         if not next(turns):

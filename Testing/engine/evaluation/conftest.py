@@ -19,6 +19,7 @@ from SemiSupervisedSegLib.jobs.events import Started, StepDone, Validated, Warni
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
@@ -30,7 +31,7 @@ from SemiSupervisedSegLib.study.store import save_study
 torch.set_num_threads(1)
 
 STRUCTURES = (Structure("Left <ventricle>", 3, (220, 40, 40)), Structure("Wall", 7, (40, 120, 220)))
-PLAN = Plan(2, 0, (None, 1.0, 1.0), (32, 32), Normalization(Modality.MR), 3, "unet_2d")
+PLAN = Plan(2, 0, (None, 1.0, 1.0), (32, 32), Normalization(Modality.MR), 3, NetworkSpec("unet_2d"))
 
 
 def class_map(shift: int) -> sitk.Image:

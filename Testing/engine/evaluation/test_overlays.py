@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.engine.evaluation.report.overlays import PIXELS, case_pictures, png_data_uri
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Structure
@@ -15,7 +16,7 @@ STRUCTURES = (Structure("a", 1, (230, 0, 0)), Structure("b", 2, (0, 0, 230)))
 
 
 def plan(slice_axis: int = 0) -> Plan:
-    return Plan(2, slice_axis, (None, 1.0, 1.0), (32, 32), Normalization(Modality.MR), 3, "unet_2d")
+    return Plan(2, slice_axis, (None, 1.0, 1.0), (32, 32), Normalization(Modality.MR), 3, NetworkSpec("unet_2d"))
 
 
 def scene(shape=(5, 40, 40), spacing=(1.0, 1.0, 5.0)):

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Structure
@@ -46,7 +47,7 @@ def make_plan(patch: tuple[int, ...], num_classes: int = 2, network: str = "", s
     if dimensions == 3 and spacing[0] is None:
         spacing = (1.0, *spacing[1:])
     name = network or ("unet_2d" if dimensions == 2 else "v_net")
-    return Plan(dimensions, 0, spacing, patch, Normalization(Modality.MR), num_classes, name)
+    return Plan(dimensions, 0, spacing, patch, Normalization(Modality.MR), num_classes, NetworkSpec(name))
 
 
 @pytest.fixture

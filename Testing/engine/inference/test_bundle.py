@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, load_bund
 from SemiSupervisedSegLib.engine.inference.predict import predict_image
 from SemiSupervisedSegLib.engine.inference.write import read_classes
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
-from SemiSupervisedSegLib.engine.networks.factory import build_network
+from SemiSupervisedSegLib.engine.networks.factory import build_planned_network
 from SemiSupervisedSegLib.study.errors import UserError
 
 
@@ -39,7 +39,7 @@ def model(plan_of, structures) -> TrainedModel:
     torch.manual_seed(0)
     plan = plan_of((32, 32), 3)
     prototypes = Prototypes(torch.randn(3, 32), torch.tensor([True, True, False]))
-    network = build_network(plan.network, 1, 3)
+    network = build_planned_network(plan)
     return TrainedModel(network, plan, structures, "cpcl", prototypes, "decoder_half", {"seed": 7, "steps": 100})
 
 

@@ -13,8 +13,8 @@ from ..reference import array
 
 @pytest.mark.parametrize(("name", "size"), [("unet_2d", (16, 16)), ("v_net", (16, 16, 32)), ("unet_3d", (16, 16, 32))])
 def test_the_network_that_predicts_is_built_by_its_name(name, size):
-    network = build_network(f"{name}_embedded", 1, 3).eval()
-    again = build_network(f"{name}_embedded", 1, 3).eval()
+    network = build_network(name, 1, 3, embedded=True).eval()
+    again = build_network(name, 1, 3, embedded=True).eval()
     again.load_state_dict(network.state_dict())
     images = torch.randn(1, 1, *size)
     with torch.no_grad():
@@ -35,5 +35,5 @@ def test_the_network_that_predicts_is_built_by_its_name(name, size):
 
 def test_the_whole_has_the_size_of_the_paper():
     """About 9.45 million: the V-Net and three heads of little weight."""
-    count = sum(parameter.numel() for parameter in build_network("v_net_embedded", 1, 2).parameters())
+    count = sum(parameter.numel() for parameter in build_network("v_net", 1, 2, embedded=True).parameters())
     assert count == 9_448_866 + 16 * 16 + 16

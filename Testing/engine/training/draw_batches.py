@@ -11,6 +11,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.planning.cached_case import CachedCase
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
 from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.model import Modality, Role
@@ -37,7 +38,7 @@ def main(folder: Path, count: int, steps: int) -> None:
     """Draw, and print."""
     torch.set_num_threads(1)
     cases = [write_case(folder, number) for number in range(count)]
-    plan = Plan(2, 0, (None, 1.0, 1.0), (64, 64), Normalization(Modality.MR), 2, "unet_2d")
+    plan = Plan(2, 0, (None, 1.0, 1.0), (64, 64), Normalization(Modality.MR), 2, NetworkSpec("unet_2d"))
     batches = BatchSource(cases, frozenset({"labeled", "unlabeled"}), plan, SETTINGS, 0, torch.device("cpu"))
     seen = set()
     for step in range(steps):

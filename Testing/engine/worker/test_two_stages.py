@@ -9,6 +9,7 @@ import torch
 
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Progress, StageStarted, StepDone
+from SemiSupervisedSegLib.planning.networks import NetworkSpec
 
 from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, run_until, tiny_study
 
@@ -57,7 +58,7 @@ def test_gathering_prototypes_shows_progress_and_can_be_stopped(trained, study):
 
 def test_the_model_has_the_changed_network_and_prototypes_of_its_embedding(trained):
     model = load_bundle(trained.model)
-    assert model.plan.network == "unet_2d_embedded"
+    assert model.plan.network == NetworkSpec("unet_2d", embedded=True)
     assert model.level == "decoder_full"
     assert model.prototypes.vectors.shape == (4, 16)
     assert model.prototypes.valid.all()

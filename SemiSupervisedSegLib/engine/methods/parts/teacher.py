@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from ...networks.base import SegmentationNetwork
 from ...networks.output import NetworkOutput
 from ..method import Method, MethodContext, TrainingStep
 
@@ -72,6 +74,7 @@ class TeacherStudent(Method):
         """Average the student into the teacher."""
         self.teacher.update(self.student, step.index)
 
-    def inference_network(self) -> nn.Module:
+    def inference_network(self) -> SegmentationNetwork:
         """Return the student, as the papers do, or the teacher by setting."""
-        return self.student if self.settings["inference_network"] == "student" else self.teacher.network
+        teacher = cast(SegmentationNetwork, self.teacher.network)
+        return teacher if self.settings["inference_network"] == "teacher" else self.student
