@@ -145,7 +145,8 @@ class Panel:
         study, caseId = self.session.study, self.session.case_id
         case = None if study is None or caseId is None else study.case(caseId)
         now = None if case is None else (study.folder, case.id, case.annotation, _nameOf(self.session.round))
-        if now == self._shown or self.scene.isClosing:
+        # A volume that was deleted in another module comes back when its case is shown again.
+        if (now == self._shown and self.scene.isComplete) or self.scene.isClosing:
             return
         # What is being edited stays as it is until that is done.
         isSame = now is not None and self._shown is not None and now[:2] == self._shown[:2]

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 import qt
+import slicer
 
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.needs import missing_in_study
+from SemiSupervisedSegLib.panel.logic.annotation_files import with_annotation
+from SemiSupervisedSegLib.panel.scene.segments import segmentationFingerprint
 from SemiSupervisedSegLib.panel.widget import Panel
+from SemiSupervisedSegLib.study.model import Role
 
 from .drawing import paint, volumes
-from .studies import make_long_study, make_round, make_study
+from .studies import make_long_study, make_round, make_study, write_annotation
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
 
@@ -72,6 +78,42 @@ def test_review_leads_to_the_next_round(panel, spin):
     panel.sections["Review"].trainWanted.emit()
     assert not panel.folds["Train"].collapsed
     assert panel.sections["Train"].form.warmStart.name == "001-cu2l"
+
+
+def test_the_loop_goes_on_when_the_last_unlabeled_image_was_accepted(panel):
+    unlabeled = [case.id for case in panel.session.study.cases if case.role is Role.UNLABELED]
+    folder = make_round(panel.session.study, "001-mean_teacher", dict.fromkeys(unlabeled, 0.2))
+    folder.model.mkdir()
+    panel.session.refresh_rounds()
+    for name in unlabeled:
+        file = write_annotation(panel.session.folder / "annotations" / f"{name}.seg.nrrd")
+        panel.session.edit_study(lambda study, name=name, file=file: with_annotation(study, name, file))
+    button = panel.sections["Review"].ui.nextRoundButton
+    assert button.enabled
+    button.click()
+    form = panel.sections["Train"].form
+    assert missing_in_study(panel.session.study, load_catalogue().method(form.method)) is None
+    assert form.warmStart.name == folder.name
+
+
+def test_strokes_can_be_undone_while_correcting_after_something_was_annotated(panel):
+    cases, review = panel.sections["Cases"], panel.sections["Review"]
+    make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
+    panel.session.refresh_rounds()
+    cases.table.select(["case00"])
+    cases.ui.annotateButton.click()
+    panel.ui.discardEditButton.click()
+    panel.session.show("case02")
+    review.decisionButtons.correct()
+    editor = panel.ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)[0]
+    node = panel.editing.editor.node
+    before = segmentationFingerprint(node)
+    editor.saveStateForUndo()
+    paint(panel)
+    assert segmentationFingerprint(node) != before
+    editor.undo()
+    assert segmentationFingerprint(node) == before
+    assert len(panel.widget.findChildren(slicer.qMRMLSegmentEditorWidget)) == 1
 
 
 @pytest.mark.parametrize("name", ["Train", "Review"])

@@ -29,11 +29,9 @@ def ranked(summaries: Sequence[CaseSummary], annotated: Collection[str] = ()) ->
     return sorted(summaries, key=key)
 
 
-def next_undecided(order: Sequence[str], current: str | None, decided: Collection[str]) -> str | None:
-    """The case to look at after `current`: the next one without a decision, from the start again after the last."""
-    start = order.index(current) + 1 if current in order else 0
-    candidates = [*order[start:], *order[:start]]
-    return next((case_id for case_id in candidates if case_id not in decided and case_id != current), None)
+def next_to_review(order: Sequence[str], current: str | None, done: Collection[str]) -> str | None:
+    """Return the first case of a ranked list that is neither done nor the current one, None when all are."""
+    return next((case_id for case_id in order if case_id not in done and case_id != current), None)
 
 
 def neighbour(order: Sequence[str], current: str | None, step: int) -> str | None:

@@ -264,7 +264,8 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.CORRECT: (*_REVIEW, _not_editing),
     Action.ACCEPT: _REVIEW,
     Action.REJECT: _REVIEW,
-    Action.NEXT_ROUND: (_study, _reviewed, *_TRAIN, _method),
+    # It only leads to Train, which says what is missing.
+    Action.NEXT_ROUND: (_study, _reviewed),
     Action.EXPORT_CASES: (_study, _cases, _exportable),
     Action.EXPORT_MODEL: (_study, _reviewed),
     Action.OPEN_REPORT: (_study, _reviewed),

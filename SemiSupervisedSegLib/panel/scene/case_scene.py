@@ -52,6 +52,11 @@ class CaseScene:
         return bool(slicer.mrmlScene.IsClosing())
 
     @property
+    def isComplete(self) -> bool:
+        """Whether the image of the shown case is in the scene; True when no case is shown."""
+        return self._shown is None or self.nodes.volume is not None
+
+    @property
     def nodes(self) -> CaseNodes | None:
         """The nodes of the shown case as they are in the scene now, None when no case is shown."""
         if self._shown is None:

@@ -12,7 +12,7 @@ from ..services import Color
 from .segments import segmentsOf
 from .tags import ANNOTATION, FINAL, PROTOTYPE
 
-_LIGHTER = 0.4
+_LIGHTER = 0.25
 # Below this value a heatmap is transparent, so that the image is seen.
 _THRESHOLD = 0.1
 # From dark to light, so that the order is seen without telling hues apart.
@@ -30,7 +30,7 @@ class Style:
 
 
 # Where the outline of the final and the fill of the prototype-based prediction part, the two disagree.
-STYLES = {FINAL: Style(3, 0.0), PROTOTYPE: Style(0, 0.35), ANNOTATION: Style(1, 0.0, light=True)}
+STYLES = {FINAL: Style(3, 0.0), PROTOTYPE: Style(0, 0.35), ANNOTATION: Style(2, 0.0, light=True)}
 EDITING = Style(1, 0.25)
 
 

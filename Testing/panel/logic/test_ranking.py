@@ -8,7 +8,7 @@ from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.results import CaseSummary, read_summaries
 from SemiSupervisedSegLib.panel.logic.ranking import (
     neighbour,
-    next_undecided,
+    next_to_review,
     ranked,
 )
 
@@ -64,13 +64,13 @@ def test_a_thousand_cases_are_read_and_ranked_fast(tmp_path):
     assert len(result) == 1000
 
 
-def test_the_next_case_is_one_without_a_decision_and_the_list_starts_again():
+def test_the_next_case_is_the_first_of_the_ranking_that_is_not_done():
     cases = ["a", "b", "c", "d"]
-    assert next_undecided(cases, "a", {"b"}) == "c"
-    assert next_undecided(cases, "d", {"a"}) == "b"
-    assert next_undecided(cases, "c", {"a", "b", "d"}) is None
-    assert next_undecided(cases, None, {"a"}) == "b"
-    assert next_undecided([], None, set()) is None
+    assert next_to_review(cases, "a", {"b"}) == "c"
+    assert next_to_review(cases, "d", {"d"}) == "a"
+    assert next_to_review(cases, "c", {"a", "b", "d"}) is None
+    assert next_to_review(cases, None, {"a"}) == "b"
+    assert next_to_review([], None, set()) is None
 
 
 def test_neighbours_in_the_list():

@@ -156,3 +156,12 @@ def test_nothing_about_the_study_can_be_changed_during_a_training(opened):
     for widget in (ui.openButton, ui.closeButton, ui.addStructureButton, ui.takeButton, ui.siteEdit):
         assert not widget.enabled
         assert "001-cu2l" in widget.toolTip
+
+
+@pytest.mark.parametrize("width", [333, 700])
+def test_every_button_can_be_clicked_at_every_width(section, width):
+    section._widget.resize(width, 900)
+    section._widget.show()
+    assert section.ui.takeButton.width > 100
+    assert section.ui.takeButton.height > 10
+    section._widget.hide()

@@ -54,6 +54,7 @@ class DecisionButtons(EditingSession):
     def __init__(self, ui: Widgets, context: PanelContext, results: Results) -> None:
         super().__init__(ui, context)
         self._results = results
+        self._order: list[tuple[Path, str]] = []
         ui.kindBox.addItem(_("final result"), "final")
         ui.kindBox.addItem(_("prototype-based result"), "prototype")
         ui.trainWithBox.setToolTip(_("Accepted images become labeled ones; otherwise they keep their role"))
@@ -79,9 +80,7 @@ class DecisionButtons(EditingSession):
         }
         for button, (action, hint) in reasons.items():
             setEnabledWithReason(button, availability(facts, action) or self._whyNot(facts, decision), hint)
-        nothing = "" if decision is not None else _("There is no decision on this result yet.")
-        reason = availability(facts, Action.REJECT) or nothing
-        setEnabledWithReason(ui.undoButton, reason, _("Take your decision on this result back"))
+        self._refreshUndo(facts)
         setEnabledWithReason(ui.kindBox, availability(facts, Action.COMPARE), _("Which result to correct or accept"))
 
     def correct(self) -> None:
@@ -115,23 +114,52 @@ class DecisionButtons(EditingSession):
             return
         decision = self._store(caseId, self._writeFromScene if corrected else prediction_writer(folder, kind))
         self._end()
-        self._results.decide(caseId, decision)
-        self._results.moveOn()
+        self._decide(caseId, decision)
 
     def reject(self) -> None:
         """Keep the case as it is, remember that this result was seen, and go to the next."""
         if self.caseId is not None and not self.discard():
             return
-        self._results.decide(self._session.case_id, Decision("rejected"))
-        self._results.moveOn()
+        self._decide(self._session.case_id, Decision("rejected"))
 
     def undo(self) -> None:
-        """Take the decision on the shown result back; an accepted one is no annotation any more."""
-        caseId = self._session.case_id
+        """Take a decision back and show its image; an accepted result is no annotation any more.
+
+        It is the decision on the shown result, else the last one: deciding goes on to the next image, and a wrong click
+        is noticed right after it.
+        """
+        caseId = self._toUndo(self._session.facts())
+        if caseId != self._session.case_id:
+            if not self._context.editing.mayLeave():
+                return
+            self._session.show(caseId)
         decision = self._results.decision(caseId)
         if decision.verdict == "accepted":
             self._session.edit_study(lambda study: take_back(study, caseId, decision))
+        self._order = [entry for entry in self._order if entry != (self._session.round.path, caseId)]
         self._results.decide(caseId, None)
+
+    def _decide(self, caseId: str, decision: Decision) -> None:
+        entry = (self._session.round.path, caseId)
+        self._order = [*(other for other in self._order if other != entry), entry]
+        self._results.decide(caseId, decision)
+        self._results.moveOn()
+
+    def _toUndo(self, facts: Facts) -> str | None:
+        """Return the case whose decision Undo takes back, None when there is none."""
+        if facts.case_id is not None and self._results.decision(facts.case_id) is not None:
+            return facts.case_id
+        folder = None if facts.round is None else facts.round.path
+        decided = (case for place, case in reversed(self._order) if place == folder)
+        return next((case for case in decided if self._results.decision(case) is not None), None)
+
+    def _refreshUndo(self, facts: Facts) -> None:
+        caseId = self._toUndo(facts)
+        verdict = "" if caseId is None else self._results.decision(caseId).verdict
+        hint = _("Undo: {case} accepted") if verdict == "accepted" else _("Undo: {case} rejected")
+        nothing = _("There is no decision on this result yet.") if caseId is None else ""
+        reason = availability(facts, Action.STEP_THROUGH_CASES) or nothing
+        setEnabledWithReason(self.ui.undoButton, reason, hint.format(case=caseId))
 
     def _isCorrected(self, facts: Facts) -> bool:
         return self.caseId is not None or (facts.predicted and self._scene.hasUnsavedAnnotation())

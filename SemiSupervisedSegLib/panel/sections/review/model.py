@@ -67,9 +67,9 @@ class ReviewModel(qt.QAbstractTableModel):
         """The number of the row of a case, -1 when it has none."""
         return self._positions.get(caseId, -1)
 
-    def decided(self) -> set[str]:
-        """The cases with a decision."""
-        return {row.summary.case for row in self._rows if row.decision is not None}
+    def done(self) -> set[str]:
+        """Return the cases that need no review: those with a decision, and those with an annotation."""
+        return {row.summary.case for row in self._rows if row.decision is not None or row.annotated}
 
     def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
         """The number of rows (Qt)."""

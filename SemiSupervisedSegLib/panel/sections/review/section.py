@@ -11,7 +11,7 @@ from ....jobs.folder import JobFolder
 from ....jobs.results import CaseSummary, read_summaries
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
-from ...logic.ranking import neighbour, next_undecided, ranked
+from ...logic.ranking import neighbour, next_to_review, ranked
 from ...logic.state import Action, Facts
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
@@ -102,8 +102,8 @@ class ReviewSection(Section):
         write_decisions(self._loaded, decisions)
 
     def moveOn(self) -> None:
-        """Show the next result without a decision, and stay where it is after the last."""
-        following = next_undecided(self.model.caseIds(), self._session.case_id, self.model.decided())
+        """Show the first result that has neither decision nor annotation, and stay where it is when there is none."""
+        following = next_to_review(self.model.caseIds(), self._session.case_id, self.model.done())
         if following is not None:
             self._show(following)
 
@@ -238,8 +238,8 @@ class ReviewSection(Section):
     def _count(self) -> None:
         total = self.model.rowCount()
         verdicts = [decision.verdict for decision in map(self.decision, self.model.caseIds()) if decision is not None]
-        words = _("{total} images: {accepted} accepted, {rejected} rejected, {left} to look at")
+        words = _("{total} images: {accepted} accepted, {rejected} rejected, {left} to review")
         accepted, rejected = verdicts.count("accepted"), verdicts.count("rejected")
-        left = total - len(verdicts)
+        left = total - len(self.model.done())
         text = words.format(total=total, accepted=accepted, rejected=rejected, left=left)
         self.ui.countLabel.setText(text if total else _("No results yet: train first, or apply a trained model."))

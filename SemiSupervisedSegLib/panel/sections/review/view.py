@@ -114,7 +114,7 @@ class ReviewView(SectionPart):
 
     def _setUpNumbers(self) -> None:
         table = self.ui.numbersTable
-        setUpTable(table, (_("Structure"), _("Final\nmL"), _("Prototype\nmL"), _("Dice")))
+        setUpTable(table, (_("Structure"), _("Final\nmL"), _("Prototype\nmL"), _("Agree")))
         table.horizontalHeaderItem(3).setToolTip(_("Agreement of the two results: 1.00 is the same, 0.00 is apart"))
         table.horizontalHeader().setSectionsClickable(False)
 

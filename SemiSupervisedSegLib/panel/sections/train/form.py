@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import qt
 from slicer.i18n import tr as _
 
 from ....jobs.catalogue import load_catalogue
@@ -20,15 +20,14 @@ from ....study.images import Geometry, image_geometry
 from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
 from ...logic.estimates import describe_estimate, estimate, expected_plan, pace_of, trained_like
+from ...logic.proposal import Proposal, propose, recommend
 from ..buttons import setEnabledWithReason
 from ..section import Widgets
 from .settings_form import SettingsForm
 
-if TYPE_CHECKING:
-    import qt
-
 _QUICK_PRESET = "quick"
 _LOOKED_AT = 3
+_IS_RECOMMENDED = qt.Qt.UserRole + 1
 
 
 class TrainingForm:
@@ -48,15 +47,18 @@ class TrainingForm:
         self._geometries: dict[Path, Geometry] = {}
         self._paces: dict[str, float | None] = {}
         self._presetChosen = False
-        self.settings = SettingsForm(ui.settingsContainer, self._changed)
+        self._isChosen = self._isApplying = False
+        self._recommended = ""
+        self.settings = SettingsForm(ui.settingsContainer, self._chosen)
         for entry in load_catalogue().methods.values():
             ui.methodBox.addItem(_(entry.title), entry.id)
         for preset in load_catalogue().presets.values():
             ui.presetBox.addItem(_(preset.title), preset.id)
         self.showStudy(None, [])
         self.choosePreset(DEFAULT_PRESET)
-        for box in (ui.methodBox, ui.presetBox, ui.deviceBox, ui.startBox):
+        for box in (ui.presetBox, ui.deviceBox, ui.startBox):
             box.connect("currentIndexChanged(int)", lambda index: self._changed())
+        ui.methodBox.connect("currentIndexChanged(int)", lambda index: self._chosen())
         ui.presetBox.connect("activated(int)", self._notePreset)
         ui.resetButton.connect("clicked()", self.settings.reset)
         self.refresh()
@@ -95,19 +97,39 @@ class TrainingForm:
         _choose(self.ui.startBox, "" if folder is None else folder.name)
 
     def showStudy(self, study: Study | None, rounds: list[JobFolder]) -> None:
-        """Take another study, or a change of it or its rounds."""
+        """Show another study, or a change of it or of its rounds.
+
+        What the next round could be is proposed for another study, and as long as the user has chosen nothing else.
+        """
+        isOther = study is not None and (self._study is None or self._study.folder != study.folder)
         self._study, self._rounds = study, rounds
         self._paces.clear()
+        if study is not None and (isOther or not self._isChosen):
+            self.apply(propose(study, rounds))
+        self._markRecommended()
         chosen, box = self.ui.startBox.currentData, self.ui.startBox
         before = box.blockSignals(True)
         box.clear()
-        box.addItem(_("scratch: it forgets earlier rounds"), "")
+        box.addItem(_("scratch: it forgets earlier rounds") if rounds else _("scratch"), "")
         for folder in reversed(rounds):
             if folder.model.is_dir():
                 box.addItem(_("what round {name} has learned").format(name=folder.name), folder.name)
         _choose(box, chosen or "")
         box.blockSignals(before)
         self.refresh()
+
+    def apply(self, proposal: Proposal | None) -> None:
+        """Choose what is proposed; the user may choose otherwise."""
+        self._isChosen = False
+        if proposal is None:
+            return
+        self._isApplying = True
+        self.chooseMethod(proposal.method)
+        if proposal.preset:
+            self.choosePreset(proposal.preset)
+            self._presetChosen = True
+            self.settings.setOverrides(proposal.settings)
+        self._isApplying = False
 
     def showDevices(self, devices: tuple[DeviceInfo, ...]) -> None:
         """Offer devices; the chosen one stays when it is still there."""
@@ -143,7 +165,7 @@ class TrainingForm:
     def refresh(self) -> None:
         """Show what belongs to the present choice."""
         entry, ui = load_catalogue().method(self.method), self.ui
-        ui.methodLabel.setText(_(entry.summary))
+        ui.methodLabel.setText(f"{_(entry.summary)} {self._recommendation()}".strip())
         ui.needsLabel.setText(self._needs())
         try:
             self.settings.show(entry, self._base())
@@ -155,6 +177,19 @@ class TrainingForm:
             _("Advanced settings ({count} changed)").format(count=changed) if changed else _("Advanced settings")
         )
         ui.estimateLabel.setText(problem or self._estimate())
+
+    def _markRecommended(self) -> None:
+        best = None if self._study is None else recommend(self._study)
+        self._recommended = "" if best is None else best.reason
+        for index, entry in enumerate(load_catalogue().methods.values()):
+            isBest = best is not None and entry.id == best.method
+            self.ui.methodBox.setItemText(index, f"{_(entry.title)} {_('(recommended)')}" if isBest else _(entry.title))
+            self.ui.methodBox.setItemData(index, isBest, _IS_RECOMMENDED)
+
+    def _recommendation(self) -> str:
+        if not self.ui.methodBox.itemData(self.ui.methodBox.currentIndex, _IS_RECOMMENDED):
+            return ""
+        return _("Recommended, because {reason}.").format(reason=_(self._recommended))
 
     def _needs(self) -> str:
         entry = load_catalogue().method(self.method)
@@ -218,7 +253,12 @@ class TrainingForm:
         return None
 
     def _notePreset(self, index: int) -> None:
-        self._presetChosen = True
+        self._presetChosen = self._isChosen = True
+
+    def _chosen(self) -> None:
+        if not self._isApplying:
+            self._isChosen = True
+        self._changed()
 
     def _changed(self) -> None:
         self.refresh()

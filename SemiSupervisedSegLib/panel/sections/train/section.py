@@ -15,6 +15,7 @@ from ....jobs.job_specs import make_training_spec
 from ....jobs.outcome import Outcome
 from ....jobs.rounds import next_round
 from ....study.errors import UserError
+from ...logic.proposal import propose
 from ...logic.state import Action, Run, availability
 from ...run.probe import DeviceProbe
 from ...scene.curves import TrainingCurves
@@ -112,7 +113,10 @@ class TrainSection(Section):
 
     def offerNextRound(self) -> None:
         """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
-        self.form.chooseStart(self._session.round)
+        study, folder = self._session.study, self._session.round
+        if study is not None and folder is not None:
+            self.form.apply(propose(study, [folder]))
+        self.form.chooseStart(folder)
 
     def lookForPackages(self) -> None:
         """Find out what is missing, and what there is to train on once nothing is and a study is open."""

@@ -47,6 +47,14 @@ class SettingsForm:
         """What the user changed, by name."""
         return {name: row.value for name, row in self.rows.items() if row.isChanged}
 
+    def setOverrides(self, values: Mapping[str, SettingValue]) -> None:
+        """Change these settings, and give the others the values of the preset."""
+        for name, row in self.rows.items():
+            row.reset()
+            if name in values:
+                row.tryValue(values[name])
+        self._onChanged()
+
     def reset(self) -> None:
         """Back to the values of the preset."""
         for row in self.rows.values():

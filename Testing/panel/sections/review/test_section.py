@@ -25,14 +25,15 @@ def test_results_are_listed_with_images_without_annotation_first(review):
     assert set(ids[2:]) == {LABELED, VALIDATION}
     shown = {ids[row]: review.model.data(review.model.index(row, 3)) for row in range(4)}
     assert shown == {FIRST: "–", SECOND: "–", LABELED: "annotated", VALIDATION: "annotated"}
-    assert review.ui.countLabel.text == "4 images: 0 accepted, 0 rejected, 4 to look at"
+    assert review.ui.countLabel.text == "4 images: 0 accepted, 0 rejected, 2 to review"
 
 
 def test_without_a_shown_result_every_button_says_why(review, desk):
     ui = review.ui
-    for button in (ui.correctButton, ui.acceptButton, ui.rejectButton, ui.undoButton):
+    for button in (ui.correctButton, ui.acceptButton, ui.rejectButton):
         assert not button.enabled
         assert "Show a case" in button.toolTip
+    assert "no decision" in ui.undoButton.toolTip
     desk.session.close_study()
     for button in (ui.previousButton, ui.nextButton, ui.nextRoundButton, ui.roundBox, ui.acceptButton):
         assert not button.enabled

@@ -99,11 +99,11 @@ def test_stop_and_resume(make_panel: Callable[[str], TrainPanel], spin: Any) -> 
     spin(lambda: panel.events, 20)
     panel.ui.stopButton.click()
     spin(lambda: panel.outcomes, 20)
-    assert panel.ui.outcomeLabel.text == "001-supervised was stopped at step 7. Resume goes on from there."
+    assert panel.ui.outcomeLabel.text == "001-mean_teacher was stopped at step 7. Resume goes on from there."
     assert panel.ui.resumeButton.enabled
     panel.ui.resumeButton.click()
     assert panel.runner.running
-    assert [folder.name for folder in panel.session.rounds()] == ["001-supervised"]
+    assert [folder.name for folder in panel.session.rounds()] == ["001-mean_teacher"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_another_panel_finds_the_run_and_its_end(
     again.close()
     third = TrainPanel(services)
     third.session.open_study(study.folder)
-    assert third.session.facts().resumable == "001-supervised"
+    assert third.session.facts().resumable == "001-mean_teacher"
     third.close()
 
 
