@@ -20,17 +20,40 @@ _MODES = {2: "bilinear", 3: "trilinear"}
 
 
 def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Interpolate maps (B, L, *coarse) to (B, L, *size)."""
+    """Interpolate feature maps linearly, as prototypes need them (CPCL equation 3).
+
+    Args:
+        maps: Feature maps (B, L, *coarse).
+        size: Spatial size of the result in voxels.
+
+    Returns:
+        Maps (B, L, *size).
+
+    Examples:
+        >>> upsample(torch.tensor([[[[0.0, 4.0]]]]), (1, 4))
+        tensor([[[[0., 1., 3., 4.]]]])
+    """
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return functional.interpolate(maps, size=tuple(size), mode=_MODES[maps.dim() - 2], align_corners=False)
 
 
 def adjoint_upsample(weights: Tensor, size: Sequence[int]) -> Tensor:
-    """Apply the transpose of :func:`upsample` to weights (B, C, *fine): the result is (B, C, *size).
+    """Apply the transpose of :func:`upsample` to weights.
 
-    sum_v w(v) Up(h)(v) = sum_u (Up^T w)(u) h(u), so masked average pooling of an upsampled map equals
+    sum_v w(v) Up(h)(v) = sum_u (Up^T w)(u) h(u), so masked average pooling of an upsampled map (CPCL equation 3) equals
     pooling of the coarse map with these weights. Total mass is preserved.
+
+    Args:
+        weights: Weights (B, C, *fine).
+        size: Spatial size of the coarse map in voxels.
+
+    Returns:
+        Weights (B, C, *size).
+
+    Examples:
+        >>> adjoint_upsample(torch.tensor([[[[1.0, 1.0, 0.0, 0.0]]]]), (1, 2))
+        tensor([[[[1.7500, 0.2500]]]])
     """
     fine = list(weights.shape[2:])
     if fine == list(size):
@@ -105,10 +128,19 @@ def _inside(features: Tensor, offset: tuple[int, ...]) -> Tensor:
 
 
 def upsampled_squared_norm(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Squared L2 norm over channels of the upsampled map, (B, L, *coarse) to (B, *size), without building it.
+    """Return the squared L2 norm over channels of the upsampled map, (B, *size), without building it.
 
     Along one axis |a x + b y|^2 = a^2 |x|^2 + b^2 |y|^2 + 2 a b <x, y>. Applied axis by axis this needs only
-    the dot products of each coarse voxel with its 3^n neighbours.
+    the dot products of each coarse voxel with its 3^n neighbours. Prototype similarities are divided by it (CPCL
+    equation 5).
+
+    Args:
+        features: Feature maps (B, L, *coarse).
+        size: Spatial size of the upsampled map in voxels.
+
+    Examples:
+        >>> upsampled_squared_norm(torch.tensor([[[[0.0, 4.0]]]]), (1, 4))
+        tensor([[[ 0.,  1.,  9., 16.]]])
     """
     coarse = tuple(features.shape[2:])
     if coarse == tuple(size):

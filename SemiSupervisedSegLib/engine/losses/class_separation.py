@@ -10,16 +10,21 @@ from .precision import full_precision
 
 @full_precision
 def class_separation(queries: Tensor, attention: Tensor, keys: Tensor, key_attention: Tensor) -> Tensor:
-    """Weighted mean cosine distance of all pairs of a query and a key of one class (SS-Net, equation 4).
+    """Return the weighted mean cosine distance of all pairs of a query and a key of one class (SS-Net, equation 4).
 
     1/(N M) sum_nm w_n w_m (1 - cos(k_n, q_m)) with weights that are attention scores divided by their mean. As the
     cosine is linear in a key of length one, all keys become one vector, and M x N distances need not be stored.
 
     Args:
-        queries: q(g(h)) (M, L) of the class's voxels.
-        attention: (M,) scores of the queries.
-        keys: (N, L) of the memory, constant.
-        key_attention: (N,) scores of the keys; ones weight them alike.
+        queries: Projected features q(g(h)) (M, L) of the class's voxels.
+        attention: Scores (M,) of the queries.
+        keys: Features (N, L) of the memory, constant.
+        key_attention: Scores (N,) of the keys; ones weight them alike.
+
+    Examples:
+        >>> queries, keys = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0]])
+        >>> class_separation(queries, torch.ones(2), keys, torch.ones(1))
+        tensor(0.5000)
     """
     key_weights = key_attention / key_attention.mean()
     centre = (key_weights.unsqueeze(1) * functional.normalize(keys, dim=1)).mean(dim=0)

@@ -14,29 +14,54 @@ ENTROPY_EPSILON = 1e-6
 
 @full_precision
 def probability_consistency(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared difference of softmax probabilities, mean over batch, classes and voxels (Mean Teacher).
+    """Return the mean squared difference of two predictions' probabilities (Tarvainen and Valpola, NeurIPS 2017).
 
-    Both are logits (B, C, *spatial); the caller runs the teacher without gradients.
+    mean (softmax(s) - softmax(t))^2 over batch, classes and voxels.
+
+    Args:
+        student_logits: Logits s (B, C, *spatial).
+        teacher_logits: Logits t (B, C, *spatial), made without gradients.
+
+    Examples:
+        >>> student, teacher = torch.tensor([[[100.0], [0.0]]]), torch.tensor([[[0.0], [0.0]]])
+        >>> probability_consistency(student, teacher)
+        tensor(0.2500)
     """
     return functional.mse_loss(student_logits.softmax(dim=1), teacher_logits.softmax(dim=1))
 
 
 @full_precision
 def logit_consistency(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared difference of logits (B, C, *spatial) (CU2L, equation of L_sta)."""
+    """Return the mean squared difference of two predictions' logits (CU2L section 2.4, L_sta).
+
+    Args:
+        student_logits: Logits (B, C, *spatial).
+        teacher_logits: Logits (B, C, *spatial), made without gradients.
+
+    Examples:
+        >>> logit_consistency(torch.zeros(1, 2, 4, 4), torch.full((1, 2, 4, 4), 3.0))
+        tensor(9.)
+    """
     return functional.mse_loss(student_logits, teacher_logits)
 
 
 @full_precision
 def certain_probability_consistency(student_logits: Tensor, teacher_logits: Tensor, certain: Tensor) -> Tensor:
-    """Mean squared difference of softmax probabilities over the certain voxels only (UA-MT, equation 4).
+    """Return the mean squared difference of probabilities over the certain voxels (UA-MT, equation 4).
 
     sum m (p_s - p_t)^2 / (C sum m); nothing certain costs nothing.
 
     Args:
-        student_logits: (B, C, *spatial).
-        teacher_logits: (B, C, *spatial), constant.
-        certain: m (B, *spatial) of 0 and 1.
+        student_logits: Logits (B, C, *spatial).
+        teacher_logits: Logits (B, C, *spatial), made without gradients.
+        certain: Mask m (B, *spatial) of 0 and 1.
+
+    Examples:
+        >>> student, teacher = torch.tensor([[[100.0, 100.0], [0.0, 0.0]]]), torch.zeros(1, 2, 2)
+        >>> certain_probability_consistency(student, teacher, torch.tensor([[1.0, 0.0]]))
+        tensor(0.2500)
+        >>> certain_probability_consistency(student, teacher, torch.zeros(1, 2))
+        tensor(0.)
     """
     squares = (student_logits.softmax(dim=1) - teacher_logits.softmax(dim=1)).square().sum(dim=1)
     return (certain * squares).sum() / (student_logits.shape[1] * certain.sum() + EPSILON)
@@ -44,24 +69,50 @@ def certain_probability_consistency(student_logits: Tensor, teacher_logits: Tens
 
 @full_precision
 def predictive_entropy(probabilities: Tensor) -> Tensor:
-    """Entropy in nats per voxel, (B, *spatial), of probabilities (B, C, *spatial) (UA-MT, equation 3)."""
+    """Return the entropy in nats of each voxel, (B, *spatial) (UA-MT, equation 3).
+
+    Args:
+        probabilities: Probabilities (B, C, *spatial).
+
+    Examples:
+        >>> predictive_entropy(torch.tensor([[[0.5, 0.9], [0.5, 0.1]]]))
+        tensor([[0.6931, 0.3251]])
+    """
     return -(probabilities * (probabilities + ENTROPY_EPSILON).log()).sum(dim=1)
 
 
 @full_precision
 def sharpen(logits: Tensor, temperature: float) -> Tensor:
-    """Probabilities (B, C, *spatial) raised to 1 / T and normalised again (MC-Net, equation 1).
+    """Return probabilities (B, C, *spatial) raised to 1 / T and normalised again (MC-Net, equation 1).
 
-    For any number of classes; with two it is the published p^(1/T) / (p^(1/T) + (1 - p)^(1/T)).
-    Written on the logits, for p^10 would underflow.
+    For any number of classes; with two it is the published p^(1/T) / (p^(1/T) + (1 - p)^(1/T)). The logits are scaled,
+    for p^10 would underflow.
+
+    Args:
+        logits: Logits (B, C, *spatial) of p.
+        temperature: Temperature T.
+
+    Examples:
+        >>> logits = torch.tensor([[[0.2], [0.0]]])
+        >>> logits.softmax(dim=1).flatten(), sharpen(logits, 0.1).flatten()
+        (tensor([0.5498, 0.4502]), tensor([0.8808, 0.1192]))
     """
     return (logits / temperature).softmax(dim=1)
 
 
 @full_precision
 def mutual_consistency(logits: Tensor, others: Tensor, temperature: float) -> Tensor:
-    """Mean squared difference between a decoder's probabilities and the sharpened ones of another (MC-Net, equation 2).
+    """Return the mean squared difference of a decoder's probabilities to another's sharpened ones (MC-Net, equation 2).
 
-    Both are logits (B, C, *spatial); the gradient runs into both, as published.
+    The gradient runs into both, as published.
+
+    Args:
+        logits: Logits (B, C, *spatial) of the one decoder.
+        others: Logits (B, C, *spatial) of the other decoder.
+        temperature: Temperature of the sharpening.
+
+    Examples:
+        >>> mutual_consistency(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), temperature=0.1)
+        tensor(0.)
     """
     return functional.mse_loss(logits.softmax(dim=1), sharpen(others, temperature))

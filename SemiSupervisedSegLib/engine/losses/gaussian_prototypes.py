@@ -1,4 +1,4 @@
-"""Classes as Gaussians in feature space: their statistics, how these merge, and the contrast of voxels with them."""
+"""Classes as Gaussians in feature space: their statistics, and the contrast of voxels with them (AUA)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class GaussianClasses(NamedTuple):
     """One Gaussian per class.
 
     Attributes:
-        means: mu (C, L).
-        covariances: Sigma (C, L, L), divided by the number of voxels.
-        counts: voxels seen (C,), float; 0 for a class that was never seen.
+        means: Means mu (C, L).
+        covariances: Covariances Sigma (C, L, L), divided by the number of voxels.
+        counts: Numbers of voxels (C,), float; 0 for a class that was never seen.
     """
 
     means: Tensor
@@ -39,7 +39,18 @@ class GaussianClasses(NamedTuple):
 
 @full_precision
 def class_statistics(features: Tensor, labels: Tensor, num_classes: int) -> GaussianClasses:
-    """Return mean and covariance of the features (B, L, *spatial) of each class of labels (B, *spatial)."""
+    """Return mean and covariance of the features of each class (AUA equation 13).
+
+    Args:
+        features: Feature maps (B, L, *spatial).
+        labels: Class indices (B, *spatial).
+        num_classes: Number of classes, background included.
+
+    Examples:
+        >>> statistics = class_statistics(torch.tensor([[[1.0, 3.0, 7.0]]]), torch.tensor([[0, 0, 1]]), num_classes=2)
+        >>> statistics.means.flatten(), statistics.covariances.flatten(), statistics.counts
+        (tensor([2., 7.]), tensor([1., 0.]), tensor([2., 1.]))
+    """
     points, members = _points(features), one_hot(labels.reshape(1, -1), num_classes).squeeze(0)
     counts = members.sum(dim=1)
     divisors = counts.clamp(min=1)
@@ -51,10 +62,21 @@ def class_statistics(features: Tensor, labels: Tensor, num_classes: int) -> Gaus
 
 @full_precision
 def merge(old: GaussianClasses, new: GaussianClasses) -> GaussianClasses:
-    """Return the statistics of all voxels of both, exactly (AUA equation 13).
+    """Return the statistics of the voxels of two sets together, exactly (AUA equation 13).
 
     With w = n / (n + N): mu = (1 - w) mu_o + w mu_n,
     Sigma = (1 - w) Sigma_o + w Sigma_n + w (1 - w) (mu_o - mu_n)(mu_o - mu_n)^T.
+
+    Args:
+        old: Gaussians mu_o (C, L), Sigma_o (C, L, L) of N voxels.
+        new: Gaussians mu_n (C, L), Sigma_n (C, L, L) of n voxels.
+
+    Examples:
+        >>> labels = torch.zeros(1, 2, dtype=torch.long)
+        >>> old, new = (class_statistics(torch.full((1, 1, 2), value), labels, num_classes=1) for value in (0.0, 4.0))
+        >>> merged = merge(old, new)
+        >>> merged.means, merged.covariances, merged.counts
+        (tensor([[2.]]), tensor([[[4.]]]), tensor([4.]))
     """
     counts = old.counts + new.counts
     share = new.counts / counts.clamp(min=1)
@@ -75,7 +97,7 @@ def prototype_contrast(
     unit_features: bool = False,
     background_anchors: bool = True,
 ) -> Tensor:
-    """Pull features to the Gaussian of their class and away from the others (AUA equation 12).
+    """Pull features to the Gaussian of their class and away from those of other classes (AUA equation 12).
 
     The closed-form bound of a contrastive loss with infinitely many samples of each class: with
     logits_c = (f mu_c + f^T Sigma_c f / (2 tau)) / tau it is the mean over voxels of
@@ -83,12 +105,20 @@ def prototype_contrast(
     with fewer than two classes, or no voxel that counts, the loss is 0.
 
     Args:
-        features: f (B, L, *spatial).
-        labels: y, class indices (B, *spatial).
-        classes: mu and Sigma, constant.
-        temperature: tau, 100 in the paper.
-        unit_features: whether f is brought to unit length first, as the released code does.
-        background_anchors: whether voxels of the background count, which they do not in the released code.
+        features: Feature maps f (B, L, *spatial).
+        labels: Class indices y (B, *spatial).
+        classes: Gaussians mu (C, L) and Sigma (C, L, L), constant.
+        temperature: Temperature tau, 100 in the paper.
+        unit_features: Whether f is brought to unit length first, as the released code does.
+        background_anchors: Whether voxels of the background count, which they do not in the released code.
+
+    Examples:
+        >>> features, labels = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]), torch.tensor([[0, 1]])
+        >>> classes = GaussianClasses(torch.eye(2), torch.zeros(2, 2, 2), torch.ones(2))
+        >>> prototype_contrast(features, labels, classes, temperature=1.0)
+        tensor(0.3133)
+        >>> prototype_contrast(features, labels.flip(1), classes, temperature=1.0)
+        tensor(1.3133)
     """
     present = classes.counts > 0
     anchoring = present.clone()

@@ -1,4 +1,4 @@
-"""Overlap losses: Dice in its published variants, regional Dice and partial Dice."""
+"""Overlap losses: soft Dice (Milletari et al., 3DV 2016) in its published variants, regional and partial Dice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ RegionMode = Literal["grid", "strips"]
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """Turn class indices (B, *spatial) into float indicators (B, num_classes, *spatial)."""
+    """Turn class indices into float indicators (B, num_classes, *spatial).
+
+    Args:
+        labels: Class indices (B, *spatial).
+        num_classes: Number of classes, background included.
+
+    Examples:
+        >>> one_hot(torch.tensor([[0, 2]]), num_classes=3)
+        tensor([[[1., 0.],
+                 [0., 0.],
+                 [0., 1.]]])
+    """
     indicators = torch.zeros((labels.shape[0], num_classes, *labels.shape[1:]), device=labels.device)
     return indicators.scatter_(1, labels.unsqueeze(1), 1.0)
 
@@ -34,7 +45,7 @@ def dice_loss(
     squared: bool = True,
     include_background: bool = True,
 ) -> Tensor:
-    """Batch-joint soft Dice loss, mean over classes.
+    """Return the batch-joint soft Dice loss, mean over classes.
 
     1 - (2 sum p q + eps) / (sum p^2 + sum q^2 + eps) per class, with sums over batch and space
     together ("D2"); ``squared=False`` takes sum p + sum q in the denominator ("D1"). With a mask it
@@ -42,11 +53,18 @@ def dice_loss(
     costs nothing.
 
     Args:
-        probabilities: (B, C, *spatial).
-        target: (B, C, *spatial), one-hot or soft.
-        mask: (B, *spatial) of 0 and 1, constant with respect to gradients.
-        squared: squared or linear denominator.
-        include_background: whether class 0 takes part in the mean.
+        probabilities: Probabilities p (B, C, *spatial).
+        target: Target q (B, C, *spatial), one-hot or soft.
+        mask: Mask (B, *spatial) of 0 and 1, constant with respect to gradients.
+        squared: Whether the denominator is squared, otherwise linear.
+        include_background: Whether class 0 takes part in the mean.
+
+    Examples:
+        >>> target = one_hot(torch.tensor([[[0, 0, 1, 1]]]), num_classes=2)
+        >>> dice_loss(target, target), dice_loss(target, target.flip(1))
+        (tensor(0.), tensor(1.0000))
+        >>> dice_loss(torch.full_like(target, 0.5), target, squared=False)
+        tensor(0.5000)
     """
     if mask is not None:
         weight = mask.unsqueeze(1).to(probabilities.dtype)
@@ -59,9 +77,18 @@ def dice_loss(
 
 
 def region_slices(spatial: tuple[int, ...], regions: int, mode: RegionMode = "grid") -> Iterator[tuple[slice, ...]]:
-    """Yield the blocks of regional Dice: ``regions`` per axis ("grid") or along the first axis ("strips").
+    """Yield the blocks of regional Dice (CU2L section 2.2).
 
     A block's side is ceil(size / regions); where the size is not divisible the last block is smaller.
+
+    Args:
+        spatial: Size of the image in voxels.
+        regions: Number K of regions along an axis.
+        mode: "grid" cuts every axis, "strips" the first one only.
+
+    Examples:
+        >>> [(rows.start, rows.stop) for rows, _ in region_slices((5, 4), regions=2, mode="strips")]
+        [(0, 3), (3, 5)]
     """
     axes = len(spatial) if mode == "grid" else 1
     per_axis = []
@@ -81,10 +108,22 @@ def regional_dice_loss(
     regions: int = 2,
     mode: RegionMode = "grid",
 ) -> Tensor:
-    """K-regional Dice loss: Dice per block of the image, averaged over blocks (CU2L section 2.2).
+    """Return the K-regional Dice loss: Dice per block of the image, averaged over blocks (CU2L section 2.2).
 
     Blocks are positions shared by the whole batch, so a block's Dice sums over all images of the batch.
-    Arguments as for :func:`dice_loss`; ``regions=1`` is Dice itself.
+
+    Args:
+        probabilities: Probabilities (B, C, *spatial).
+        target: Target (B, C, *spatial), one-hot or soft.
+        mask: Mask (B, *spatial) of 0 and 1 as for :func:`dice_loss`.
+        regions: Number K of regions along an axis; 1 is Dice itself.
+        mode: "grid" cuts every axis, "strips" the first one only.
+
+    Examples:
+        >>> target = one_hot(torch.tensor([[[0, 0, 1, 1], [1, 1, 0, 0]]]), num_classes=2)
+        >>> half_right = torch.cat([target[:, :, :1], target[:, :, 1:].flip(1)], dim=2)
+        >>> regional_dice_loss(half_right, target, regions=2, mode="strips")
+        tensor(0.5000)
     """
     losses = []
     for block in region_slices(tuple(probabilities.shape[2:]), regions, mode):
@@ -96,12 +135,19 @@ def regional_dice_loss(
 
 @full_precision
 def sample_dice_loss(probabilities: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Soft Dice loss with linear denominator per sample and class over the voxels of a mask, then the mean (BCP).
+    """Return the mean over samples and classes of a soft Dice loss with linear denominator (BCP, equation 7).
 
     Args:
-        probabilities: (B, C, *spatial).
-        target: (B, C, *spatial), one-hot.
-        mask: (B, *spatial) of 0 and 1, constant.
+        probabilities: Probabilities (B, C, *spatial).
+        target: Target (B, C, *spatial), one-hot.
+        mask: Mask (B, *spatial) of 0 and 1, constant.
+
+    Examples:
+        >>> target = one_hot(torch.tensor([[0, 1]]), num_classes=2)
+        >>> sample_dice_loss(target.flip(1), target, mask=torch.ones(1, 2))
+        tensor(1.0000)
+        >>> sample_dice_loss(target.flip(1), target, mask=torch.zeros(1, 2))
+        tensor(0.)
     """
     weight = mask.unsqueeze(1).to(probabilities.dtype)
     epsilon = EPSILON_SQUARED
@@ -110,12 +156,17 @@ def sample_dice_loss(probabilities: Tensor, target: Tensor, mask: Tensor) -> Ten
 
 @full_precision
 def masked_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Mean cross-entropy over the voxels of a mask; an empty mask costs nothing (BCP, equation 7).
+    """Return the mean cross-entropy over the voxels of a mask; an empty mask costs nothing (BCP, equation 7).
 
     Args:
-        logits: (B, C, *spatial).
-        labels: (B, *spatial) class indices.
-        mask: (B, *spatial) of 0 and 1, constant.
+        logits: Logits (B, C, *spatial).
+        labels: Class indices (B, *spatial).
+        mask: Mask (B, *spatial) of 0 and 1, constant.
+
+    Examples:
+        >>> logits, labels = torch.tensor([[[0.0, 50.0], [0.0, 0.0]]]), torch.tensor([[0, 1]])
+        >>> masked_cross_entropy(logits, labels, torch.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
     """
     voxels = functional.cross_entropy(logits, labels, reduction="none")
     return (mask * voxels).sum() / mask.sum().clamp(min=1)
@@ -123,11 +174,16 @@ def masked_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor
 
 @full_precision
 def voxelwise_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Dice loss as SS-Net and MC-Net take it: linear on the structures in 3D, squared on all classes in 2D.
+    """Return the Dice loss of the released SS-Net and MC-Net: in 3D linear and of structures only, in 2D squared.
 
     Args:
-        logits: (B, C, *spatial).
-        labels: (B, *spatial) class indices.
+        logits: Logits (B, C, *spatial).
+        labels: Class indices (B, *spatial).
+
+    Examples:
+        >>> labels = torch.tensor([[[0, 1], [0, 1]]])
+        >>> voxelwise_dice_loss(50 * one_hot(labels, num_classes=2), labels).abs() < 1e-6
+        tensor(True)
     """
     flat = logits.dim() == 4
     target = one_hot(labels, logits.shape[1])
@@ -136,13 +192,18 @@ def voxelwise_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 @full_precision
 def supervised_loss(logits: Tensor, labels: Tensor, *, regions: int = 1, mode: RegionMode = "grid") -> Tensor:
-    """Half cross-entropy, half (regional) Dice over all classes: L_sup = 0.5 (CE + Dice).
+    """Return half cross-entropy, half (regional) Dice over all classes: L_sup = 0.5 (CE + Dice) (CU2L equation 1).
 
     Args:
-        logits: (B, C, *spatial).
-        labels: (B, *spatial) class indices.
-        regions: K of the regional Dice; 1 is plain Dice.
-        mode: how regions are cut.
+        logits: Logits (B, C, *spatial).
+        labels: Class indices (B, *spatial).
+        regions: Number K of regions of the regional Dice; 1 is plain Dice.
+        mode: "grid" cuts every axis into regions, "strips" the first one only.
+
+    Examples:
+        >>> labels = torch.tensor([[[0, 0, 1, 1]]])
+        >>> supervised_loss(torch.zeros(1, 2, 1, 4), labels)
+        tensor(0.5132)
     """
     target = one_hot(labels, logits.shape[1])
     dice = regional_dice_loss(logits.softmax(dim=1), target, regions=regions, mode=mode)

@@ -1,4 +1,4 @@
-"""Losses of networks that are asked for one task at a time (UniSeMi)."""
+"""Losses of networks that are prompted with one task at a time, and the joint answer of all tasks (UniSeMi)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ SOFT_SHARPNESS = 10.0
 
 @full_precision
 def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None) -> Tensor:
-    """Dice plus cross-entropy, both with weight 1 (UniSeMi, equation 5), over the voxels that are known.
+    """Return Dice plus cross-entropy, both with weight 1, over the voxels that are known (UniSeMi, equation 5).
 
     Dice is batch-joint with squared denominator over all channels. Where nothing is known it costs nothing.
 
     Args:
-        logits: (B, C, *spatial), the answers to each image's prompt.
-        labels: (B, *spatial), channel indices.
-        unknown: (B, *spatial) bool, voxels that count nowhere; None for none.
+        logits: Logits (B, C, *spatial), the answers to each image's prompt.
+        labels: Channel indices (B, *spatial).
+        unknown: Voxels that count nowhere, bool (B, *spatial); None for none.
+
+    Examples:
+        >>> logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
+        >>> prompted_loss(logits, labels), prompted_loss(logits, labels, labels == 0)
+        (tensor(1.2931), tensor(0.))
     """
     known = torch.ones_like(labels, dtype=torch.bool) if unknown is None else ~unknown
     voxels = functional.cross_entropy(logits, labels, reduction="none")
@@ -32,15 +37,34 @@ def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None)
 
 @full_precision
 def foreground_probability(logits: Tensor) -> Tensor:
-    """Probability of any structure, 1 - p_background, (B, *spatial) of logits (B, C, *spatial)."""
+    """Return the probability of any structure, 1 - p_background, (B, *spatial) (UniSeMi, equation 7).
+
+    Args:
+        logits: Logits (B, C, *spatial).
+
+    Examples:
+        >>> foreground_probability(torch.zeros(1, 4, 1, 1))
+        tensor([[[0.7500]]])
+    """
     return logits[:, 1:].logsumexp(dim=1).sub(logits[:, 0]).sigmoid()
 
 
 @full_precision
 def aggregate_foregrounds(foregrounds: Tensor, soft: bool = False) -> Tensor:
-    """P_agg = max over tasks of the foreground probabilities (K, B, *spatial) (UniSeMi, equation 7).
+    """Return P_agg (B, *spatial), the maximum over tasks of the foreground probabilities (UniSeMi, equation 7).
 
     The maximum gives a gradient to one task per voxel; the soft one, sum_k w_k P_k with w = softmax(10 P), to all.
+
+    Args:
+        foregrounds: Probabilities P (K, B, *spatial) of the K tasks.
+        soft: Whether the maximum is soft.
+
+    Examples:
+        >>> foregrounds = torch.tensor([[[0.1, 0.9]], [[0.2, 0.3]]])
+        >>> aggregate_foregrounds(foregrounds)
+        tensor([[0.2000, 0.9000]])
+        >>> aggregate_foregrounds(foregrounds, soft=True)
+        tensor([[0.1731, 0.8985]])
     """
     if soft:
         return ((SOFT_SHARPNESS * foregrounds).softmax(dim=0) * foregrounds).sum(dim=0)
@@ -49,8 +73,17 @@ def aggregate_foregrounds(foregrounds: Tensor, soft: bool = False) -> Tensor:
 
 @full_precision
 def foreground_agreement(first: Tensor, second: Tensor) -> Tensor:
-    """Dice loss of two foreground probabilities (B, *spatial), background beside it (UniSeMi, equation 9).
+    """Return the Dice loss of two foreground probabilities, background beside it (UniSeMi, equation 9).
 
     With the squared denominator it is 0 where both are the same, whether 0, 1 or between.
+
+    Args:
+        first: Probabilities (B, *spatial).
+        second: Probabilities (B, *spatial).
+
+    Examples:
+        >>> maps = torch.tensor([[0.3, 0.7]])
+        >>> foreground_agreement(maps, maps).abs() < 1e-6, foreground_agreement(maps, 1 - maps)
+        (tensor(True), tensor(0.2759))
     """
     return dice_loss(torch.stack([1 - first, first], dim=1), torch.stack([1 - second, second], dim=1))

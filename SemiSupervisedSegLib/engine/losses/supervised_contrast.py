@@ -1,4 +1,4 @@
-"""Supervised contrast of voxels near the boundaries of structures."""
+"""Supervised contrast of feature vectors (Khosla et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,25 @@ EXCLUDED = -1e4
 def supervised_contrast(
     vectors: Tensor, labels: Tensor, counted: Tensor, num_classes: int, temperature: float
 ) -> Tensor:
-    """Pull vectors of one class together and those of others apart, within each image (AUA equation 10).
+    """Pull vectors of one class together and those of different classes apart, within each image (AUA equation 10).
 
     -mean_i 1/|P(i)| sum_{j in P(i)} [a_i a_j / tau - log sum_{k != i} exp(a_i a_k / tau)] with unit vectors a and
-    P(i) the others of the class of i; then the mean over the images that have anchors. A vector that is alone in its
-    class is no anchor. The matrix of similarities is never in memory as a whole.
+    P(i) the other vectors of the class of i; then the mean over the images that have anchors. A vector that is alone in
+    its class is no anchor. The matrix of similarities is never in memory as a whole.
 
     Args:
-        vectors: (B, k, L), of any length.
-        labels: class indices (B, k).
-        counted: bool (B, k), the vectors that take part.
-        num_classes: background included.
-        temperature: tau, 0.07 in the paper.
+        vectors: Feature vectors (B, k, L) of any length.
+        labels: Class indices (B, k).
+        counted: Vectors that take part, bool (B, k).
+        num_classes: Number of classes, background included.
+        temperature: Temperature tau, 0.07 in the paper.
+
+    Examples:
+        >>> vectors, counted = torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]]]), torch.ones(1, 4).bool()
+        >>> supervised_contrast(vectors, torch.tensor([[0, 0, 1, 1]]), counted, num_classes=2, temperature=0.5)
+        tensor(0.2395)
+        >>> supervised_contrast(vectors, torch.tensor([[0, 1, 0, 1]]), counted, num_classes=2, temperature=0.5)
+        tensor(2.2395)
     """
     units = functional.normalize(vectors, dim=2)
     members = (one_hot(labels, num_classes) * counted.unsqueeze(1)).to(units.dtype)

@@ -73,7 +73,7 @@ class AUA(TeacherStudent):
         return self.settings["prototype_batches"] if self.settings["use_prototypes"] else 0
 
     def label(self, images: Tensor) -> NetworkOutput:
-        """Return what the frozen student of stage 1, which took the teacher's place, answers in evaluation mode."""
+        """Return the output of the frozen student of stage 1 for images (B, C_in, *spatial), in evaluation mode."""
         self.teacher.eval()
         return self.teacher(images)
 
@@ -118,7 +118,12 @@ class AUA(TeacherStudent):
         return losses
 
     def consistency(self, samples: Tensor, images: Tensor) -> Tensor:
-        """L_con: energy distance of the student's samples to the teacher's on noisy images (equations 6 to 8)."""
+        """L_con: energy distance of the student's samples to the teacher's on noisy images (equations 6 to 8).
+
+        Args:
+            samples: Logits (B, S, C, *spatial) that were drawn from the student's distribution.
+            images: Images (B, C_in, *spatial).
+        """
         noisy = self.noisy(images)
         distribution = self._distribution(self.teacher_uncertainty(self.teacher(noisy)), noisy)
         targets = antithetic_samples(*distribution, self.settings["sample_pairs"])
@@ -127,7 +132,7 @@ class AUA(TeacherStudent):
         return energy_distance(*(drawn.softmax(dim=2)[:, :, first:] for drawn in (samples, targets)))
 
     def boundary_contrast(self, features: Tensor, labels: Tensor) -> Tensor:
-        """L_BCL on random voxels near the boundaries of the labeled images (equation 10)."""
+        """L_BCL of features (B, L, *spatial) at random voxels near boundaries of labels (B, *spatial) (equation 10)."""
         band = near_boundary(labels, one_sided=self._released)
         indices, counted = draw_voxels(band, self.settings["boundary_voxels"])
         vectors = features_at(self.projection(features), indices)
@@ -150,7 +155,14 @@ class AUA(TeacherStudent):
         return losses
 
     def prototype_losses(self, labeled: Tensor, labels: Tensor, unlabeled: Tensor, pseudo: Tensor) -> Losses:
-        """L_PCL on the features of labeled and pseudo-labeled images, and the length of its gradient in them."""
+        """L_PCL on labeled and pseudo-labeled images, and the length of its gradient in their features.
+
+        Args:
+            labeled: Embeddings (B, L, *spatial) of the labeled images.
+            labels: Class indices (B, *spatial).
+            unlabeled: Embeddings (B_u, L, *spatial) of the unlabeled images.
+            pseudo: Class indices (B_u, *spatial) that the labeler gives.
+        """
         classes, weight = self.prototypes.update(labeled, labels), self.settings["prototype_weight"]
         first = self.prototype_contrast(labeled, labels, classes)
         second = self.prototype_contrast(unlabeled, pseudo, classes)
@@ -164,7 +176,7 @@ class AUA(TeacherStudent):
         }
 
     def prototype_contrast(self, features: Tensor, labels: Tensor, classes: GaussianClasses) -> Tensor:
-        """L_PCL of labeled or pseudo-labeled images (equation 12)."""
+        """L_PCL of features (B, L, *spatial) with labels or pseudo-labels (B, *spatial) (equation 12)."""
         released = self._released
         classes = classes.on_the_sphere() if released else classes
         temperature = self.settings["prototype_temperature"]

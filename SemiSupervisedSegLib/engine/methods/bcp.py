@@ -54,13 +54,23 @@ class BidirectionalCopyPaste(Method):
         return self.selftraining_losses(batch, keep)
 
     def pretraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
-        """Return the supervised loss on pairs of labeled images pasted into each other (section 3.4)."""
+        """Return the supervised loss on pairs of labeled images pasted into each other (section 3.4).
+
+        Args:
+            batch: Batch with an even number of labeled images.
+            keep: Mask (*spatial), 0 in the box that is pasted.
+        """
         (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
         logits = self.student(paste(first, second, keep)).logits
         return {"supervised": Loss(mixture_loss(logits, paste(own, other, keep), torch.ones_like(keep)))}
 
     def selftraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
-        """Return L_in and L_out, the first with annotations outside of the box, the second inside (equations 3, 4)."""
+        """Return L_in and L_out, the first with annotations outside of the box, the second inside (equations 3, 4).
+
+        Args:
+            batch: Batch with an even number of labeled images and as many unlabeled ones.
+            keep: Mask (*spatial), 0 in the box that is pasted.
+        """
         (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
         pasted_first, pasted_second = batch.unlabeled.images.chunk(2)
         pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled.images).chunk(2)

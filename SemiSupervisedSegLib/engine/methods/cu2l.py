@@ -72,7 +72,12 @@ class CU2L(TeacherStudent):
         return losses
 
     def supervised(self, logits: Tensor, labeled: Labeled) -> Tensor:
-        """L_sup: cross-entropy and K-regional Dice."""
+        """L_sup: cross-entropy and K-regional Dice (equation 1).
+
+        Args:
+            logits: Logits (B, C, *spatial) of the labeled images.
+            labeled: Labeled images.
+        """
         mode = self.settings["region_mode"]
         return supervised_loss(logits, labeled.labels, regions=self.settings["regions"], mode=mode)
 

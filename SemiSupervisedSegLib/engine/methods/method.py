@@ -158,7 +158,12 @@ class Method(nn.Module):
     def joint_pass(
         self, batch: Batch, network: Callable[[Tensor], NetworkOutput] | None = None
     ) -> tuple[NetworkOutput, NetworkOutput]:
-        """Return what the student, or another network, answers to the labeled and the unlabeled images, in one pass."""
+        """Return the outputs for the labeled and for the unlabeled images, which go through a network in one pass.
+
+        Args:
+            batch: Batch with unlabeled images.
+            network: Function from images (B, C_in, *spatial) to an output; None is the student.
+        """
         images = torch.cat([batch.labeled.images, batch.unlabeled.images])
         return (network or self.student)(images).split(len(batch.labeled.images))
 

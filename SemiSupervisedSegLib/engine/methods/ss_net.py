@@ -68,6 +68,9 @@ class SSNet(Method):
 
         Lengths grow with the square root of the number of voxels, so that a voxel changes as much as it did in
         the published patches. The perturbed passes leave the statistics of batch normalisation alone.
+
+        Args:
+            images: Images (B, C_in, *spatial).
         """
         scale = math.sqrt(images[0, 0].numel() / PUBLISHED_VOXELS[self.dimensions]) * self.settings["perturbation"]
         with torch.no_grad():
@@ -87,7 +90,12 @@ class SSNet(Method):
 
     @torch.no_grad()
     def remember(self, labeled: NetworkOutput, labels: Tensor) -> None:
-        """Put the best of the correctly predicted labeled voxels of every class into the memory (section 2.2)."""
+        """Put the best of the correctly predicted labeled voxels of every class into the memory (section 2.2).
+
+        Args:
+            labeled: Output of the student for the labeled images.
+            labels: Class indices (B, *spatial).
+        """
         features, truth = _voxels(labeled), labels.flatten()
         correct = labeled.logits.argmax(dim=1).flatten() == truth
         highest = self.settings["memory_selection"] == "highest"

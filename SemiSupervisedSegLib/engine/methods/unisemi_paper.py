@@ -87,7 +87,14 @@ class UniSeMi(Method):
     def losses_from_features(
         self, encoded: EncodedBatch, batch: Batch, step: TrainingStep, unknown: Tensor | None = None
     ) -> Losses:
-        """Return the losses of images that are encoded already; ``unknown`` as in `synthetic`."""
+        """Return the losses of images that are encoded already.
+
+        Args:
+            encoded: Features of the images.
+            batch: Batch of the images.
+            step: Place of the step in the training.
+            unknown: Voxels of the labeled mixtures that do not count in `synthetic`, bool (B, *spatial).
+        """
         weight = self.consistency_weight(step)
         return {
             "supervised": Loss(self.supervised(encoded.labeled, batch.labeled)),
@@ -108,7 +115,11 @@ class UniSeMi(Method):
         return EncodedBatch(*features, keep, keep_unlabeled)
 
     def mask(self, images: Tensor) -> Tensor:
-        """Draw M of equations 3, 4 and 6."""
+        """Draw the mask M (*spatial) of equations 3, 4 and 6.
+
+        Args:
+            images: Images (B, C_in, *spatial) of the size of the mask.
+        """
         settings = self.settings
         return cutmix_mask(images, settings["mask_kind"], settings["smallest_mask"], settings["largest_mask"])
 
@@ -130,6 +141,11 @@ class UniSeMi(Method):
 
         Neither is a target: by default the gradient runs into both. With task information, the target is the mixture
         of the pseudo masks that each image gets from its own task (appendix B).
+
+        Args:
+            mixed: Features of the unlabeled images mixed with each other.
+            batch: Batch of the images.
+            keep: Mask (*spatial) of the mixtures.
         """
         synthetic = foreground_probability(self.synthetic_logits(mixed))
         if self.settings["with_task_information"]:
@@ -169,5 +185,10 @@ class UniSeMi(Method):
 
 
 def mixture(values: Tensor, keep: Tensor) -> Tensor:
-    """Mix each image, label or map of a batch with the next one: X_i M + X_j (1 - M) (equations 3, 4 and 6)."""
+    """Mix each image of a batch with the next one: X_i M + X_j (1 - M) (equations 3, 4 and 6).
+
+    Args:
+        values: Images or features (B, C, *spatial), or labels (B, *spatial).
+        keep: Mask M (*spatial) of 0 and 1.
+    """
     return paste(values, values.roll(1, dims=0), keep)

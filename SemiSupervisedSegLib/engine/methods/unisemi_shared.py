@@ -59,6 +59,11 @@ class SharedAnatomyUniSeMi(UniSeMi):
         """Dice and cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
 
         As in the first stage of the released code.
+
+        Args:
+            answers: Logits (B, outputs, *spatial) of the labeled mixtures for each task.
+            labeled: Labeled images.
+            keep: Mask (*spatial) of the mixtures.
         """
         labels, own = mixture(labeled.labels, keep), self.own_task(labeled)
         unknown = [~mixture(owned.expand(labels.shape), keep) for owned in own]

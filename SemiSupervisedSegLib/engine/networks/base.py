@@ -29,7 +29,7 @@ class StagedEncoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of all stages, finest first."""
+        """Return the maps (B, L, *spatial) of all stages of images (B, C_in, *spatial), finest first."""
         maps: list[Tensor] = []
         current = images
         for stage in self.stages:
@@ -46,7 +46,7 @@ class StagedDecoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
-        """Return the maps of all stages, coarsest first, from an encoder's maps."""
+        """Return the maps (B, L, *spatial) of all stages, coarsest first, from an encoder's maps."""
         maps: list[Tensor] = []
         current = skips[-1]
         for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):

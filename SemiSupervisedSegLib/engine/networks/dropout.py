@@ -17,7 +17,7 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features of any shape with random elements set to zero while training."""
+        """Return features (B, ...) of any further shape with random elements set to zero while training."""
         dropped = round(self.p * _LEVELS)
         if not self.training or dropped == 0:
             return features

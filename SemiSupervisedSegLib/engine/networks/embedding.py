@@ -16,7 +16,7 @@ class EmbeddedStage(nn.Module):
         self.embedding = embedding
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Return the embedding of what the stage makes of its maps."""
+        """Return the embedding (B, L, *spatial) of the result of the stage for its maps (B, L', *spatial)."""
         return self.embedding(self.stage(*maps))
 
 

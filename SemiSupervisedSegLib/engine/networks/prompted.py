@@ -85,7 +85,13 @@ class DynamicHead(nn.Module):
             self.controller.weight[:, -self.prompts :] = torch.cat(columns)
 
     def prepare(self, bottleneck: Tensor, decoder_half: Tensor, decoder_full: Tensor) -> PromptFeatures:
-        """Compute what the prompts share."""
+        """Return the features that all prompts of an image share.
+
+        Args:
+            bottleneck: Maps (B, L, *coarse) of the last encoder stage.
+            decoder_half: Maps (B, L, *half) of the decoder stage at half resolution.
+            decoder_full: Maps (B, L, *spatial) of the last decoder stage.
+        """
         embedding = self.embedding(bottleneck).flatten(2).mean(dim=2)
         # Adam moves all L columns of the controller by the same amount at once, which moves what is made from them L
         # times as much and ends in prompts that answer nothing. Divided by the root of L, as in attention, it is less.

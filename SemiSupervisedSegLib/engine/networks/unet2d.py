@@ -46,7 +46,7 @@ class UpStage(nn.Module):
         self.block = ConvolutionBlock(2 * skip_channels, skip_channels, dropout=0.0)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Merge a coarse map with the skip connection of twice its resolution."""
+        """Merge a coarse map (B, L, *coarse) with the skip connection (B, L', *spatial) of twice its resolution."""
         first, *rest = self.block
         assert isinstance(first, nn.Conv2d)
         from_skip, from_coarse = first.weight.split(skip.shape[1], dim=1)

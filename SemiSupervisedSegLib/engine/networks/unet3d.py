@@ -40,7 +40,7 @@ class UpStage(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Merge a coarse map with the skip connection of twice its resolution."""
+        """Merge a coarse map (B, L, *coarse) with the skip connection (B, L', *spatial) of twice its resolution."""
         return self.dropout(self.block(torch.cat([skip, self.upsample(coarse)], dim=1)))
 
 

@@ -51,7 +51,7 @@ class UpStage(nn.Module):
         self.dropout = nn.Dropout3d(dropout)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Merge a coarse map with the skip connection of twice its resolution."""
+        """Merge a coarse map (B, L, *coarse) with the skip connection (B, L', *spatial) of twice its resolution."""
         return self.dropout(self.block(self.up(coarse) + skip))
 
 

@@ -1,4 +1,7 @@
-"""What is remembered of each class from step to step: prototypes, Gaussians and features."""
+"""What is remembered of each class from step to step.
+
+Prototypes (CU2L section 2.3), Gaussians (AUA equation 13) and features (SS-Net section 2.2).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,17 @@ class PrototypeBank(nn.Module):
     """Moving average of class prototypes: c <- decay c + (1 - decay) c_now (CU2L section 2.3, decay 0.9).
 
     The first valid value initialises a class; a class absent from a batch keeps its value.
+
+    Args:
+        num_classes: Number of classes, background included.
+        channels: Length L of a prototype.
+        decay: Share of the old value.
+
+    Examples:
+        >>> bank, present = PrototypeBank(num_classes=1, channels=2, decay=0.9), torch.tensor([True])
+        >>> _ = bank.update(Prototypes(torch.tensor([[0.0, 1.0]]), present))
+        >>> bank.update(Prototypes(torch.tensor([[1.0, 1.0]]), present)).vectors
+        tensor([[0.1000, 1.0000]])
     """
 
     vectors: Tensor
@@ -26,7 +40,7 @@ class PrototypeBank(nn.Module):
 
     @torch.no_grad()
     def update(self, now: Prototypes) -> Prototypes:
-        """Take in the prototypes of one batch and return the averaged ones, as constants."""
+        """Take in the prototypes (C, L) of one batch and return the averaged ones, as constants."""
         # A step in float16 may overflow; its optimizer skips it, and so does the bank.
         fresh = now.valid & now.vectors.isfinite().all(dim=1)
         averaged = torch.where(self.valid.unsqueeze(1), torch.lerp(now.vectors, self.vectors, self.decay), now.vectors)
@@ -36,7 +50,19 @@ class PrototypeBank(nn.Module):
 
 
 class GaussianBank(nn.Module):
-    """Mean and covariance of the features of each class over all batches it has seen (AUA equation 13)."""
+    """Mean and covariance of the features of each class over all batches it has seen (AUA equation 13).
+
+    Args:
+        num_classes: Number of classes, background included.
+        channels: Length L of a feature.
+
+    Examples:
+        >>> bank, labels = GaussianBank(num_classes=1, channels=1), torch.zeros(1, 2, dtype=torch.long)
+        >>> _ = bank.update(torch.tensor([[[0.0, 0.0]]]), labels)
+        >>> classes = bank.update(torch.tensor([[[4.0, 4.0]]]), labels)
+        >>> classes.means, classes.covariances, classes.counts
+        (tensor([[2.]]), tensor([[[4.]]]), tensor([4.]))
+    """
 
     means: Tensor
     covariances: Tensor
@@ -71,9 +97,15 @@ class FeatureMemory(nn.Module):
     A class that a batch does not contain keeps its features.
 
     Args:
-        num_classes: background included.
-        size: features kept of a class.
-        channels: of a feature.
+        num_classes: Number of classes, background included.
+        size: Largest number of features of a class.
+        channels: Length of a feature.
+
+    Examples:
+        >>> memory = FeatureMemory(num_classes=2, size=2, channels=1)
+        >>> memory.keep(1, torch.tensor([[5.0], [6.0], [7.0]]), scores=torch.tensor([0.1, 0.9, 0.5]), highest=True)
+        >>> memory.of(1).flatten(), len(memory.of(0))
+        (tensor([6., 7.]), 0)
     """
 
     features: Tensor

@@ -16,11 +16,16 @@ CUBE = 6
 
 
 def outside_a_box(images: Tensor, side: float) -> Tensor:
-    """Return M (*spatial), 0 in a box at a random place and 1 outside of it (BCP section 3.2).
+    """Draw a mask M (*spatial), 0 in a box at a random place and 1 outside of it (BCP section 3.2).
 
     Args:
-        images: of the size of the mask, (B, C_in, *spatial).
-        side: of the box along each axis, as a share of the image.
+        images: Images (B, C_in, *spatial) of the size of the mask.
+        side: Side of the box along each axis, as a share of the image.
+
+    Examples:
+        >>> keep = outside_a_box(torch.zeros(1, 1, 12, 9), side=2 / 3)
+        >>> keep.shape, (keep == 0).sum()
+        (torch.Size([12, 9]), tensor(48))
     """
     mask = torch.ones(images.shape[2:], device=images.device)
     box = []
@@ -34,21 +39,36 @@ def outside_a_box(images: Tensor, side: float) -> Tensor:
 
 
 def paste(around: Tensor, inside: Tensor, keep: Tensor) -> Tensor:
-    """Return ``around`` where the mask ``keep`` (*spatial) is 1 and ``inside`` elsewhere; images or labels."""
+    """Return ``around`` where a mask is 1 and ``inside`` elsewhere (BCP equations 3 and 4).
+
+    Args:
+        around: Images (B, C_in, *spatial) or labels (B, *spatial).
+        inside: Images or labels of the same shape.
+        keep: Mask (*spatial) of 0 and 1.
+
+    Examples:
+        >>> paste(torch.tensor([[1, 1, 1]]), torch.tensor([[7, 8, 9]]), keep=torch.tensor([1.0, 0.0, 1.0]))
+        tensor([[1, 8, 1]])
+    """
     return torch.where(keep.bool(), around, inside)
 
 
 def cutmix_mask(images: Tensor, kind: MaskKind, smallest: float, largest: float) -> Tensor:
-    """Draw M (*spatial), 1 where the first image stays and 0 where the second one is pasted in.
+    """Draw a mask M (*spatial), 1 where the first image stays and 0 where the second one is pasted in.
 
     "zero_centered" is one box at a random place, "slices" exchanges whole slices along the first axis (rows of a flat
-    image), "random" cubes of 6 voxels.
+    image), "random" cubes of 6 voxels (UniSeMi section 4.3, figure 6).
 
     Args:
-        images: of the size of the mask, (B, C_in, *spatial).
-        kind: of the mask.
-        smallest: share that is pasted in: of each side for a box, of all slices or cubes otherwise.
-        largest: of that share, which is drawn evenly in between.
+        images: Images (B, C_in, *spatial) of the size of the mask.
+        kind: Kind of the mask.
+        smallest: Smallest share that is pasted in: of each side for a box, of all slices or cubes otherwise.
+        largest: Largest such share; it is drawn evenly in between.
+
+    Examples:
+        >>> keep = cutmix_mask(torch.zeros(1, 1, 12, 8), "slices", smallest=0.25, largest=0.25)
+        >>> keep.shape, keep[:, 0].sum()
+        (torch.Size([12, 8]), tensor(9.))
     """
     # Drawn on the CPU, so that no step waits for the device.
     share = smallest + (largest - smallest) * float(torch.rand(()))

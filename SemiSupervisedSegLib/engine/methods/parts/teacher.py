@@ -1,4 +1,7 @@
-"""The mean-teacher family: the EMA teacher, the noise on its images, and the base of its methods."""
+"""The mean-teacher family: the EMA teacher, the noise on its images, and the base of its methods.
+
+A. Tarvainen and H. Valpola, NeurIPS 2017.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,19 @@ class MeanTeacher(nn.Module):
     train mode while training and keeps batch-normalisation statistics of its own, as published codes do but for one.
 
     Args:
-        student: to begin as a copy of.
-        decay: a.
-        warm_up: whether a starts as a running mean; BCP's teacher is pre-trained and does not.
-        buffers: whether batch-normalisation statistics are averaged, too (BCP on slices).
+        student: Network of which the teacher begins as a copy.
+        decay: Largest a.
+        warm_up: Whether a starts as a running mean; BCP's teacher is pre-trained and does not.
+        buffers: Whether batch-normalisation statistics are averaged, too (BCP on slices).
+
+    Examples:
+        >>> student = nn.Linear(1, 1, bias=False)
+        >>> teacher = MeanTeacher(student, decay=0.9, warm_up=False)
+        >>> _ = nn.init.zeros_(teacher.network.weight), nn.init.ones_(student.weight)
+        >>> teacher.update(student, step=0)
+        >>> teacher.network.weight
+        Parameter containing:
+        tensor([[0.1000]])
     """
 
     def __init__(self, student: nn.Module, decay: float, *, warm_up: bool = True, buffers: bool = False) -> None:
@@ -55,7 +67,18 @@ class MeanTeacher(nn.Module):
 
 
 def clipped_noise(images: Tensor, std: float, clip: float) -> Tensor:
-    """Return images plus clip(N(0, std^2), -clip, clip), drawn anew per voxel; images are normalised, unit-free."""
+    """Return images plus clip(N(0, std^2), -clip, clip), drawn anew per voxel (CU2L section 2.4).
+
+    Args:
+        images: Normalised images (B, C_in, *spatial).
+        std: Standard deviation of the noise before it is clipped, in units of the normalised intensity.
+        clip: Largest absolute value of the noise.
+
+    Examples:
+        >>> noise = clipped_noise(torch.zeros(2, 1, 64, 64), std=0.1, clip=0.2)
+        >>> noise.shape, noise.abs().max()
+        (torch.Size([2, 1, 64, 64]), tensor(0.2000))
+    """
     return images + torch.randn_like(images).mul_(std).clamp_(-clip, clip)
 
 
@@ -67,7 +90,7 @@ class TeacherStudent(Method):
         self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
 
     def noisy(self, images: Tensor) -> Tensor:
-        """Return images with a fresh draw of the method's clipped Gaussian noise xi."""
+        """Return images (B, C_in, *spatial) with a fresh draw of the method's clipped Gaussian noise xi."""
         return clipped_noise(images, self.settings["noise_std"], self.settings["noise_clip"])
 
     def after_step(self, step: TrainingStep) -> None:
