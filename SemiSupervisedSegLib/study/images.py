@@ -93,8 +93,8 @@ def read_file(path: Path) -> sitk.Image:
     """Read any image file as it is; raises UserError when it is missing, damaged or cut short."""
     reader = read_header(path)
     voxels, size = _voxels_and_bytes(path, reader)
-    check_memory(f"{path.name} with {voxels:,} voxels", size, "Close other programs, or crop or resample the image.")
     check_complete(path, voxels, size)
+    check_memory(f"{path.name} with {voxels:,} voxels", size, "Close other programs, or crop or resample the image.")
     try:
         return reader.Execute()
     except (RuntimeError, MemoryError) as error:
