@@ -1,4 +1,5 @@
 # make test: all set-up, the linter, the type checker and the tests.   make test-all: the same with the slow tests.
+# make readme: the table of methods in README.md anew from the catalogue.
 # make demo: all set-up and the whole loop on synthetic images.
 # make benchmark-accuracy, benchmark-speed, benchmark-reliability: see Docs/benchmarks.md.
 #
@@ -18,7 +19,7 @@ QUICK_OPTION := $(if $(QUICK),--quick)
 OUTPUT := benchmarks
 PROTOCOL := acdc
 
-.PHONY: test test-all demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
+.PHONY: test test-all readme demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
 .DELETE_ON_ERROR:
 
 test: SELECTION := -m "not slow"
@@ -28,6 +29,9 @@ test test-all: $(VENV)/.ready-test
 	$(VENV)/bin/python -m mypy
 	# Two processes with one thread each: many tests wait, and PyTorch's threads would fight over the cores.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(SELECTION)
+
+readme: $(VENV)/.ready-test
+	$(VENV)/bin/python -m Testing.readme
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/semi-supervised-seg demo

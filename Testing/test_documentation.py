@@ -10,6 +10,8 @@ import pytest
 from SemiSupervisedSegLib import __version__
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 
+from . import readme
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("Docs/*.md"), *ROOT.glob("Testing/**/*.md")])
 TEXTS = ("*.md", "*.py", "*.toml", "*.txt", "*.yaml", "*.yml", "*.cff", "*.json", "*.csv", "*.ui", "Makefile")
@@ -42,6 +44,11 @@ def test_a_method_has_the_three_files_that_the_readme_promises(method):
         f"Testing/engine/methods/test_{method}.py",
     ):
         assert (ROOT / path).is_file(), f"{path} is missing"
+
+
+def test_the_readme_has_the_methods_of_the_catalogue():
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.updated(text) == text, "README.md is behind the catalogue: run make readme"
 
 
 def test_the_citation_has_the_version_of_the_program():

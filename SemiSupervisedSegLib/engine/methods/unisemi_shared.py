@@ -7,8 +7,7 @@ structure in the images of its own task only, learns by heart which images these
 Here every prompt has an answer for every image. On mixtures, labeled and unlabeled ones, it is taught what is annotated
 and, where that is unknown, what it saw itself in the images before they were mixed: the pseudo masks of the paper's row
 "with task information" (appendix B), the tasks of each image being all of them. Then the synthetic task learns from the
-others and they not from it. Otherwise they find less: Dice 0.38 instead of 0.57 on the images of the benchmark
-`multi_task --images shared`, seed 1.
+others and they not from it. Otherwise they find less (Docs/experiments.md).
 """
 
 from __future__ import annotations
