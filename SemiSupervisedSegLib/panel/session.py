@@ -80,17 +80,27 @@ class Session:
         it. Raises UserError, with the study as it was, when no study is open, another program holds the lock, or
         `function` refuses.
         """
-        if self.study is None:
-            raise UserError("No study is open.", "Open or create a study first.")
+        self.check_in_place()
         with study_lock(self.study.folder):
             changed = function(load_study(self.study.folder))
             save_study(changed)
         self._replace_study(changed)
 
+    def check_in_place(self) -> None:
+        """Raise UserError when no study is open, or its folder was renamed, moved or deleted meanwhile.
+
+        Whatever writes into the study asks for this first: a new folder of the old name would be no study.
+        """
+        if self.study is None:
+            raise UserError("No study is open.", "Open or create a study first.")
+        if not self.study.layout.exists():
+            raise UserError(f"The study is not in {self.study.folder} any more.", "Open it where it is now.")
+
     def reload(self) -> None:
         """Read the study and its rounds again, as another program may have changed them; raises UserError."""
         if self.study is None:
             return
+        self.check_in_place()
         found = load_study(self.study.folder)
         if found != self.study:
             self._replace_study(found)

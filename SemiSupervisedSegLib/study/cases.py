@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import unicodedata
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -172,14 +173,20 @@ def remove_cases(study: Study, case_ids: Iterable[str]) -> Study:
 
 
 def default_id(image: Path | str) -> str:
-    """Return the id that a case gets from its file name: no suffix, and a hyphen for what ids cannot have."""
+    """Return the id that a case gets from its file name: letters without accents, a hyphen for what ids cannot have."""
+    plain = unicodedata.normalize("NFKD", file_stem(image))
+    letters = (letter for letter in plain if not unicodedata.combining(letter))
+    case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else " " for letter in letters)
+    return "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-") or "case"
+
+
+def file_stem(image: Path | str) -> str:
+    """Return the name of an image file without its suffix, which may be a double one such as .nii.gz."""
     name = Path(image).absolute().name
     suffix = next((double for double in _DOUBLE_SUFFIXES if name.lower().endswith(double)), None)
     if suffix is None:
         suffix = "" if os.path.isdir(image) else Path(name).suffix
-    stem = name[: len(name) - len(suffix)]
-    case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else "-" for letter in stem)
-    return case_id.lstrip("._-")[:100] or "case"
+    return name[: len(name) - len(suffix)]
 
 
 def free_id(taken: Container[str], case_id: str) -> str:

@@ -170,3 +170,13 @@ def test_opening_with_a_case_shows_it_if_it_is_there(session):
     assert session.case_id == "case02"
     session.open_study(session.folder, "nobody")
     assert session.case_id is None
+
+
+def test_nothing_is_written_to_a_study_that_was_moved(session, tmp_path):
+    study = make_study(tmp_path / "other")
+    session.open_study(study.folder)
+    study.folder.rename(tmp_path / "moved")
+    for action in (session.check_in_place, session.reload, lambda: session.edit_study(lambda study: study)):
+        with pytest.raises(UserError, match="any more"):
+            action()
+    assert not study.folder.exists()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...study.cases import default_id, free_id, new_case, stored_path
+from ...study.cases import default_id, file_stem, free_id, new_case, stored_path
 from ...study.checks import check_case
 from ...study.errors import UserError
 from ...study.model import Case, Role, Study
@@ -99,7 +99,7 @@ def free_file(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def _annotation_beside(image: Path) -> Path | None:
-    beside = image.with_name(default_id(image) + _SEGMENTATION)
+    beside = image.with_name(file_stem(image) + _SEGMENTATION)
     return beside if beside.is_file() and not image.is_dir() else None
 
 

@@ -14,6 +14,8 @@ from ...time_slices import TimeSlicedTask
 from ..section import PanelContext, SectionPart, Widgets
 from .image_import import ImageImport, Progress, Work
 
+_NAMED = 5
+
 
 class CaseAdder(SectionPart):
     """Finds images, checks them one by one, and adds all or none of them.
@@ -68,9 +70,17 @@ class CaseAdder(SectionPart):
         if folder:
             self._start(lambda images: images.fromFolder(Path(folder)))
 
+    def _useAsAnnotations(self, names: list[str]) -> bool:
+        shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+        question = _(
+            "These files look like annotations of other images ({count}): {names}. Use them as annotations? Otherwise "
+            "they are left out."
+        )
+        return self._dialogs.confirm(question.format(count=len(names), names=shown))
+
     def _start(self, work: Callable[[ImageImport], Work]) -> None:
         site = self.ui.addSiteBox.currentText.strip() or self._session.study.local_site
-        self._import, self._folder = ImageImport(self._session, site), self._session.folder
+        self._import, self._folder = ImageImport(self._session, site, self._useAsAnnotations), self._session.folder
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressRow.setVisible(True)
         self._task = TimeSlicedTask(work(self._import), self._done, self._failed, self._show)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from ....study.errors import UserError
 from ....study.files import write_error
 from ....study.layout import StudyFolder
 from ...logic.annotation_files import new_annotation_file
+from ...logic.label_maps import find_label_maps
 from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
@@ -33,12 +34,13 @@ class ImageImport:
     """One import; with any bad image nothing is added, and `undo` removes what was copied.
 
     Args:
-        session: whose study gets the cases.
-        site: where the images come from.
+        session: Session whose study gets the cases.
+        site: Site that the images come from.
+        useAsAnnotations: Asks the user whether files that look like label maps of others are annotations.
     """
 
-    def __init__(self, session: Session, site: str) -> None:
-        self._session, self._site = session, site
+    def __init__(self, session: Session, site: str, useAsAnnotations: Callable[[list[str]], bool]) -> None:
+        self._session, self._site, self._useAsAnnotations = session, site, useAsAnnotations
         self._written: list[Path] = []
 
     def undo(self) -> None:
@@ -67,8 +69,20 @@ class ImageImport:
             )
         return (yield from self.fromFiles(images))
 
-    def fromFiles(self, images: list[Path], annotations: dict[Path, Path] | None = None) -> Work:
-        """Images where they lie; raises UserError, naming the case, for one that cannot be used."""
+    def fromFiles(self, files: list[Path]) -> Work:
+        """Images where they lie; raises UserError, naming the case, for one that cannot be used.
+
+        Files that look like label maps of others become their annotations if the user agrees, else they are left out.
+        """
+        labelMaps: dict[Path, Path] = {}
+        for found in find_label_maps(files):
+            labelMaps = found
+            yield (_("Looking for annotations"), 0, 0)
+        images = [file for file in files if file not in labelMaps]
+        isUsed = bool(labelMaps) and self._useAsAnnotations([path.name for path in labelMaps])
+        return (yield from self._addCases(images, {image: path for path, image in labelMaps.items()} if isUsed else {}))
+
+    def _addCases(self, images: list[Path], annotations: dict[Path, Path]) -> Work:
         cases = []
         for case in make_cases(self._session.study, images, self._site, annotations):
             cases.append(case)
@@ -96,7 +110,7 @@ class ImageImport:
             if annotation is not None:
                 annotations[image] = annotation
             yield (_("Copying images"), number, len(volumes))
-        return (yield from self.fromFiles(images, annotations))
+        return (yield from self._addCases(images, annotations))
 
     def _annotationOf(self, volume: slicer.vtkMRMLScalarVolumeNode, image: Path) -> Path | None:
         study = self._session.study

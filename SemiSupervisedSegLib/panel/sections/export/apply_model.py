@@ -152,6 +152,7 @@ class ModelApplication(SectionPart):
         self._say(_("Checking image {done} of {total}").format(done=progress[0], total=progress[1]))
 
     def _start(self, ids: Sequence[str]) -> None:
+        self._session.check_in_place()
         folder = new_prediction_round(self._session.study, ids, Path(self.ui.applyModelBox.currentData))
         try:
             self._runner.start(folder)

@@ -92,6 +92,7 @@ class ReviewSection(Section):
 
     def decide(self, caseId: str, decision: Decision | None) -> None:
         """Keep a decision, None to take it back; raises UserError when it cannot be kept on disk."""
+        self._session.check_in_place()
         decisions = {key: value for key, value in self._decisions.items() if key != caseId}
         if decision is not None:
             decisions[caseId] = decision

@@ -176,6 +176,7 @@ class TrainSection(Section):
         reason = availability(self._session.facts(), Action.START)
         if reason:
             raise UserError(reason)
+        self._session.check_in_place()
         study, form = self._session.study, self.form
         spec = make_training_spec(
             study,
@@ -194,6 +195,7 @@ class TrainSection(Section):
         self._try(self._resumeRound)
 
     def _resumeRound(self) -> None:
+        self._session.check_in_place()
         name = self._session.facts().resumable
         folder = next(folder for folder in self._session.rounds() if folder.name == name)
         # Another program may have been quicker.
@@ -227,6 +229,9 @@ class TrainSection(Section):
         self.view.end(self._runner.folder, outcome)
         self.preview.end()
         self._session.refresh_rounds()
+        if self._session.folder in self._runner.folder.path.parents:
+            # A worker of a study that was moved ends with an error of its own, which says less.
+            self._try(self._session.check_in_place)
 
     def _showStudy(self) -> None:
         self.form.showStudy(self._session.study, self._session.rounds())

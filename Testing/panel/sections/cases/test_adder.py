@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 
+from SemiSupervisedSegLib.panel.logic.label_maps import find_label_maps
 from SemiSupervisedSegLib.panel.logic.new_cases import find_images, is_image_name, make_cases
 from SemiSupervisedSegLib.panel.scene.segments import addStructures
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
@@ -152,7 +153,7 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     assert dialogs.said == []
     study = load_study(opened._session.folder)
     first, second = study.cases[4:]
-    assert (first.id, first.role, second.role) == ("Patient-7--T1-", Role.LABELED, Role.UNLABELED)
+    assert (first.id, first.role, second.role) == ("Patient-7-T1", Role.LABELED, Role.UNLABELED)
     image, original = read_image(study.image_path(first)), read_image(files / "a" / "scan.nrrd")
     assert same_grid(image, original)
     assert np.array_equal(sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(original))
@@ -175,3 +176,39 @@ def test_opening_another_study_stops_adding_to_the_first(opened, dialogs, spin, 
     assert not opened.adder.busy
     assert len(load_study(first).cases) == 4
     assert len(load_study(tmp_path / "other").cases) == 1
+
+
+@pytest.fixture
+def masked(tmp_path: Path) -> Path:
+    """Three scans, two with a mask: in a folder of masks, and beside the scan."""
+    folder = tmp_path / "Hôpital Müller"
+    for number in (1, 2, 10):
+        write_volume(folder / f"Patient {number}.nrrd", 20 + number)
+    geometry = sitk.ReadImage(str(folder / "Patient 1.nrrd"))
+    mask = sitk.Image(geometry.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(geometry)
+    mask[2:5, 2:5, 1:4] = 1
+    (folder / "annotations").mkdir()
+    sitk.WriteImage(mask, str(folder / "annotations" / "Patient 1.nrrd"))
+    sitk.WriteImage(mask, str(folder / "Patient 10_mask.nrrd"))
+    return folder
+
+
+def test_label_maps_are_found_by_name_grid_and_values(masked):
+    *_, found = find_label_maps(sorted(masked.rglob("*.nrrd")))
+    assert found == {
+        masked / "annotations" / "Patient 1.nrrd": masked / "Patient 1.nrrd",
+        masked / "Patient 10_mask.nrrd": masked / "Patient 10.nrrd",
+    }
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_masks_of_a_folder_become_annotations_or_are_left_out(opened, dialogs, spin, masked, agrees):
+    dialogs.answer("chooseFolder", str(masked))
+    dialogs.answer("confirm", agrees)
+    opened.ui.addFolderButton.click()
+    finish(opened, spin)
+    assert "Patient 10_mask.nrrd" in dialogs.asked[-1]
+    added = {case.id: case for case in opened._session.study.cases if case.id.startswith("Patient")}
+    assert sorted(added) == ["Patient-1", "Patient-10", "Patient-2"]
+    assert [name for name, case in added.items() if case.annotation] == (["Patient-1", "Patient-10"] if agrees else [])

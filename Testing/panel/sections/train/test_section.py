@@ -143,14 +143,15 @@ def test_a_program_that_is_not_there(make_panel: Callable[[str], TrainPanel], se
     assert panel.ui.startButton.enabled
 
 
-def test_a_study_that_cannot_be_written(
+def test_nothing_is_trained_in_a_study_that_is_gone(
     make_panel: Callable[[str], TrainPanel], study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = make_panel(FINISHES)
     shutil.rmtree(study.folder)
     panel.ui.startButton.click()
-    assert "could not be written" in panel.ui.outcomeLabel.text
+    assert "any more" in panel.ui.outcomeLabel.text
     assert not panel.runner.running
+    assert not study.folder.exists()
 
 
 def test_another_panel_finds_the_run_and_its_end(
