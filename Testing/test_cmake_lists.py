@@ -6,24 +6,10 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-# A folder with a CMakeLists.txt, a variable in it, and the patterns of the files that belong there.
-LISTS = {
-    ("SemiSupervisedSegLib", "MODULE_PYTHON_SCRIPTS"): ("**/*.py",),
-    ("SemiSupervisedSegLib", "MODULE_PYTHON_RESOURCES"): ("**/*.toml",),
-    ("SemiSupervisedSeg", "MODULE_PYTHON_SCRIPTS"): ("**/*.py",),
-    ("SemiSupervisedSeg", "MODULE_PYTHON_RESOURCES"): ("Resources/**/*.*",),
-}
-
-
-def expected_files(folder: str, patterns: tuple[str, ...]) -> list[str]:
-    paths = {path for pattern in patterns for path in (ROOT / folder).glob(pattern) if path.is_file()}
-    names = (path.relative_to(ROOT / folder).as_posix() for path in paths)
-    return sorted(name for name in names if "__pycache__" not in name)
+from .cmake_lists import LISTS, ROOT, expected_files
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")

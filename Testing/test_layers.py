@@ -147,3 +147,12 @@ def test_only_the_scene_of_the_panel_touches_nodes():
                 assert not verb, f"{place} calls {node.func.attr}"
             assert not (isinstance(node, ast.Attribute) and node.attr == "mrmlScene"), f"{place} uses the scene"
         assert not any(name.split(".")[0] == "vtk" for name in imported(path)), f"{path.relative_to(ROOT)} imports vtk"
+
+
+def test_no_test_module_imports_another():
+    """What several of them use is a helper module or a fixture of a conftest.py."""
+    pattern = re.compile(
+        r"^\s*(?:from [\w.]*\btest_\w+ import|from \.+ import .*\btest_|import .*\btest_)", re.MULTILINE
+    )
+    files = Path(__file__).parent.rglob("*.py")
+    assert [path.name for path in files if pattern.search(path.read_text(encoding="utf-8"))] == []

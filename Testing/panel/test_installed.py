@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ..test_cmake_lists import LISTS, ROOT, expected_files
+from ..cmake_lists import LISTS, ROOT, expected_files
 
 USE = """
 import sys

@@ -85,10 +85,10 @@ class CU2L(TeacherStudent):
         """L_PL: regional partial Dice with the teacher's confident pseudo labels of local images (section 2.2).
 
         Args:
-            student: logits (B_u, C, *spatial) of the student on local unlabeled images.
-            teacher: logits of the teacher on the same, clean images.
-            step: sets the threshold delta(t), which rises from 0.75 to 0.9.
-            weight: lambda(t).
+            student: Logits (B_u, C, *spatial) of the student on local unlabeled images.
+            teacher: Logits (B_u, C, *spatial) of the teacher on the same, clean images.
+            step: Place of the step, on which the threshold delta(t) depends that rises from 0.75 to 0.9.
+            weight: Weight lambda(t).
         """
         confidence, pseudo_labels = teacher.float().softmax(dim=1).max(dim=1)
         mask = (confidence >= self.threshold(step)).float()

@@ -108,8 +108,8 @@ class SSNet(Method):
         """L_cs: features approach the memory of their class, the true or else the predicted one (equation 4).
 
         Args:
-            output: of the student.
-            classes: (B, *spatial) by which voxels are grouped.
+            output: Output of the student.
+            classes: Class indices (B, *spatial) by which voxels are grouped.
         """
         queries, groups = self.heads(_voxels(output)), classes.flatten()
         total = queries.sum() * 0

@@ -61,11 +61,11 @@ class SegmentationNetwork(nn.Module):
     A method with several decoders (MC-Net, CCT, URPC) owns more of them beside the one encoder.
 
     Args:
-        encoder: images (B, C_in, *spatial) to a list of maps, finest first, bottleneck last.
-        decoder: that list to the maps of the decoder stages, coarsest first.
-        head: the last decoder map to logits (B, num_classes, *spatial).
-        channels: widths of the encoder's stages, finest first; the decoder mirrors them.
-        upsampling: how the decoder doubles the resolution.
+        encoder: Module from images (B, C_in, *spatial) to a list of maps, finest first, bottleneck last.
+        decoder: Module from that list to the maps of the decoder stages, coarsest first.
+        head: Module from the last decoder map to logits (B, num_classes, *spatial).
+        channels: Widths of the encoder's stages, finest first; the decoder mirrors them.
+        upsampling: Way in which the decoder doubles the resolution.
     """
 
     def __init__(

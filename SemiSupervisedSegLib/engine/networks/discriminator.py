@@ -22,9 +22,9 @@ class Discriminator(nn.Module):
     the benchmark pools with a window made for 256x256, admits every patch whose sides are at least 16.
 
     Args:
-        dimensions: 2 or 3.
-        num_classes: of the probability map.
-        in_channels: of the image.
+        dimensions: Number of dimensions, 2 or 3.
+        num_classes: Number of channels of the probability map.
+        in_channels: Number of channels of the image.
     """
 
     def __init__(self, dimensions: int, num_classes: int, in_channels: int) -> None:

@@ -20,9 +20,9 @@ class LogitDistribution(NamedTuple):
     """Logits eta ~ N(mu, P P^T + D) over all voxels and classes of an image.
 
     Attributes:
-        mean: mu (B, C, *spatial).
-        deviation: square root of the diagonal D, (B, C, *spatial).
-        factor: P (B, r, C, *spatial).
+        mean: Mean mu (B, C, *spatial).
+        deviation: Square root of the diagonal D, (B, C, *spatial).
+        factor: Factor P (B, r, C, *spatial).
     """
 
     mean: Tensor

@@ -15,10 +15,10 @@ class NetworkOutput(NamedTuple):
     """The answer of a segmentation network to images of shape (B, C_in, *spatial).
 
     Attributes:
-        logits: (B, num_classes, *spatial).
-        bottleneck: (B, L, *coarse), output of the last encoder stage.
-        decoder_half: (B, L, *half), output of the decoder stage at half resolution.
-        decoder_full: (B, L, *spatial), input of the classifier.
+        logits: Logits (B, num_classes, *spatial).
+        bottleneck: Maps (B, L, *coarse) of the last encoder stage.
+        decoder_half: Maps (B, L, *half) of the decoder stage at half resolution.
+        decoder_full: Maps (B, L, *spatial), the input of the classifier.
     """
 
     logits: Tensor

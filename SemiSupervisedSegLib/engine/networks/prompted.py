@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..tensors import append_axes
 from .base import SegmentationNetwork
-from .layers import CONVOLUTION
+from .layers import BATCH_NORM, CONVOLUTION
 from .output import NetworkOutput
 
 WIDTH = 8
@@ -24,11 +24,11 @@ class PromptFeatures(NamedTuple):
     """What all prompts of an image share, so that encoder and decoder run once for all of them.
 
     Attributes:
-        embedding: (B, L), the pooled bottleneck.
-        reduced: (B, WIDTH, *spatial), f_D of equation 2.
-        bottleneck: as in `NetworkOutput`, and so the two below.
-        decoder_half: see there.
-        decoder_full: see there.
+        embedding: Pooled bottleneck (B, L).
+        reduced: Maps f_D (B, WIDTH, *spatial) of equation 2.
+        bottleneck: Maps (B, L, *coarse) as in `NetworkOutput`.
+        decoder_half: Maps (B, L, *half) as there.
+        decoder_full: Maps (B, L, *spatial) as there.
     """
 
     embedding: Tensor
@@ -50,17 +50,17 @@ class DynamicHead(nn.Module):
     With two outputs the controller makes 162 weights an image: two layers 8 to 8 with ReLU, and one 8 to 2.
 
     Args:
-        dimensions: 2 or 3.
-        bottleneck_channels: L of the embedding.
-        channels: of the decoder's last map.
-        prompts: how many there are.
-        outputs: channels of the answer.
+        dimensions: Number of dimensions, 2 or 3.
+        bottleneck_channels: Number of channels L of the bottleneck.
+        channels: Number of channels of the decoder's last map.
+        prompts: Number of prompts.
+        outputs: Number of channels of the answer.
     """
 
     def __init__(self, dimensions: int, bottleneck_channels: int, channels: int, prompts: int, outputs: int) -> None:
         super().__init__()
         convolution = CONVOLUTION[dimensions]
-        normalization = (nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 2]
+        normalization = BATCH_NORM[dimensions]
         self.prompts = prompts
         self._layers = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, outputs)]
         self.embedding = nn.Sequential(normalization(bottleneck_channels), nn.ReLU())
@@ -119,10 +119,9 @@ class PromptedNetwork(SegmentationNetwork):
     background, channel j the j-th structure of the task.
 
     Args:
-        backbone: whose head is replaced.
-        dimensions: 2 or 3.
-        num_classes: of the merged answer, background included.
-        tasks: class indices of the structures of each task.
+        backbone: Network whose head is replaced.
+        num_classes: Number of classes of the merged answer, background included.
+        tasks: Class indices of the structures of each task.
     """
 
     local: Tensor
@@ -198,8 +197,8 @@ class TaskSubset(nn.Module):
     """A prompted network that is asked for the tasks of some classes only, or for all where no task has one of these.
 
     Args:
-        network: keeps its weights and is not copied.
-        classes: indices of the structures.
+        network: Network, which keeps its weights and is not copied.
+        classes: Class indices of the structures.
     """
 
     def __init__(self, network: PromptedNetwork, classes: Collection[int]) -> None:

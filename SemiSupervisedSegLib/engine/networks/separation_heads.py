@@ -14,8 +14,8 @@ class SeparationHeads(nn.Module):
     All work on lists of features (N, channels), with at least two entries while training.
 
     Args:
-        channels: of the features that the classifier sees.
-        num_classes: background included.
+        channels: Number of channels of the classifier's input.
+        num_classes: Number of classes, background included.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
