@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,13 +15,29 @@ from .study.errors import UserError
 _COMMANDS = (study, methods, train, predict, evaluate, export, demo, worker)
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+"""128 + SIGPIPE, as shells say it of programs whose output is not read any more."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 for success, 2 for a user's error, 130 when it was interrupted."""
-    options = make_parser().parse_args(arguments)
+    """Run a command and return its exit code: 0 for success, 2 for a user's error, 130 when it was interrupted.
+
+    1 says that some of several files failed, and 141 that the output was not read to its end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter, as with LANG=C or on Windows, gets its number.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return options.run(options)
+        options = make_parser().parse_args(arguments)
+        code: int = options.run(options)
+        # The reader of a pipe may be gone, which has to show here and not when the process ends.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Nothing reads any more, as behind `| head`; Python would say so once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CLOSED_PIPE
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -10,15 +10,19 @@ from pathlib import Path
 
 from ..study.annotations import structures_of
 from ..study.case_table import cases_from_table
-from ..study.cases import add_cases, cases_from_pattern, change_cases, new_case
-from ..study.checks import check_case, check_roles, geometry_warnings
+from ..study.cases import add_usable_cases, cases_from_images, change_cases, new_case
+from ..study.checks import Findings, check_roles
+from ..study.duplicates import ImageDigests
 from ..study.errors import UserError
-from ..study.images import Geometry
+from ..study.geometry import Geometry
+from ..study.image_files import images_among, matching_paths
 from ..study.model import Case, Modality, Role, Structure, Study
 from ..study.partial_annotations import ALL, SEPARATOR
 from ..study.store import create_study, load_study, save_study, study_lock
 from ..study.structures import default_color
+from .failures import report_failures
 
+_MOST_NAMES = 5
 _STRUCTURE = re.compile(r"(?P<name>[^=]+?)(=(?P<label>\d+))?(:#(?P<color>[0-9a-fA-F]{6}))?")
 
 
@@ -103,21 +107,39 @@ def _add(arguments: argparse.Namespace) -> int:
     _check_add(arguments)
     with study_lock(load_study(arguments.folder).folder):
         study = load_study(arguments.folder)
+        before = len(study.cases)
         cases = _new_cases(study, arguments)
-        study = add_cases(study, cases)
-        save_study(study)
-    print(f"Added {_count(len(cases), 'case')}; the study has {len(study.cases)} now.")
-    return 0
+        digests = ImageDigests(study.layout)
+        study, failures = add_usable_cases(study, cases, digests)
+        if failures and len(cases) == 1:
+            raise failures[0]
+        if len(study.cases) > before:
+            save_study(study)
+            digests.save()
+    print(f"Added {_count(len(study.cases) - before, 'case')}; the study has {len(study.cases)} now.")
+    return report_failures(failures, len(cases), "added")
 
 
 def _new_cases(study: Study, arguments: argparse.Namespace) -> list[Case]:
     if arguments.table is not None:
         return cases_from_table(study, arguments.table)
     use = {"site": arguments.site, "role": arguments.role, "structures": arguments.structures}
-    if arguments.pattern is not None:
-        return cases_from_pattern(study, arguments.pattern, annotations=arguments.annotations, **use)
-    files = {"annotation": arguments.annotation, "case_id": arguments.id}
-    return [new_case(study, image, **files, **use) for image in arguments.images]
+    if arguments.annotation is not None or arguments.id is not None:
+        files = {"annotation": arguments.annotation, "case_id": arguments.id}
+        return [new_case(study, arguments.images[0], **files, **use)]
+    given = arguments.images if arguments.pattern is None else matching_paths(arguments.pattern)
+    images, left_out = images_among(given, study.structures)
+    if arguments.pattern is None:
+        # What the user named is an image or refused with the reason.
+        images += left_out
+    elif left_out:
+        names = ", ".join(path.name for path in left_out[:_MOST_NAMES]) + (
+            " ..." if len(left_out) > _MOST_NAMES else ""
+        )
+        print(f"Left out {len(left_out)} that are no images, such as segmentations and label maps: {names}")
+    if not images:
+        raise UserError(f"No image matches {arguments.pattern}.", "Change the pattern so that it matches images.")
+    return cases_from_images(study, images, annotations=arguments.annotations, **use)
 
 
 def _change(arguments: argparse.Namespace) -> int:
@@ -155,35 +177,35 @@ def _show(arguments: argparse.Namespace) -> int:
     rows = [(item.name, str(item.label), "#" + bytes(item.color).hex()) for item in study.structures]
     _print_table(("structure", "label", "colour"), rows)
     _print_table(("site", *Role, "total"), _site_rows(study))
-    geometries, problems = _look_at_cases(study)
+    findings, problems = _read_cases(study)
     partial = any(case.structures is not None for case in study.cases)
     titles = ("case", "role", "site", "size", "spacing in mm", *(["annotated for"] if partial else []))
-    _print_table(titles, _case_rows(study, geometries, partial))
-    for warning in _warnings(study, geometries):
+    _print_table(titles, _case_rows(study, findings.geometries, partial))
+    for warning in _warnings(study, findings):
         print(f"Warning: {warning}")
     for problem in problems:
         print(f"Problem: {problem}")
     return 1 if problems else 0
 
 
-def _look_at_cases(study: Study) -> tuple[dict[str, Geometry], list[str]]:
-    geometries, problems = {}, []
+def _read_cases(study: Study) -> tuple[Findings, list[str]]:
+    findings, problems = Findings(study), []
     for case in study.cases:
         if case.role == Role.IGNORED:
             continue
         try:
-            geometries[case.id] = check_case(study, case)
+            findings.read(case)
         except UserError as error:
             problems.append(str(error))
-    return geometries, problems
+    return findings, problems
 
 
-def _warnings(study: Study, geometries: dict[str, Geometry]) -> list[str]:
+def _warnings(study: Study, findings: Findings) -> list[str]:
     try:
         check_roles(study)
     except UserError as error:
-        return [str(error)]
-    return geometry_warnings(study, geometries)
+        return [str(error), *findings.warnings()]
+    return findings.warnings()
 
 
 def _site_rows(study: Study) -> list[tuple[str, ...]]:
@@ -208,7 +230,7 @@ def _grid(case: Case, geometries: dict[str, Geometry]) -> tuple[str, str]:
     geometry = geometries.get(case.id)
     if geometry is None:
         return "?", "?"
-    return " x ".join(map(str, geometry.size)), " x ".join(f"{step:.3g}" for step in geometry.spacing)
+    return geometry.size_text(), geometry.spacing_text()
 
 
 def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..study.images import Geometry, read_file
+from ..study.geometry import Geometry
+from ..study.images import read_file
 
 _CHUNK = 1 << 20
 # Formats that keep the voxels in other files than the header.

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from ..jobs.spec import JobCase
 from ..study.annotations import read_annotation
 from ..study.errors import UserError
-from ..study.images import Geometry, image_geometry, read_image
+from ..study.geometry import Geometry
+from ..study.images import image_geometry, read_image
 from ..study.model import Role, Structure
 from .case_errors import naming_case
 from .normalization import intensity_statistics, sample_evenly

@@ -9,8 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import UserError
-from .images import Geometry, read_file, read_image, same_grid, write_image
-from .model import Structure
+from .geometry import Geometry, along_axes_of, difference, same_grid
+from .images import read_file, read_image, write_image
+from .model import Structure, name_key
 from .segments import (
     Segment,
     attach_metadata,
@@ -22,6 +23,9 @@ from .segments import (
 )
 
 __all__ = ["read_annotation", "structures_of", "write_segmentation"]
+
+# Values that were scaled, as NIfTI files may be, are off by less; interpolated ones by more.
+_ROUNDING = 0.05
 
 
 def read_annotation(
@@ -37,17 +41,18 @@ def read_annotation(
     an unknown value or name, a structure that may not be there, overlapping segments, or an empty annotation.
     """
     path = Path(path)
-    classes, geometry = (
-        _read_segmentation(path, structures) if is_segmentation(path) else _read_labels(path, structures)
-    )
+    from_slicer = is_segmentation(path)
+    classes, geometry = _read_segmentation(path, structures) if from_slicer else _read_labels(path, structures)
     if not classes.any():
         raise UserError(f"The annotation {path.name} is empty.", "Annotate at least one structure, or leave it out.")
     _check_annotated(path, classes, structures, annotated)
     target = Geometry.of(reference)
     if not same_grid(geometry, target):
+        classes, geometry = along_axes_of(target, classes, geometry)
+    if not same_grid(geometry, target):
         # 3D Slicer saves only the part of the grid that has segments.
-        if not is_segmentation(path):
-            raise _different_grids(path)
+        if not from_slicer:
+            raise _different_grids(path, geometry, target)
         classes = _pad(path, classes, geometry, target)
     result = sitk.GetImageFromArray(classes)
     result.CopyInformation(reference)
@@ -70,7 +75,7 @@ def write_segmentation(path: Path | str, class_map: sitk.Image, structures: Sequ
 
 def _read_labels(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarray, Geometry]:
     image = read_image(path)
-    values = sitk.GetArrayViewFromImage(image)
+    values = _whole_numbers(path, sitk.GetArrayViewFromImage(image))
     classes = np.zeros(values.shape, dtype=np.uint8)
     known = values == 0
     for index, structure in enumerate(structures, 1):
@@ -81,11 +86,27 @@ def _read_labels(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarra
     return classes, Geometry.of(image)
 
 
+def _whole_numbers(path: Path, values: np.ndarray) -> np.ndarray:
+    """Return label values without the rounding errors of scaled or floating-point files."""
+    if values.dtype.kind != "f":
+        return values
+    rounded = np.rint(values)
+    apart = np.abs(values - rounded)
+    if apart.max() > _ROUNDING:
+        value = values.flat[apart.argmax()].item()
+        raise UserError(
+            f"The annotation {path.name} has values between whole numbers, such as {value:.4g}.",
+            "It may be a map of probabilities or resampled with interpolation; export whole label values, resampled to "
+            "the nearest neighbour.",
+        )
+    return rounded
+
+
 def _check_known(path: Path, values: np.ndarray, known: np.ndarray) -> None:
     if not known.all():
         value = values[~known].flat[0].item()
         raise UserError(
-            f"The annotation {path.name} has the label value {value}, which no structure of the study has.",
+            f"The annotation {path.name} has the label value {value:g}, which no structure of the study has.",
             "Add a structure with this label value or remove it from the annotation.",
         )
 
@@ -126,10 +147,10 @@ def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.
 
 
 def _match(path: Path, segments: Sequence[Segment], structures: Sequence[Structure]) -> list[int]:
-    by_name = {structure.name.casefold(): index for index, structure in enumerate(structures, 1)}
+    by_name = {name_key(structure.name): index for index, structure in enumerate(structures, 1)}
     indices = []
     for segment in segments:
-        index = by_name.get(segment.name.casefold())
+        index = by_name.get(name_key(segment.name))
         if index is None:
             names = ", ".join(structure.name for structure in structures)
             raise UserError(
@@ -158,34 +179,20 @@ def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry]:
 
 def _pad(path: Path, classes: np.ndarray, part: Geometry, whole: Geometry) -> np.ndarray:
     """Put a part (Z, Y, X) of the reference's grid at its place in the whole; raises UserError when it is not one."""
-    classes, part = _turned(classes, part, whole)
     start = np.rint(whole.index(np.array(part.origin))).astype(int)
     end = start + np.array(part.size)
     if np.any(start < 0) or np.any(end > np.array(whole.size)):
-        raise _different_grids(path)
+        raise _different_grids(path, part, whole)
     expected = Geometry(part.size, whole.spacing, tuple(whole.position(tuple(start))), whole.direction)
     if not same_grid(part, expected):
-        raise _different_grids(path)
+        raise _different_grids(path, part, whole)
     padded = np.zeros(whole.size[::-1], dtype=np.uint8)
     padded[tuple(slice(a, b) for a, b in zip(start[::-1], end[::-1], strict=True))] = classes
     return padded
 
 
-def _turned(classes: np.ndarray, part: Geometry, whole: Geometry) -> tuple[np.ndarray, Geometry]:
-    """A class map (Z, Y, X) with those axes reversed that run against the same axis of the whole.
-
-    3D Slicer reverses an axis of images whose axes are left-handed, and saves their segmentations like this.
-    """
-    axes, target = (np.array(grid.direction).reshape(3, 3) for grid in (part, whole))
-    against = np.sum(axes * target, axis=0) < 0
-    last = np.where(against, np.array(part.size) - 1, 0)
-    origin = part.position(tuple(last))
-    turned = Geometry(part.size, part.spacing, tuple(origin), tuple((axes * np.where(against, -1, 1)).ravel()))
-    return np.flip(classes, tuple(2 - int(axis) for axis in np.flatnonzero(against))), turned
-
-
-def _different_grids(path: Path) -> UserError:
+def _different_grids(path: Path, annotation: Geometry, image: Geometry) -> UserError:
     return UserError(
-        f"The annotation {path.name} and its image are on different grids.",
+        f"The annotation {path.name} and its image are on different grids: {difference(annotation, image)}.",
         "Export the annotation with the image as its reference, so that size, spacing, position and axes agree.",
     )

@@ -6,19 +6,22 @@ Every function returns the changed study and saves nothing; the caller holds the
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
 import unicodedata
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .checks import check_case
+from .checks import read_case
+from .duplicates import ImageDigests, same_image
 from .errors import UserError
-from .model import CASE_ID, Case, Role, Study
+from .files import existing_spelling
+from .model import CASE_ID, Case, Role, Study, name_key
 from .partial_annotations import case_structures
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
+# The root and a folder such as /home or /data.
+_UNRELATED_PARTS = 2
 
 
 def new_case(
@@ -31,7 +34,7 @@ def new_case(
     case_id: str | None = None,
     structures: str | Iterable[str] | None = None,
 ) -> Case:
-    """Return a case that refers to files where they lie: relative inside the study folder, absolute elsewhere.
+    """Return a case that refers to files where they lie, with paths as in `stored_path`.
 
     Args:
         study: Study that the case is for; it is not changed.
@@ -45,51 +48,58 @@ def new_case(
     Raises:
         UserError: The role or a structure is unknown.
     """
-    if role not in set(Role):
+    key = name_key(role)
+    if key not in set(Role):
         raise UserError(f"There is no role {role!r}.", f"Use one of {', '.join(Role)}.")
     return Case(
         id=case_id or default_id(image),
         image=stored_path(study, image),
-        site=site,
-        role=Role(role),
+        site=site.strip(),
+        role=Role(key),
         annotation=None if annotation is None else stored_path(study, annotation),
         structures=case_structures(study.structures, structures),
     )
 
 
-def cases_from_pattern(
+def cases_from_images(
     study: Study,
-    pattern: str,
+    images: Sequence[Path],
     *,
     site: str,
     role: Role | str,
     annotations: str | None = None,
     structures: str | Iterable[str] | None = None,
 ) -> list[Case]:
-    """Return a case for each image that matches a pattern such as images/*.nrrd, sorted by path.
+    """Return a case for each image, with an id that no other case has.
 
     Args:
         study: Study that the cases are for; it is not changed.
-        pattern: Pattern, absolute or relative to the working folder.
+        images: Files, or folders of DICOM series.
         site: Name of the site that the images come from.
         role: Use of the cases.
-        annotations: Path of the annotations, such as labels/{id}.nrrd, where {id} stands for the id of the case.
+        annotations: Path of the annotations, such as labels/{id}.nrrd, where {id} stands for the name of the image
+            without its suffix, or for the id of its case.
         structures: Structures that the cases are annotated for, as in `case_structures`.
 
     Raises:
-        UserError: Nothing matches, or `new_case` refuses a value.
+        UserError: `annotations` has no {id}, or `new_case` refuses a value.
     """
-    images = sorted(glob.glob(pattern, recursive=True))
-    if not images:
-        raise UserError(f"No image matches {pattern}.", "Check the folder and put the pattern into quotes.")
     if annotations is not None and "{id}" not in annotations:
         raise UserError(
             f"The pattern for annotations {annotations} has no {{id}}.", "Write for example labels/{id}.nrrd."
         )
+    names = _distinct_names(images)
+    # The annotation of one image may match the pattern of images as well.
+    found = {image: _annotation_of(annotations, name) for image, name in zip(images, names, strict=True)}
+    used = {path for path in found.values() if path is not None}
+    taken = {case.id.casefold() for case in study.cases}
     cases = []
-    for image in images:
-        case_id = default_id(image)
-        annotation = None if annotations is None else annotations.replace("{id}", case_id)
+    for image, name in zip(images, names, strict=True):
+        if image in used:
+            continue
+        case_id = free_id(taken, _id_from(name))
+        taken.add(case_id.casefold())
+        annotation = found[image]
         case = new_case(
             study, image, site=site, role=role, annotation=annotation, case_id=case_id, structures=structures
         )
@@ -97,21 +107,50 @@ def cases_from_pattern(
     return cases
 
 
-def add_cases(study: Study, cases: Iterable[Case]) -> Study:
-    """Check new cases with their files and return the study with them.
+def add_cases(study: Study, cases: Iterable[Case], digests: ImageDigests | None = None) -> Study:
+    """Check new cases with their files and return the study with them; raises UserError for the first bad one.
 
-    Raises:
-        UserError: An id or image occurs twice, a file is missing, damaged or has bad voxels, or an annotation does not
-            fit its image and the structures.
+    See `add_usable_cases` for the arguments and for what is checked.
     """
-    cases = tuple(cases)
-    grown = dataclasses.replace(study, cases=study.cases + cases)
-    # The cheap checks of ids and paths come before the files are read.
-    Study.from_dict(study.folder, grown.to_dict())
-    _check_images_once(grown)
+    study, failures = add_usable_cases(study, cases, digests)
+    if failures:
+        raise failures[0]
+    return study
+
+
+def add_usable_cases(
+    study: Study, cases: Iterable[Case], digests: ImageDigests | None = None
+) -> tuple[Study, list[UserError]]:
+    """Check new cases with their files, and return the study with those that can be used and why others cannot.
+
+    A case cannot be used when its id or image is that of another case, a file is missing, damaged or has bad voxels,
+    or the annotation does not fit the image and the structures.
+
+    Args:
+        study: Study that gets the cases.
+        cases: New cases.
+        digests: Hashes of the images of the study, where they are kept.
+    """
+    digests = digests or ImageDigests(study.layout)
+    failures = []
     for case in cases:
-        check_case(grown, case)
-    return grown
+        try:
+            study = _with_case(study, case, digests)
+        except UserError as error:
+            failures.append(error)
+    return study, failures
+
+
+def _with_case(study: Study, case: Case, digests: ImageDigests) -> Study:
+    # The cheap checks of names and paths come before the files are read.
+    (case,) = Study.from_dict(study.folder, dataclasses.replace(study, cases=(case,)).to_dict()).cases
+    for other in study.cases:
+        if other.image == case.image:
+            raise same_image(other, case)
+        if other.id.casefold() == case.id.casefold():
+            raise UserError(f"The case id {case.id} occurs twice in the study.", "Give every case id only once.")
+    digests.check_is_new(study, case, read_case(study, case))
+    return dataclasses.replace(study, cases=(*study.cases, case))
 
 
 def assign_cases(
@@ -162,7 +201,7 @@ def change_cases(
     changed = assign_cases(_replace(study, ids, **changes), ids, role=role, site=site)
     for case in changed.cases:
         if case.id in ids:
-            check_case(changed, case)
+            read_case(changed, case)
     return changed
 
 
@@ -174,10 +213,7 @@ def remove_cases(study: Study, case_ids: Iterable[str]) -> Study:
 
 def default_id(image: Path | str) -> str:
     """Return the id that a case gets from its file name: letters without accents, a hyphen for what ids cannot have."""
-    plain = unicodedata.normalize("NFKD", file_stem(image))
-    letters = (letter for letter in plain if not unicodedata.combining(letter))
-    case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else " " for letter in letters)
-    return "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-") or "case"
+    return _id_from(file_stem(image))
 
 
 def file_stem(image: Path | str) -> str:
@@ -199,10 +235,50 @@ def free_id(taken: Container[str], case_id: str) -> str:
 
 
 def stored_path(study: Study, path: Path | str) -> str:
-    """Return a path as a study stores it: POSIX, relative to the study folder if it lies inside, else absolute."""
+    """Return a path as a study stores it, in POSIX form.
+
+    Relative to the study folder if the file lies inside or near it, so that both can be moved together; absolute when
+    they share no more than the root and one folder. Raises UserError for a name that is not valid text.
+    """
+    absolute, folder = Path(os.path.abspath(existing_spelling(path))), Path(os.path.abspath(study.folder))
+    try:
+        str(absolute).encode()
+    except UnicodeEncodeError as error:
+        shown = absolute.name.encode("utf-8", "backslashreplace").decode()
+        raise UserError(
+            f"The name of the file or folder {shown} is not valid UTF-8 text.", "Rename it, and add it again."
+        ) from error
     # Links are kept as they are: data managers replace files by links to places that change.
-    absolute, folder = Path(os.path.abspath(path)), Path(os.path.abspath(study.folder))
-    return (absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute).as_posix()
+    if absolute.is_relative_to(folder):
+        return absolute.relative_to(folder).as_posix()
+    # `..` after a link leads elsewhere, so links to folders are followed first.
+    real, home = absolute.parent.resolve() / absolute.name, folder.resolve()
+    if real.anchor != home.anchor or len(Path(os.path.commonpath([real, home])).parts) <= _UNRELATED_PARTS:
+        return absolute.as_posix()
+    return Path(os.path.relpath(real, home)).as_posix()
+
+
+def _id_from(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name)
+    letters = (letter for letter in plain if not unicodedata.combining(letter))
+    case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else " " for letter in letters)
+    return "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-") or "case"
+
+
+def _distinct_names(images: Sequence[Path]) -> list[str]:
+    """Return names by which images are told apart: of files, or of their folders where the files are called alike."""
+    stems = [file_stem(image) for image in images]
+    return [
+        stem if stems.count(stem) == 1 else image.absolute().parent.name
+        for stem, image in zip(stems, images, strict=True)
+    ]
+
+
+def _annotation_of(annotations: str | None, name: str) -> Path | None:
+    if annotations is None:
+        return None
+    paths = [existing_spelling(annotations.replace("{id}", text)) for text in (name, _id_from(name))]
+    return next((path for path in paths if path.exists()), paths[0])
 
 
 def _existing_ids(study: Study, case_ids: Iterable[str]) -> set[str]:
@@ -213,15 +289,3 @@ def _existing_ids(study: Study, case_ids: Iterable[str]) -> set[str]:
 def _replace(study: Study, case_ids: set[str], **changes: Any) -> Study:
     cases = (dataclasses.replace(case, **changes) if case.id in case_ids else case for case in study.cases)
     return dataclasses.replace(study, cases=tuple(cases))
-
-
-def _check_images_once(study: Study) -> None:
-    # The same image in training and in validation would make every result look better than it is.
-    seen: dict[str, str] = {}
-    for case in study.cases:
-        if case.image in seen:
-            raise UserError(
-                f"The cases {seen[case.image]} and {case.id} have the same image {Path(case.image).name}.",
-                "Add every image only once.",
-            )
-        seen[case.image] = case.id

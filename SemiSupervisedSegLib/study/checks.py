@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+import SimpleITK as sitk
+
 from .annotations import read_annotation
+from .duplicates import image_digest, repeated_images
 from .errors import UserError
-from .images import Geometry, read_image
+from .geometry import Geometry
+from .image_files import is_label_map
+from .images import read_image
 from .model import Case, Role, Study
+from .segments import is_segmentation
 
 _MOST_NAMES = 5
+# Fewer cases do not tell what is usual.
+_FEW = 3
+# Centimetres taken for millimetres are 10 times off; protocols differ by less.
+_ODD = 8.0
 
 
 def check_study(study: Study, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
@@ -19,18 +30,52 @@ def check_study(study: Study, progress: Callable[[int, int], None] = lambda done
     """
     check_roles(study)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
-    geometries = {}
+    findings = Findings(study)
     for number, case in enumerate(cases, 1):
-        geometries[case.id] = check_case(study, case)
+        findings.read(case)
         progress(number, len(cases))
-    return geometry_warnings(study, geometries)
+    return findings.warnings()
 
 
-def geometry_warnings(study: Study, geometries: Mapping[str, Geometry]) -> list[str]:
-    """What a user should know about a study that can be used; `geometries` are the grids of its images by case id."""
+class Findings:
+    """What is found out about the cases of a study while each is read once.
+
+    Args:
+        study: Study whose cases are read.
+
+    Attributes:
+        geometries: Grid of each image that was read, by case id.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._digests: list[tuple[Case, str]] = []
+        self.geometries: dict[str, Geometry] = {}
+
+    def read(self, case: Case) -> None:
+        """Read and check a case; raises UserError as `read_case`."""
+        image = read_case(self._study, case)
+        self.geometries[case.id] = Geometry.of(image)
+        self._digests.append((case, image_digest(image)))
+
+    def warnings(self) -> list[str]:
+        """Return what a user should know about a study that can be used."""
+        return [
+            *_missing_roles(self._study),
+            *_flat(self.geometries),
+            *_odd_spacings(self.geometries),
+            *repeated_images(self._digests),
+        ]
+
+
+def _missing_roles(study: Study) -> list[str]:
+    if study.cases_of(Role.VALIDATION):
+        return []
+    return ["The study has no validation case, so it will not be known how well a model works."]
+
+
+def _flat(geometries: Mapping[str, Geometry]) -> list[str]:
     warnings = []
-    if not study.cases_of(Role.VALIDATION):
-        warnings.append("The study has no validation case, so nobody will know how well a model works.")
     flat = [case_id for case_id, geometry in geometries.items() if min(geometry.size) == 1]
     if flat and len(flat) == len(geometries):
         warnings.append("All images have one slice only, so the study is segmented in 2D.")
@@ -40,24 +85,51 @@ def geometry_warnings(study: Study, geometries: Mapping[str, Geometry]) -> list[
     return warnings
 
 
+def _odd_spacings(geometries: Mapping[str, Geometry]) -> list[str]:
+    """Return a sentence for each case whose voxels are far larger or smaller than those of most cases."""
+    if len(geometries) < _FEW:
+        return []
+    sizes = {case_id: float(np.prod(grid.spacing)) ** (1 / 3) for case_id, grid in geometries.items()}
+    usual = float(np.median(list(sizes.values())))
+    return [
+        f"The voxels of {case_id} ({geometries[case_id].spacing_text()} mm) are {max(size / usual, usual / size):.0f} "
+        f"times {'larger' if size > usual else 'smaller'} than those of most cases; their unit may not be mm."
+        for case_id, size in sizes.items()
+        if max(size / usual, usual / size) > _ODD
+    ]
+
+
 def check_roles(study: Study) -> None:
     """Raise UserError when the study has no labeled case, which every training needs; no image is read."""
     if not study.cases_of(Role.LABELED):
         raise UserError("The study has no labeled case.", "Annotate at least one case and give it the role labeled.")
 
 
-def check_case(study: Study, case: Case) -> Geometry:
-    """Read the files of one case and return the grid of its image; raises UserError, naming the case, if one is bad."""
+def read_case(study: Study, case: Case) -> sitk.Image:
+    """Return the image of a case with all of its files checked; raises UserError, naming the case, if one is bad."""
     if case.annotation is None and case.role.needs_annotation:
         raise UserError(
             f"The case {case.id} has the role {case.role.value}, but no annotation.",
             "Add its annotation or change its role.",
         )
     try:
-        image = read_image(study.image_path(case))
+        image = _read_case_image(study, case)
         annotation = study.annotation_path(case)
         if annotation is not None:
             read_annotation(annotation, study.structures, image, case.structures)
     except UserError as error:
         raise UserError(f"Case {case.id}: {error.message}", error.advice) from error
-    return Geometry.of(image)
+    return image
+
+
+def _read_case_image(study: Study, case: Case) -> sitk.Image:
+    path = study.image_path(case)
+    if path.is_file() and is_segmentation(path):
+        raise UserError(f"{path.name} is a segmentation and not an image.", "Choose the image that it belongs to.")
+    image = read_image(path)
+    if is_label_map(image, study.structures):
+        raise UserError(
+            f"{path.name} has no values but label values of the study, so it is a label map and not an image.",
+            "Choose the image that it belongs to, and give this file as its annotation.",
+        )
+    return image

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from .dicom import series_files
+from .dicom import dicom_grid, is_dicom_file, read_dicom
 from .errors import UserError
 from .files import atomic_path, write_error
+from .geometry import Geometry
 from .integrity import check_complete, check_header, damaged
 from .memory import check_memory
 
-# Formats that keep single precision move corners by far less; a voxel that is off by more is another grid.
-_GRID_TOLERANCE = 0.05
 _ORTHOGONAL = 1e-3
 # Programs mark missing data by the largest numbers of float32 and float64, which would decide the contrast of an image.
 _LARGEST_VALUE = 1e30
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The grid of a volume, axes in SimpleITK's order: size in voxels, spacing and origin in mm, direction cosines."""
-
-    size: tuple[int, ...]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
-
-    @classmethod
-    def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Geometry:
-        """The grid of an image, or of a file whose header was read."""
-        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-
-    def position(self, index: Sequence[float]) -> np.ndarray:
-        """Where a voxel index lies, in mm (3,)."""
-        axes = np.array(self.direction).reshape(3, 3)
-        return np.array(self.origin) + axes @ (np.array(index) * np.array(self.spacing))
-
-    def index(self, position: np.ndarray) -> np.ndarray:
-        """The continuous voxel index (3,) of a position in mm."""
-        axes = np.array(self.direction).reshape(3, 3)
-        return np.linalg.solve(axes, np.asarray(position) - np.array(self.origin)) / np.array(self.spacing)
 
 
 def read_image(path: Path | str) -> sitk.Image:
@@ -64,14 +35,15 @@ def read_image(path: Path | str) -> sitk.Image:
 
 
 def image_geometry(path: Path | str) -> Geometry:
-    """The grid of an image from its header; raises UserError when that cannot be read or is not of a 3D scalar image.
-
-    A DICOM series has no common header and is read as a whole.
-    """
+    """Return the grid of an image from its headers; raises UserError when they cannot be read as a 3D scalar image."""
     path = Path(path)
-    header = _read(path) if path.is_dir() else read_header(path)
-    _check_kind(path, header)
-    geometry = Geometry.of(header)
+    _check_exists(path)
+    if path.is_dir() or is_dicom_file(path):
+        geometry = Geometry(*dicom_grid(path))
+    else:
+        header = read_header(path)
+        _check_kind(path, header)
+        geometry = Geometry.of(header)
     _check_geometry(path, geometry)
     return geometry
 
@@ -108,19 +80,6 @@ def _voxels_and_bytes(path: Path, reader: sitk.ImageFileReader) -> tuple[int, in
         return values, values * sitk.Image((1, 1), reader.GetPixelID()).GetSizeOfPixelComponent()
     except RuntimeError as error:
         raise damaged(path) from error
-
-
-def same_grid(first: sitk.Image | Geometry, second: sitk.Image | Geometry) -> bool:
-    """Whether two volumes have the same size and every corner at the same place, to 5 % of the smallest spacing."""
-    first, second = (item if isinstance(item, Geometry) else Geometry.of(item) for item in (first, second))
-    if first.size != second.size:
-        return False
-    allowed = _GRID_TOLERANCE * min(first.spacing)
-    corners = itertools.product(*((0, size - 1) for size in first.size))
-    # One slice has no second corner across it, but its thickness is part of the grid as well.
-    return np.allclose(first.spacing, second.spacing, rtol=_GRID_TOLERANCE) and all(
-        np.linalg.norm(first.position(corner) - second.position(corner)) <= allowed for corner in corners
-    )
 
 
 def write_image(path: Path | str, image: sitk.Image) -> None:
@@ -168,12 +127,7 @@ def _check_exists(path: Path) -> None:
 
 def _read(path: Path) -> sitk.Image:
     _check_exists(path)
-    if not path.is_dir():
-        return read_file(path)
-    try:
-        return sitk.ReadImage(series_files(path))
-    except (RuntimeError, MemoryError) as error:
-        raise damaged(path) from error
+    return read_dicom(path) if path.is_dir() or is_dicom_file(path) else read_file(path)
 
 
 def _check_kind(path: Path, image: sitk.Image | sitk.ImageFileReader) -> None:

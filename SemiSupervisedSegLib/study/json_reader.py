@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from .errors import UserError
 
 Choice = TypeVar("Choice", bound=StrEnum)
+_LONGEST_PATH = 4096
 
 
 class Reader:
     """Takes typed values out of one JSON object; raises UserError, naming `where` and the key, for anything else."""
 
-    def __init__(self, data: Any, where: str) -> None:
-        self._where = where
+    def __init__(self, data: Any, where: str, advice: str) -> None:
+        self._where, self._advice = where, advice
         if not isinstance(data, dict):
             raise self._error("is not an object with named values")
         self._data = dict(data)
 
     def text(self, key: str, maximum: int = 200) -> str:
         """A printable, not empty string without blanks at its ends, of at most `maximum` characters."""
-        value = self._take(key)
-        if not isinstance(value, str) or not value or value != value.strip() or not value.isprintable():
-            raise self._error(f"needs a printable text without blanks at its ends as {key!r}")
-        if len(value) > maximum:
-            raise self._error(f"has more than {maximum} characters in {key!r}")
-        return value
+        # One letter can be spelled in several ways, and systems differ in which they write.
+        return unicodedata.normalize("NFC", self._text(key, maximum))
+
+    def path(self, key: str) -> str:
+        """Return a path, spelled as its file is; as `text` otherwise."""
+        return self._text(key, _LONGEST_PATH)
+
+    def optional_path(self, key: str) -> str | None:
+        """Return a path as `path` does, or None when the key is absent or null."""
+        return None if self._is_absent(key) else self.path(key)
 
     def optional_text(self, key: str, maximum: int = 200) -> str | None:
         """As `text`, or None when the key is absent or null."""
-        if self._data.get(key) is None:
-            self._data.pop(key, None)
-            return None
-        return self.text(key, maximum)
+        return None if self._is_absent(key) else self.text(key, maximum)
 
     def optional_texts(self, key: str) -> tuple[str, ...] | None:
         """The texts of a list, or None when the key is absent or null."""
@@ -42,7 +45,7 @@ class Reader:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._error(f"needs a list of texts as {key!r}")
-        return tuple(value)
+        return tuple(unicodedata.normalize("NFC", item) for item in value)
 
     def integer(self, key: str, minimum: int, maximum: int | None = None) -> int:
         """A whole number in a closed range."""
@@ -50,14 +53,14 @@ class Reader:
         allowed = f"from {minimum} to {maximum}" if maximum is not None else f"of at least {minimum}"
         # Truth values are integers to Python, not to a person.
         if type(value) is not int or value < minimum or (maximum is not None and value > maximum):
-            raise self._error(f"needs a whole number {allowed} as {key!r}")
+            raise self._error(f"needs a whole number {allowed} as {key!r}, not {value!r:.100}")
         return value
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """One value of an enumeration."""
         value = self._take(key)
         if not isinstance(value, str) or value not in {choice.value for choice in choices}:
-            raise self._error(f"needs one of {', '.join(choices)} as {key!r}")
+            raise self._error(f"needs one of {', '.join(choices)} as {key!r}, not {value!r:.100}")
         return choices(value)
 
     def color(self, key: str) -> tuple[int, int, int]:
@@ -72,17 +75,36 @@ class Reader:
         red, green, blue = value
         return red, green, blue
 
-    def items(self, key: str, what: str) -> list[Reader]:
-        """The objects of a list; `what` names one of them in messages."""
+    def items(self, key: str, what: str, name: str) -> list[Reader]:
+        """Return the objects of a list; messages call them `what` and the text that they have as `name`."""
         value = self._take(key)
         if not isinstance(value, list):
             raise self._error(f"needs a list as {key!r}")
-        return [Reader(item, f"The {what} number {number}") for number, item in enumerate(value, 1)]
+        readers = []
+        for number, item in enumerate(value, 1):
+            title = item.get(name) if isinstance(item, dict) else None
+            where = f"The {what} {title}" if isinstance(title, str) and title.strip() else f"The {what} number {number}"
+            readers.append(Reader(item, where, self._advice))
+        return readers
 
     def finish(self) -> None:
         """Refuse what was not read, because saving would lose it."""
         if self._data:
             raise self._error(f"has the unknown entry {sorted(map(str, self._data))[0]!r}")
+
+    def _text(self, key: str, maximum: int) -> str:
+        value = self._take(key)
+        if not isinstance(value, str) or not value or value != value.strip() or not value.isprintable():
+            raise self._error(f"needs a printable text without blanks at its ends as {key!r}, not {value!r:.100}")
+        if len(value) > maximum:
+            raise self._error(f"has more than {maximum} characters in {key!r}")
+        return value
+
+    def _is_absent(self, key: str) -> bool:
+        if self._data.get(key) is not None:
+            return False
+        self._data.pop(key, None)
+        return True
 
     def _take(self, key: str) -> Any:
         if key not in self._data:
@@ -90,4 +112,4 @@ class Reader:
         return self._data.pop(key)
 
     def _error(self, problem: str) -> UserError:
-        return UserError(f"{self._where} {problem}.", "Correct study.json or restore it from a copy.")
+        return UserError(f"{self._where} {problem}.", self._advice)

@@ -51,6 +51,11 @@ class StudyFolder:
         return self.path / "cache"
 
     @property
+    def image_digests(self) -> Path:
+        """The file with the hashes of the images, by which copies are found."""
+        return self.cache / "image_digests.json"
+
+    @property
     def rounds(self) -> Path:
         """The folder of the rounds."""
         return self.path / "rounds"

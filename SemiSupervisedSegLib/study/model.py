@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -16,6 +18,11 @@ SCHEMA_VERSION = 2
 """What this program reads up to; see `Study.to_dict` for what it writes."""
 MAX_LABEL = 255
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def name_key(name: str) -> str:
+    """Return what all spellings of a name have in common: capital or small, composed or not, with blanks or not."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
 class Role(StrEnum):
@@ -51,7 +58,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class Case:
-    """An image; paths are in POSIX form relative to the study folder, or absolute.
+    """An image; paths are in POSIX form, relative to the study folder or absolute.
 
     Attributes:
         structures: names of those it is annotated for, where these are not all; what is background in its annotation
@@ -108,11 +115,17 @@ class Study:
 
     def image_path(self, case: Case) -> Path:
         """Where the image of a case lies."""
-        return self.folder / case.image
+        return self._path(case.image)
 
     def annotation_path(self, case: Case) -> Path | None:
         """Where the annotation of a case lies, None if it has none."""
-        return None if case.annotation is None else self.folder / case.annotation
+        return None if case.annotation is None else self._path(case.annotation)
+
+    def _path(self, stored: str) -> Path:
+        if not stored.startswith("../"):
+            return self.folder / stored
+        # Relative to the real folder, as it was stored; `..` after a link leads elsewhere.
+        return Path(os.path.normpath(self.folder.resolve() / stored))
 
     def to_dict(self) -> dict[str, Any]:
         """The content of study.json.
@@ -126,14 +139,23 @@ class Study:
             "name": self.name,
             "modality": self.modality.value,
             "local_site": self.local_site,
-            "structures": [_structure_to_dict(structure) for structure in self.structures],
+            "structures": [structure_to_dict(structure) for structure in self.structures],
             "cases": [_case_to_dict(case) for case in self.cases],
         }
 
     @classmethod
-    def from_dict(cls, folder: Path | str, data: Any) -> Study:
-        """The study in `folder` from the content of its study.json; raises UserError for anything unexpected."""
-        top = Reader(data, "The study")
+    def from_dict(cls, folder: Path | str, data: Any, advice: str = "Choose another value.") -> Study:
+        """Return the study in `folder` from the content of its study.json.
+
+        Args:
+            folder: Folder of the study.
+            data: Content of study.json.
+            advice: Sentence that says where a wrong value is corrected.
+
+        Raises:
+            UserError: A value is missing, unexpected or occurs twice.
+        """
+        top = Reader(data, "The study", advice)
         version = top.integer("schema_version", 1)
         if version > SCHEMA_VERSION:
             raise UserError(
@@ -146,8 +168,8 @@ class Study:
             name=top.text("name"),
             modality=top.choice("modality", Modality),
             local_site=top.text("local_site"),
-            structures=tuple(_read_structure(item) for item in top.items("structures", "structure")),
-            cases=tuple(_read_case(item) for item in top.items("cases", "case")),
+            structures=tuple(_read_structure(item) for item in top.items("structures", "structure", "name")),
+            cases=tuple(_read_case(item) for item in top.items("cases", "case", "id")),
         )
         top.finish()
         _check_unique(study)
@@ -160,7 +182,8 @@ def is_absolute(path: str) -> bool:
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
 
 
-def _structure_to_dict(structure: Structure) -> dict[str, Any]:
+def structure_to_dict(structure: Structure) -> dict[str, Any]:
+    """Return the entry of a structure in study.json."""
     entry = {"name": structure.name, "label": structure.label, "color": list(structure.color)}
     return entry if structure.terminology is None else entry | {"terminology": structure.terminology}
 
@@ -186,10 +209,10 @@ def _read_structure(item: Reader) -> Structure:
 def _read_case(item: Reader) -> Case:
     case = Case(
         id=item.text("id"),
-        image=item.text("image", maximum=4096),
+        image=item.path("image"),
         site=item.text("site"),
         role=item.choice("role", Role),
-        annotation=item.optional_text("annotation", maximum=4096),
+        annotation=item.optional_path("annotation"),
         structures=item.optional_texts("structures"),
     )
     item.finish()
@@ -200,15 +223,17 @@ def _read_case(item: Reader) -> Case:
         )
     for path in (case.image, case.annotation):
         if path is not None and not is_absolute(path):
-            _check_inside(case.id, path)
+            _check_plain(case.id, path)
     return case
 
 
-def _check_inside(case_id: str, path: str) -> None:
-    if ".." in re.split(r"[/\\]", path) or PureWindowsPath(path).drive:
+def _check_plain(case_id: str, path: str) -> None:
+    # Files beside the study folder are named from it; any other way out and in again is none that this program writes.
+    inner = re.sub(r"^(\.\./)+", "", path)
+    if ".." in re.split(r"[/\\]", inner) or PureWindowsPath(path).drive:
         raise UserError(
-            f"The path {path!r} of case {case_id} leads out of the study folder.",
-            "Use a path inside the study folder or an absolute path.",
+            f"The path {path!r} of case {case_id} leads out of the study folder on a way of its own.",
+            "Use a path inside the study folder, an absolute path, or one with .. at its beginning only.",
         )
 
 
@@ -230,7 +255,7 @@ def _check_unique(study: Study) -> None:
     if not study.structures:
         raise UserError("The study has no structure.", "Name at least one structure to segment.")
     keys: list[tuple[str, list[str] | list[int]]] = [
-        ("structure name", [structure.name.casefold() for structure in study.structures]),
+        ("structure name", [name_key(structure.name) for structure in study.structures]),
         ("label value", [structure.label for structure in study.structures]),
         ("case id", [case.id.casefold() for case in study.cases]),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from .errors import UserError
-from .model import Role, Structure
+from .model import Role, Structure, name_key
 
 SEPARATOR = "+"
 ALL = "all"
@@ -39,10 +39,10 @@ def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str]
     Raises:
         UserError: a name is no structure of the study.
     """
-    by_name = {structure.name.casefold(): structure.name for structure in structures}
+    by_name = {name_key(structure.name): structure.name for structure in structures}
     if isinstance(wanted, str):
-        wanted = [wanted] if wanted.strip().casefold() in by_name else wanted.split(SEPARATOR)
-    keys = [name.strip().casefold() for name in wanted or ()]
+        wanted = [wanted] if name_key(wanted) in by_name else wanted.split(SEPARATOR)
+    keys = [name_key(name) for name in wanted or ()]
     if not any(keys) or (keys == [ALL] and ALL not in by_name):
         return None
     unknown = [key for key in keys if key not in by_name]

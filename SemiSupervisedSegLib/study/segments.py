@@ -32,15 +32,22 @@ class Segment:
 
 
 def is_segmentation(path: Path | str) -> bool:
-    """Whether a file is called as 3D Slicer calls segmentations."""
-    return Path(path).name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+    """Return whether a file has the name of a segmentation of 3D Slicer, or a header that describes segments."""
+    path = Path(path)
+    name = path.name.lower()
+    if name.endswith((".seg.nrrd", ".seg.nhdr")):
+        return True
+    if not name.endswith((".nrrd", ".nhdr")) or not path.is_file():
+        return False
+    try:
+        return any(_SEGMENT_NAME.fullmatch(key) for key in _metadata(path))
+    except UserError:
+        return False
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:
-    """The segments of a .seg.nrrd file in their order; raises UserError when it has none or a damaged header."""
-    header = read_header(path)
-    # A damaged key cannot even be asked for.
-    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
+    """Return the segments of a segmentation in their order; raises UserError for none or a damaged header."""
+    metadata = _metadata(path)
     if any(metadata.get(key, _BINARY) != _BINARY for key in _REPRESENTATION_KEYS):
         raise UserError(
             f"{path.name} does not store its segments as binary labelmap.", "Save it with that representation."
@@ -100,6 +107,12 @@ def structures_of(path: Path | str) -> tuple[Structure, ...]:
         )
         for number, segment in enumerate(segments, 1)
     )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    header = read_header(path)
+    # A damaged key cannot even be asked for.
+    return {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
 
 
 def _segment(metadata: dict[str, str], number: int) -> Segment:

@@ -12,7 +12,9 @@ from .errors import UserError
 from .files import write_error, write_text_atomically
 from .layout import StudyFolder
 from .locking import hold_lock
-from .model import Modality, Structure, Study
+from .model import Modality, Structure, Study, structure_to_dict
+
+_CORRECT_FILE = "Correct study.json or restore it from a copy."
 
 
 def create_study(
@@ -23,11 +25,7 @@ def create_study(
     if StudyFolder(folder).exists():
         raise UserError(f"There is a study in {folder} already.", "Choose another folder.")
     bare = {"schema_version": 1, "name": name, "modality": str(modality), "local_site": local_site, "cases": []}
-    entries = [
-        {"name": item.name, "label": item.label, "color": list(item.color), "terminology": item.terminology}
-        for item in structures
-    ]
-    study = Study.from_dict(folder, bare | {"structures": entries})
+    study = Study.from_dict(folder, bare | {"structures": [structure_to_dict(item) for item in structures]})
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -39,7 +37,7 @@ def create_study(
 def load_study(folder: Path | str) -> Study:
     """Read the study in `folder`; raises UserError when it is missing, damaged or newer, and never touches the file."""
     folder = Path(folder).absolute()
-    return Study.from_dict(folder, _read_json(StudyFolder(folder).study_file))
+    return Study.from_dict(folder, _read_json(StudyFolder(folder).study_file), _CORRECT_FILE)
 
 
 def save_study(study: Study) -> None:

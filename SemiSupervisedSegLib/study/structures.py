@@ -7,11 +7,12 @@ number i. So structures are added at the end only, and keep their names and labe
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from .errors import UserError
-from .model import MAX_LABEL, Structure, Study
+from .model import MAX_LABEL, Structure, Study, name_key
 
 _MAX_NAME = 100
 # Distinct from each other and from grey images, also as thin outlines.
@@ -59,9 +60,9 @@ def add_structures(structures: tuple[Structure, ...], others: Iterable[Structure
         for other in others:
             kept = (*kept, dataclasses.replace(other, name=_checked_name(kept, other.name)))
         return kept
-    known = {structure.name.casefold() for structure in structures}
+    known = {name_key(structure.name) for structure in structures}
     for other in others:
-        if other.name.casefold() not in known:
+        if name_key(other.name) not in known:
             structures = add_structure(structures, other.name, other.color, other.terminology)
     return structures
 
@@ -121,9 +122,9 @@ def _replace(structures: tuple[Structure, ...], label: int, **changes: Any) -> t
 
 
 def _checked_name(others: tuple[Structure, ...], name: str) -> str:
-    name = name.strip()
+    name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         raise UserError("This name cannot be used.", f"Write one to {_MAX_NAME} letters.")
-    if any(other.name.casefold() == name.casefold() for other in others):
+    if any(name_key(other.name) == name_key(name) for other in others):
         raise UserError(f"There is a structure {name!r} already.", "Choose another name.")
     return name

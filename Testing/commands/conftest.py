@@ -31,8 +31,8 @@ def study(tmp_path: Path) -> Study:
     files = tmp_path / "files"
     files.mkdir()
     classes = make_classes()
-    for name in "abcde":
-        noise = np.random.default_rng(0).integers(0, 100, (4, 10, 12)).astype(np.int16)
+    for seed, name in enumerate("abcde"):
+        noise = np.random.default_rng(seed).integers(0, 100, (4, 10, 12)).astype(np.int16)
         image = sitk.GetImageFromArray(noise)
         image.CopyInformation(classes)
         sitk.WriteImage(image, str(files / f"{name}.nrrd"))

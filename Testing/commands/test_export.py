@@ -95,8 +95,10 @@ def test_annotations_of_dicom_series_become_dicom_seg(tmp_path: Path, capsys) ->
     pytest.importorskip("highdicom", reason="DICOM SEG is written by highdicom")
     from Testing.study.dicom_scan import write_scan
 
-    sitk.WriteImage(sitk.Cast(make_classes(), sitk.sitkInt16), str(tmp_path / "image.nrrd"))
+    scan = sitk.Cast(make_classes(), sitk.sitkInt16) * 100
+    sitk.WriteImage(scan, str(tmp_path / "image.nrrd"))
     write_scan(tmp_path / "scan", tmp_path / "image.nrrd")
+    sitk.WriteImage(scan + 1, str(tmp_path / "image.nrrd"))
     write_segmentation(tmp_path / "annotation.seg.nrrd", make_classes(), STRUCTURES)
     study = create_study(tmp_path / "study", "Hearts", "CT", "here", STRUCTURES)
     files = {name: {"image": tmp_path / name, "case_id": name[:4]} for name in ("scan", "image.nrrd")}

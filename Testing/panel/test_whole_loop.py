@@ -19,7 +19,8 @@ from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
 from SemiSupervisedSegLib.panel.scene.volumes import sceneVolumes
 from SemiSupervisedSegLib.panel.widget import Panel
 from SemiSupervisedSegLib.study.annotations import read_annotation
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 
 from .loop_driver import LoopDriver

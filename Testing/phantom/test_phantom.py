@@ -10,7 +10,8 @@ from SemiSupervisedSegLib.phantom import generate_study, phantom_volume
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.checks import check_study
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study
 

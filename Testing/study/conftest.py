@@ -29,9 +29,11 @@ def structures() -> tuple[Structure, ...]:
 def make_image() -> Callable[..., sitk.Image]:
     """A volume on an oblique grid with random voxels, or with the given ones (Z, Y, X)."""
 
-    def make(values: np.ndarray | None = None, size: tuple[int, int, int] = (10, 12, 5), dtype: str = "int16"):
+    def make(
+        values: np.ndarray | None = None, size: tuple[int, int, int] = (10, 12, 5), dtype: str = "int16", seed: int = 0
+    ):
         if values is None:
-            values = np.random.default_rng(0).integers(0, 100, size[::-1]).astype(dtype)
+            values = np.random.default_rng(seed).integers(0, 100, size[::-1]).astype(dtype)
         image = sitk.GetImageFromArray(values)
         image.SetSpacing((0.7, 0.8, 5.0))
         image.SetOrigin((-11.0, 20.0, 7.5))
@@ -64,7 +66,7 @@ def files(tmp_path: Path, make_image, make_classes) -> Path:
     """A folder with a.nrrd, b.nrrd and their annotations a.seg.nrrd, b.seg.nrrd."""
     folder = tmp_path / "files"
     folder.mkdir()
-    for name in "ab":
-        sitk.WriteImage(make_image(), str(folder / f"{name}.nrrd"))
+    for seed, name in enumerate("ab"):
+        sitk.WriteImage(make_image(seed=seed), str(folder / f"{name}.nrrd"))
         write_segmentation(folder / f"{name}.seg.nrrd", make_classes(), STRUCTURES)
     return folder

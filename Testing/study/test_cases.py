@@ -11,13 +11,14 @@ from SemiSupervisedSegLib.study.annotations import write_segmentation
 from SemiSupervisedSegLib.study.cases import (
     add_cases,
     assign_cases,
-    cases_from_pattern,
+    cases_from_images,
     change_cases,
     default_id,
     free_id,
     remove_cases,
 )
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.image_files import matching_paths
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
 from SemiSupervisedSegLib.study.store import load_study, save_study
@@ -27,7 +28,7 @@ from .conftest import with_case
 
 def test_case_elsewhere_is_referenced(study, files):
     grown = with_case(study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd")
-    expected = Case("a", f"{files}/a.nrrd", "here", Role.LABELED, f"{files}/a.seg.nrrd")
+    expected = Case("a", "../files/a.nrrd", "here", Role.LABELED, "../files/a.seg.nrrd")
     assert grown.cases == (expected,)
     save_study(grown)
     assert load_study(study.folder) == grown
@@ -47,7 +48,7 @@ def test_links_are_kept_as_they_are(study, files, tmp_path):
     link = tmp_path / "patient.nrrd"
     os.symlink(files / "a.nrrd", link)
     grown = with_case(study, link, site="here", role="unlabeled")
-    assert (grown.cases[0].id, grown.cases[0].image) == ("patient", str(link))
+    assert (grown.cases[0].id, grown.cases[0].image) == ("patient", "../patient.nrrd")
 
 
 @pytest.mark.parametrize(
@@ -80,29 +81,23 @@ def test_folder_keeps_its_dots(tmp_path):
 
 
 def test_pattern(study, files):
-    cases = cases_from_pattern(
-        study, f"{files}/?.nrrd", site="here", role="labeled", annotations=f"{files}/{{id}}.seg.nrrd"
-    )
-    assert [(case.id, case.annotation) for case in cases] == [(n, f"{files}/{n}.seg.nrrd") for n in "ab"]
+    images = matching_paths(f"{files}/?.nrrd")
+    cases = cases_from_images(study, images, site="here", role="labeled", annotations=f"{files}/{{id}}.seg.nrrd")
+    assert [(case.id, case.annotation) for case in cases] == [(n, f"../files/{n}.seg.nrrd") for n in "ab"]
     assert add_cases(study, cases).cases == tuple(cases)
 
 
 def test_one_bad_case_adds_none(study, files, make_classes, structures):
     write_segmentation(files / "b.seg.nrrd", make_classes(size=(10, 12, 7)), structures)
     with pytest.raises(UserError, match=r"Case b: .* different grids"):
-        add_cases(
-            study,
-            cases_from_pattern(
-                study, f"{files}/?.nrrd", site="h", role="labeled", annotations=f"{files}/{{id}}.seg.nrrd"
-            ),
-        )
+        with_case(study, files / "b.nrrd", site="h", role="labeled", annotation=files / "b.seg.nrrd")
 
 
 def test_bad_patterns(study, files):
     with pytest.raises(UserError, match="No image matches"):
-        cases_from_pattern(study, f"{files}/*.mha", site="h", role="unlabeled")
+        matching_paths(f"{files}/*.mha")
     with pytest.raises(UserError, match=r"has no \{id\}"):
-        cases_from_pattern(study, f"{files}/?.nrrd", site="h", role="labeled", annotations="labels/a.nrrd")
+        cases_from_images(study, [files / "a.nrrd"], site="h", role="labeled", annotations="labels/a.nrrd")
 
 
 def test_no_space_left(study, files, largest_file):
@@ -121,7 +116,7 @@ def unlabeled(study, files):
 
 def test_accepting_an_annotation_makes_the_case_labeled(unlabeled, files):
     first, second = change_cases(unlabeled, ["a"], role=Role.LABELED, annotation=files / "a.seg.nrrd").cases
-    assert (first.role, first.annotation) == (Role.LABELED, (files / "a.seg.nrrd").as_posix())
+    assert (first.role, first.annotation) == (Role.LABELED, "../files/a.seg.nrrd")
     assert second == unlabeled.cases[1]
 
 

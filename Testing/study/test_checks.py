@@ -7,21 +7,23 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.annotations import write_segmentation
-from SemiSupervisedSegLib.study.checks import check_case, check_study
+from SemiSupervisedSegLib.study.checks import check_study, read_case
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.model import Case, Role, Study
 
 
 @pytest.fixture
-def filled(study, files) -> Study:
+def filled(study, files, make_image) -> Study:
     """One labeled, one validation, one local and one external unlabeled case."""
     a, b = files / "a", files / "b"
+    for seed, name in enumerate("cd", 2):
+        sitk.WriteImage(make_image(seed=seed), str(files / f"{name}.nrrd"))
     cases = (
         Case("a", f"{a}.nrrd", "here", Role.LABELED, f"{a}.seg.nrrd"),
         Case("b", f"{b}.nrrd", "here", Role.VALIDATION, f"{b}.seg.nrrd"),
-        Case("c", f"{a}.nrrd", "here", Role.UNLABELED),
-        Case("d", f"{b}.nrrd", "there", Role.UNLABELED),
+        Case("c", f"{files / 'c'}.nrrd", "here", Role.UNLABELED),
+        Case("d", f"{files / 'd'}.nrrd", "there", Role.UNLABELED),
     )
     return dataclasses.replace(study, cases=cases)
 
@@ -35,7 +37,7 @@ def test_good_study(filled, make_image):
     seen = []
     assert check_study(filled, lambda done, total: seen.append((done, total))) == []
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert same_grid(check_case(filled, filled.case("a")), make_image())
+    assert same_grid(read_case(filled, filled.case("a")), make_image())
 
 
 def test_a_study_without_a_labeled_case(filled):
@@ -77,7 +79,8 @@ def test_one_slice(filled, files, make_image, make_classes, structures):
     write_segmentation(files / "flat.seg.nrrd", make_classes(size=(10, 12, 1)), structures)
     flat = changed(filled, "d", image=str(files / "flat.nrrd"))
     assert check_study(flat) == ["These cases have one slice only and can be segmented in 2D only: d."]
-    for case_id in "abc":
-        annotation = None if case_id == "c" else str(files / "flat.seg.nrrd")
-        flat = changed(flat, case_id, image=str(files / "flat.nrrd"), annotation=annotation)
+    for seed, case_id in enumerate("abc", 1):
+        image, annotation = files / f"flat-{seed}.nrrd", None if case_id == "c" else str(files / "flat.seg.nrrd")
+        sitk.WriteImage(make_image(size=(10, 12, 1), seed=seed), str(image))
+        flat = changed(flat, case_id, image=str(image), annotation=annotation)
     assert check_study(flat) == ["All images have one slice only, so the study is segmented in 2D."]

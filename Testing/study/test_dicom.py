@@ -7,7 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import image_geometry, read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import image_geometry, read_image
 
 
 def write_series(folder: Path, image: sitk.Image, series: str = "1.2.3.4") -> None:

@@ -11,7 +11,8 @@ from SemiSupervisedSegLib.study.annotations import read_annotation, structures_o
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.exporting import COLOR_TABLE, Source, annotation_sources, chosen_sources, export_cases
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Structure
 
 LABELMAPS = ("seg.nrrd", "nii.gz", "nrrd")

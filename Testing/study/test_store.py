@@ -114,9 +114,9 @@ def _broken(full: Study, change) -> str:
         (lambda c: c["cases"][0].update(image="images\\..\\..\\secret.nrrd"), "out of the study folder"),
         (lambda c: c["cases"][0].update(annotation="C:secret.nrrd"), "out of the study folder"),
         (lambda c: c["cases"][1].update(role="training"), "labeled, unlabeled, validation, ignored"),
-        (lambda c: c["cases"][1].update(site=3), "case number 2 .*'site'"),
+        (lambda c: c["cases"][1].update(site=3), "case b.2 .*'site', not 3"),
         (lambda c: c["cases"].append(None), "case number 4 is not an object"),
-        (lambda c: c["structures"][0].update(color=[1, 2]), "structure number 1 .*'color'"),
+        (lambda c: c["structures"][0].update(color=[1, 2]), "structure chamber .*'color'"),
         (lambda c: c["structures"][0].update(label=1.0), "'label'"),
     ],
 )

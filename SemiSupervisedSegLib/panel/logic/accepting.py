@@ -11,8 +11,9 @@ from ...jobs.results import SEGMENTATIONS, PredictionKind
 from ...study.cases import stored_path
 from ...study.errors import UserError
 from ...study.files import write_bytes_atomically
-from ...study.images import image_geometry, same_grid
-from ...study.model import Case, Role, Study
+from ...study.geometry import same_grid
+from ...study.images import image_geometry
+from ...study.model import Case, Role, Study, name_key
 from ...study.partial_annotations import case_structures
 from ...study.segments import read_segments
 from .annotation_files import new_annotation_file
@@ -71,9 +72,9 @@ def prediction_writer(folder: JobFolder, kind: PredictionKind) -> WriteAnnotatio
 
     def write(study: Study, case: Case, target: Path) -> tuple[str, ...] | None:
         source = folder.predictions / case.id / SEGMENTATIONS[kind]
-        known = {structure.name.casefold() for structure in study.structures}
+        known = {name_key(structure.name) for structure in study.structures}
         names = [segment.name for segment in read_segments(source)]
-        unknown = [name for name in names if name.casefold() not in known]
+        unknown = [name for name in names if name_key(name) not in known]
         if unknown:
             raise UserError(
                 f"The result of {case.id} has the structure {unknown[0]!r}, which the study does not have any more.",

@@ -16,7 +16,7 @@ from ...jobs.spec import SettingValue
 from ...planning.fingerprint import CaseFingerprint, Fingerprint, case_fingerprint
 from ...planning.round_plan import RoundPlan, plan_round, read_round_settings
 from ...study.errors import UserError
-from ...study.images import Geometry
+from ...study.geometry import Geometry
 from ...study.model import Modality
 from .devices import DeviceInfo
 

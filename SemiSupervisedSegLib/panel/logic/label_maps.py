@@ -10,7 +10,8 @@ import SimpleITK as sitk
 
 from ...study.cases import file_stem
 from ...study.errors import UserError
-from ...study.images import Geometry, read_header, read_image, same_grid
+from ...study.geometry import Geometry, same_grid
+from ...study.images import read_header, read_image
 from ...study.model import MAX_LABEL
 
 # Images have more grey values than a study has structures.

@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...study.cases import default_id, file_stem, free_id, new_case, stored_path
-from ...study.checks import check_case
+from ...study.cases import add_cases, default_id, file_stem, free_id, new_case, stored_path
+from ...study.dicom import holds_dicom
+from ...study.duplicates import ImageDigests
 from ...study.errors import UserError
+from ...study.image_files import is_image_name
 from ...study.model import Case, Role, Study
 from ...study.segments import is_segmentation
 
-IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
 _SEGMENTATION = ".seg.nrrd"
-_DICOM_MARK = b"DICM"
 
 
 def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
@@ -32,17 +32,13 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (place / name).absolute() not in skipped
         )
-        images = [place / name for name in sorted(names) if is_image_name(name)]
+        named = (place / name for name in sorted(names) if is_image_name(name))
+        images = [image for image in named if not is_segmentation(image)]
         if images:
             found.extend(images)
-        elif any(_is_dicom(place / name) for name in names[:1]):
+        elif holds_dicom(place):
             found.append(place)
         yield found
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file is called as an image, and not as a segmentation or a hidden file."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not is_segmentation(name) and not name.startswith(".")
 
 
 def make_cases(
@@ -70,14 +66,13 @@ def make_cases(
 def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:
     """Read the files of new cases one after the other, and give how many are done.
 
-    Raises UserError, naming the case, for files that are missing, damaged or do not fit; see `check_case`.
+    Raises UserError, naming the case, for files that are missing, damaged, do not fit or are those of another case.
     """
-    grown = dataclasses.replace(study, cases=study.cases + tuple(cases))
-    # Ids and paths come before the files are read.
-    Study.from_dict(grown.folder, grown.to_dict())
+    digests = ImageDigests(study.layout)
     for number, case in enumerate(cases, 1):
-        check_case(grown, case)
+        study = add_cases(study, [case], digests)
         yield number
+    digests.save()
 
 
 def with_new_cases(study: Study, cases: Sequence[Case]) -> Study:
@@ -101,11 +96,3 @@ def free_file(folder: Path, stem: str, suffix: str) -> Path:
 def _annotation_beside(image: Path) -> Path | None:
     beside = image.with_name(file_stem(image) + _SEGMENTATION)
     return beside if beside.is_file() and not image.is_dir() else None
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == _DICOM_MARK
-    except OSError:
-        return False

@@ -13,7 +13,8 @@ import vtk
 
 from ...study.annotations import read_annotation, write_segmentation
 from ...study.errors import UserError
-from ...study.images import Geometry, image_geometry
+from ...study.geometry import Geometry
+from ...study.images import image_geometry
 from ...study.model import Structure
 from ...study.segments import is_segmentation, read_segments
 from .geometry import backToGrid, emptyImage, orientedImage, rightHanded, voxels

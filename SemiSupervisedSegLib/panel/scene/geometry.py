@@ -12,7 +12,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ...study.images import Geometry
+from ...study.geometry import Geometry
 
 # RAS, the directions of the scene, and LPS, those of files, differ in the sign of x and y.
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

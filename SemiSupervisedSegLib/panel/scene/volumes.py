@@ -13,7 +13,8 @@ import slicer
 import vtk
 
 from ...study.errors import UserError
-from ...study.images import Geometry, read_image, write_image
+from ...study.geometry import Geometry
+from ...study.images import read_image, write_image
 from .dicom_source import ATTRIBUTE, instanceUids, metadataOf
 from .geometry import ijkToRas, imageData, imageOfVolume, rightHanded
 from .hierarchy import removeNode

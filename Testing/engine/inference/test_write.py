@@ -19,7 +19,7 @@ from SemiSupervisedSegLib.jobs.results import CaseSummary, read_summary
 from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
 
 FILES = {
     "final.seg.nrrd",

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 
 from SemiSupervisedSegLib.engine.training.loop import TrainingLoop
 from SemiSupervisedSegLib.jobs.results import PREDICTION_FILES
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Modality, Study
 
 from .rounds import EXIT_FINISHED, main, new_round, tiny_study

@@ -25,7 +25,7 @@ from SemiSupervisedSegLib.panel.logic.progress import RunProgress
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
 from SemiSupervisedSegLib.planning.plan import choose_dimensions, make_plan
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import Geometry
+from SemiSupervisedSegLib.study.geometry import Geometry
 from SemiSupervisedSegLib.study.model import Modality, Role
 
 # Measured on two cores without bfloat16 instructions: Docs/benchmarks.md.

@@ -12,7 +12,8 @@ from SemiSupervisedSegLib.panel.scene.annotations import exportSegmentation
 from SemiSupervisedSegLib.panel.scene.segments import segmentsOf, structuresFromSegmentation
 from SemiSupervisedSegLib.study.annotations import read_annotation, structures_of, write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import Geometry, read_image, write_image
+from SemiSupervisedSegLib.study.geometry import Geometry
+from SemiSupervisedSegLib.study.images import read_image, write_image
 from SemiSupervisedSegLib.study.model import Structure
 
 from .builders import TERMINOLOGY, add_segmentation, classes_of, like, mask_of, paint, some_classes

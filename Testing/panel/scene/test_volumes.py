@@ -12,7 +12,8 @@ from SemiSupervisedSegLib.panel.scene.dicom_source import instanceUids
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume, exportVolume, sceneVolumes
 from SemiSupervisedSegLib.phantom.volume import phantom_volume
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.images import Geometry, read_image, same_grid, write_image
+from SemiSupervisedSegLib.study.geometry import Geometry, same_grid
+from SemiSupervisedSegLib.study.images import read_image, write_image
 
 from .builders import ras_of
 

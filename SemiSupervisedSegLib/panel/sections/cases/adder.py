@@ -8,7 +8,7 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from ....study.errors import UserError
-from ...logic.new_cases import IMAGE_SUFFIXES
+from ....study.image_files import IMAGE_SUFFIXES
 from ...scene.volumes import nameOf, sceneVolumes
 from ...time_slices import TimeSlicedTask
 from ..section import PanelContext, SectionPart, Widgets

@@ -16,7 +16,8 @@ from ....jobs.needs import missing_in_study, needs_of, training_cases
 from ....jobs.spec import SettingValue
 from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
-from ....study.images import Geometry, image_geometry
+from ....study.geometry import Geometry
+from ....study.images import image_geometry
 from ....study.model import Role, Study
 from ...logic.devices import DeviceInfo
 from ...logic.estimates import describe_estimate, estimate, expected_plan, pace_of, trained_like

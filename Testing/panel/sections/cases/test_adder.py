@@ -9,11 +9,12 @@ import SimpleITK as sitk
 import slicer
 
 from SemiSupervisedSegLib.panel.logic.label_maps import find_label_maps
-from SemiSupervisedSegLib.panel.logic.new_cases import find_images, is_image_name, make_cases
+from SemiSupervisedSegLib.panel.logic.new_cases import find_images, make_cases
 from SemiSupervisedSegLib.panel.scene.segments import addStructures
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
 from SemiSupervisedSegLib.study.annotations import read_annotation
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, study_lock
 
@@ -42,7 +43,7 @@ def test_images_of_a_folder_are_found_with_their_annotations(files, tmp_path):
         ("other", "labeled"),
         ("scan-2", "unlabeled"),
     ]
-    assert cases[1].annotation == (files / "b" / "other.seg.nrrd").as_posix()
+    assert study.annotation_path(cases[1]) == files / "b" / "other.seg.nrrd"
 
 
 def test_the_own_folders_of_a_study_are_not_searched(tmp_path):
@@ -64,14 +65,6 @@ def test_a_folder_of_dicom_slices_is_one_image(tmp_path):
         sitk.WriteImage(image, str(folder / f"{number}.dcm"))
     *_, found = find_images(tmp_path / "dicom", study)
     assert found == [folder]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.nrrd", True), ("A.NII.GZ", True), ("a.seg.nrrd", False), ("._a.nrrd", False), ("a.txt", False)],
-)
-def test_names_of_images(name, expected):
-    assert is_image_name(name) is expected
 
 
 def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):

@@ -178,8 +178,9 @@ def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp
     assert "kidney" in dialogs.said[0]
     assert load_study(folder).case("case02").annotation is None
     opened.ui.annotationFileButton.click()
-    case = load_study(folder).case("case02")
-    assert (case.role, case.annotation) == (Role.LABELED, good.as_posix())
+    study = load_study(folder)
+    case = study.case("case02")
+    assert (case.role, study.annotation_path(case)) == (Role.LABELED, good)
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, None), (False, ("liver", "tumor"))])

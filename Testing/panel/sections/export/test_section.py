@@ -15,7 +15,9 @@ import slicer
 from SemiSupervisedSegLib.panel.sections.export.section import ExportSection
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
-from SemiSupervisedSegLib.study.images import read_image, same_grid
+from SemiSupervisedSegLib.study.geometry import same_grid
+from SemiSupervisedSegLib.study.images import read_image
+from SemiSupervisedSegLib.study.store import create_study
 
 from ..desk import Desk
 
@@ -199,5 +201,6 @@ def test_exported_annotations_can_be_added_to_another_study(export, desk, out, s
     run_export(export, desk, out, spin)
     image = desk.study.image_path(desk.case("case-001"))
     shutil.copy(image, out / "again.nrrd")
-    case = new_case(desk.study, out / "again.nrrd", site="x", role="labeled", annotation=out / "case-001.seg.nrrd")
-    assert add_cases(desk.study, [case]).case("again").annotation == str(out / "case-001.seg.nrrd")
+    other = create_study(out / "other", "Other", "MR", "x", desk.study.structures)
+    case = new_case(other, out / "again.nrrd", site="x", role="labeled", annotation=out / "case-001.seg.nrrd")
+    assert add_cases(other, [case]).case("again").annotation == "../case-001.seg.nrrd"
