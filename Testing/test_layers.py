@@ -138,7 +138,8 @@ def test_what_the_panel_decides_knows_neither_qt_nor_the_scene():
 def test_only_the_scene_of_the_panel_touches_nodes():
     """Methods of VTK and MRML begin with a capital verb, those of Qt and of this project do not."""
     for path in (ROOT / "panel").rglob("*.py"):
-        if path.is_relative_to(ROOT / "panel" / "scene"):
+        # logic/ cannot import Slicer at all; its calls with a capital are those of SimpleITK.
+        if path.relative_to(ROOT / "panel").parts[0] in ("scene", "logic"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"

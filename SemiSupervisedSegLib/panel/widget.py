@@ -9,6 +9,7 @@ import slicer
 
 from ..jobs.folder import JobFolder
 from ..study.errors import UserError
+from .logic.guidance import section_of
 from .run.runner import Runner
 from .scene.case_scene import CaseScene
 from .scene.scene_state import SceneState
@@ -76,6 +77,9 @@ class Panel:
         # The last is for the end of editing; before the others the sections would look at nodes of the case before.
         for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
             signal.connect(self._showCase)
+        self._step = ""
+        self._followStep()
+        session.state_changed.connect(self._followStep)
         self.sceneState = SceneState(self, mrmlScene)
 
     def enter(self) -> None:
@@ -108,6 +112,21 @@ class Panel:
         self.folds[name].setProperty("collapsed", False)
         # Where it lies is known when Qt has made room for what was unfolded.
         self._scrolling.start(0)
+
+    def _followStep(self) -> None:
+        """Unfold the section of the present step when another step begins, and fold that of the step before."""
+        step, before = section_of(self.session.state), self._step
+        if step == before or self.session.facts().editing:
+            return
+        self._step = step
+        if not before:
+            for name, fold in self.folds.items():
+                fold.setProperty("collapsed", name != step)
+            return
+        # Cases stay open: after the first annotation there are more to make.
+        if before != "Cases":
+            self.folds[before].setProperty("collapsed", True)
+        self.goTo(step)
 
     def _connectSections(self) -> None:
         """Let one section lead to another."""

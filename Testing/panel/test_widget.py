@@ -29,6 +29,24 @@ def test_all_sections_are_there_in_the_order_of_the_work(makePanel):
     assert [layout.itemAt(index).widget() for index in range(6)] == list(panel.folds.values())
 
 
+def test_the_section_of_the_present_step_is_open(makePanel, tmp_path):
+    panel = makePanel()
+
+    def unfolded() -> list[str]:
+        return [name for name, fold in panel.folds.items() if not fold.collapsed]
+
+    assert unfolded() == ["Study"]
+    study = make_study(tmp_path / "study", annotated=0)
+    panel.session.open_study(study.folder)
+    assert unfolded() == ["Cases"]
+    annotation = write_annotation(study.folder / "annotations" / "case00.seg.nrrd")
+    panel.session.edit_study(lambda study: with_annotation(study, "case00", annotation))
+    assert unfolded() == ["Cases", "Train"]
+    make_round(study, "001-cu2l", {"case02": 0.2})
+    panel.session.refresh_rounds()
+    assert unfolded() == ["Cases", "Review"]
+
+
 def test_the_header_says_what_to_do_next(makePanel, tmp_path):
     panel = makePanel()
     assert panel.ui.guidanceLabel.text == "Open or create a study."

@@ -6,6 +6,18 @@ from ...jobs.catalogue import load_catalogue
 from ...jobs.needs import missing_in_study
 from .state import Facts, PanelState, state_of
 
+_SECTIONS = {
+    PanelState.NO_STUDY: "Study",
+    PanelState.NO_CASES: "Cases",
+    PanelState.ANNOTATING: "Cases",
+    PanelState.REVIEWING: "Review",
+}
+
+
+def section_of(state: PanelState) -> str:
+    """Return the name of the section in which the present step is done."""
+    return _SECTIONS.get(state, "Train")
+
 
 def next_step(facts: Facts) -> str:
     """What is going on, or what the user could do next, in one or two sentences."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import slicer
 
 from ...jobs.folder import JobFolder
 from ...jobs.results import PREDICTION_FILES
+from ...study.errors import UserError
 from ...study.images import image_geometry, read_image
 from ...study.model import Case, Study
 from .annotations import readAnnotation
@@ -53,6 +55,17 @@ def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
     place = next((place for place in places if place.is_dir()), places[0])
     files = {kind: place / PREDICTION_FILES[kind] for kind in PREDICTIONS}
     return {kind: path for kind, path in files.items() if path.is_file()}
+
+
+def attempt(parts: list[Callable[[], None]]) -> list[UserError]:
+    """Do every part and return what went wrong."""
+    errors = []
+    for part in parts:
+        try:
+            part()
+        except UserError as error:
+            errors.append(error)
+    return errors
 
 
 class CaseLoader:

@@ -10,16 +10,18 @@ import slicer
 from ...jobs.folder import JobFolder
 from ...study.errors import UserError
 from ...study.model import Case, Study
+from ..logic.worst_place import worst_place
 from . import views
 from .annotations import exportSegmentation
 from .case_display import CaseDisplay
-from .case_loading import CaseLoader, predictionFiles
+from .case_loading import CaseLoader, attempt, predictionFiles
 from .changes import Changes
 from .hierarchy import removeEmptyFolder, removeNode
 from .segments import addStructures
 from .styles import STYLES, applyStyle
 from .tags import (
     ANNOTATION,
+    DISAGREEMENT,
     HEATMAPS,
     PREDICTIONS,
     CaseNodes,
@@ -76,9 +78,10 @@ class CaseScene:
         self._files = predictionFiles(folder, case)
         parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
         parts += [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
-        errors = _attempt(parts)
+        errors = attempt(parts)
         if isNew:
             self._display.showImage(self.nodes)
+            errors += attempt([self.goToWorstPlace])
         self._arrange()
         if errors:
             raise errors[0]
@@ -94,7 +97,7 @@ class CaseScene:
         loader = CaseLoader(*self._shown, self._changes)
         self._files |= {kind: Path(path) for kind, path in files.items()}
         before = self.nodes
-        errors = _attempt(
+        errors = attempt(
             [
                 lambda kind=kind: loader.prediction(kind, self._wanted(kind), f"step {step}")
                 for kind in PREDICTIONS
@@ -134,11 +137,22 @@ class CaseScene:
         errors = []
         if isOther and self._shown is not None:
             loader = CaseLoader(*self._shown, self._changes)
-            errors = _attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in HEATMAPS])
+            errors = attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in HEATMAPS])
             self._arrange()
         self._redisplay(self._display.showHeatmap)
         if errors:
             raise errors[0]
+
+    def hasWorstPlace(self) -> bool:
+        """Return whether there is a map of where the predictions of the shown case differ."""
+        return self._shown is not None and DISAGREEMENT in self._files
+
+    def goToWorstPlace(self) -> None:
+        """Move all slices to where the predictions of the shown case differ most; raises UserError."""
+        if self.hasWorstPlace():
+            place = worst_place(self._files[DISAGREEMENT])
+            if place is not None:
+                views.jumpTo(place)
 
     def setLayout(self, layout: views.Layout) -> None:
         """Show both predictions in the same views, or the prototype-based one left and the final one right."""
@@ -225,7 +239,7 @@ class CaseScene:
         if self.nodes.annotation is not None:
             removeNode(self.nodes.annotation)
         self._display.isEditing = False
-        errors = _attempt([CaseLoader(*self._shown, self._changes).annotation])
+        errors = attempt([CaseLoader(*self._shown, self._changes).annotation])
         self._arrange()
         if errors:
             raise errors[0]
@@ -276,14 +290,3 @@ class CaseScene:
     def _arrange(self) -> None:
         nodes = self.nodes
         self._display.arrange(nodes, nodes.annotation is not None and self._changes.isChanged(nodes.annotation))
-
-
-def _attempt(parts: list[Callable[[], None]]) -> list[UserError]:
-    """Do every part and return what went wrong."""
-    errors = []
-    for part in parts:
-        try:
-            part()
-        except UserError as error:
-            errors.append(error)
-    return errors

@@ -68,8 +68,13 @@ def applyLayout(layout: Layout, volume: slicer.vtkMRMLScalarVolumeNode | None) -
         node.SetViewArrangement(int(before))
         _turnBack(volume)
     if place is not None:
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            view.JumpSliceByOffsetting(*place)
+        jumpTo(place)
+
+
+def jumpTo(place: tuple[float, ...]) -> None:
+    """Move all slice views through a point (RAS, mm)."""
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        view.JumpSliceByOffsetting(*place)
 
 
 def showOnlyIn(display: slicer.vtkMRMLDisplayNode, viewId: str | None) -> None:

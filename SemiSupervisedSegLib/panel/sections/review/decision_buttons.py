@@ -72,11 +72,11 @@ class DecisionButtons(EditingSession):
         decision = None if facts.case_id is None else self._results.decision(facts.case_id)
         corrected = self._isCorrected(facts)
         ui.acceptButton.setText(self.saveText if corrected else _("Accept"))
-        acceptHint = self.saveHint if corrected else _("Use the chosen result as the annotation of this image")
+        acceptHint = self.saveHint if corrected else _("Use the chosen result as the annotation of this image (key A)")
         reasons = {
-            ui.correctButton: (Action.CORRECT, _("Edit a copy of the result before you accept it")),
+            ui.correctButton: (Action.CORRECT, _("Edit a copy of the result before you accept it (key C)")),
             ui.acceptButton: (Action.ACCEPT, acceptHint),
-            ui.rejectButton: (Action.REJECT, _("Do not use this result; the case stays as it is")),
+            ui.rejectButton: (Action.REJECT, _("Do not use this result; the case stays as it is (key R)")),
         }
         for button, (action, hint) in reasons.items():
             setEnabledWithReason(button, availability(facts, action) or self._whyNot(facts, decision), hint)
@@ -156,7 +156,7 @@ class DecisionButtons(EditingSession):
     def _refreshUndo(self, facts: Facts) -> None:
         caseId = self._toUndo(facts)
         verdict = "" if caseId is None else self._results.decision(caseId).verdict
-        hint = _("Undo: {case} accepted") if verdict == "accepted" else _("Undo: {case} rejected")
+        hint = _("Undo: {case} accepted (key Z)") if verdict == "accepted" else _("Undo: {case} rejected (key Z)")
         nothing = _("There is no decision on this result yet.") if caseId is None else ""
         reason = availability(facts, Action.STEP_THROUGH_CASES) or nothing
         setEnabledWithReason(self.ui.undoButton, reason, hint.format(case=caseId))

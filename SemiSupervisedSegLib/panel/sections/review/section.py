@@ -12,7 +12,7 @@ from ....jobs.results import CaseSummary, read_summaries
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_to_review, ranked
-from ...logic.state import Action, Facts
+from ...logic.state import Action, Facts, availability
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -20,6 +20,7 @@ from ..section import PanelContext, Section
 from ..tables import setUpView
 from .decision_buttons import DecisionButtons
 from .model import ReviewModel, makeRows
+from .shortcuts import Shortcuts
 from .view import ReviewView
 
 _WIDTHS = (130, 52, 60, 80)
@@ -48,6 +49,7 @@ class ReviewSection(Section):
         self.model = ReviewModel()
         self.view = ReviewView(self.ui, context)
         self.decisionButtons = DecisionButtons(self.ui, context, self)
+        self._shortcuts = Shortcuts(self.ui)
         self._setUpTable()
         self._connect()
         session.study_changed.connect(self._showRows)
@@ -78,7 +80,11 @@ class ReviewSection(Section):
         applyAvailability(
             ui.nextRoundButton, Action.NEXT_ROUND, facts, _("Go to Train, to learn from what you accepted")
         )
+        worst = "" if self._scene.hasWorstPlace() else _("There is no map of where the two results differ.")
+        hint = _("Go to where the two results differ most (key W)")
+        setEnabledWithReason(ui.worstPlaceButton, availability(facts, Action.COMPARE) or worst, hint)
         self.decisionButtons.refresh(facts)
+        self._shortcuts.setEnabled(not facts.editing)
         self._count()
 
     def summary(self, caseId: str) -> CaseSummary | None:
@@ -128,6 +134,7 @@ class ReviewSection(Section):
         ui.roundBox.connect("activated(int)", self._chooseRound)
         ui.previousButton.connect("clicked()", lambda: self.step(-1))
         ui.nextButton.connect("clicked()", lambda: self.step(1))
+        ui.worstPlaceButton.connect("clicked()", lambda: self._try(self._scene.goToWorstPlace))
         ui.nextRoundButton.connect("clicked()", self.trainWanted.emit)
         changed = "selectionChanged(QItemSelection,QItemSelection)"
         ui.resultsTable.selectionModel().connect(changed, lambda *_: self._rowChosen())
@@ -231,7 +238,7 @@ class ReviewSection(Section):
             (self.ui.previousButton, -1, _("This is the first image of the list.")),
             (self.ui.nextButton, 1, _("This is the last image of the list.")),
         ):
-            hint = _("Show the image above in the list") if places < 0 else _("Show the image below in the list")
+            hint = _("Show the image above (key P)") if places < 0 else _("Show the image below (key N)")
             if applyAvailability(button, Action.STEP_THROUGH_CASES, facts, hint):
                 empty = "" if cases else _("This round has not segmented any image.")
                 setEnabledWithReason(button, empty or ("" if neighbour(cases, shown, places) else end), hint)

@@ -106,11 +106,13 @@ class ReviewView(SectionPart):
         ui.heatmapBox.addItem(_("Disagreement"), "disagreement")
         ui.layoutBox.addItem(_("Both results in the same views"), "overlaid")
         ui.layoutBox.addItem(_("Side by side: prototype-based, final"), "side_by_side")
-        ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted"))
+        ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted (key 1)"))
         ui.showPrototypeBox.setToolTip(
-            _("Filled: every point is compared with typical points of each structure in the annotated images")
+            _("Filled: every point is compared with typical points of each structure in the annotated images (key 2)")
         )
-        ui.showFinalBox.setToolTip(_("Thick outline: what the model says; where it leaves the filled area, look twice"))
+        ui.showFinalBox.setToolTip(
+            _("Thick outline: what the model says; where it leaves the filled area, look twice (key 3)")
+        )
 
     def _setUpNumbers(self) -> None:
         table = self.ui.numbersTable

@@ -12,6 +12,7 @@ import slicer
 import slicer.util
 
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.panel.logic.worst_place import worst_place
 from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
@@ -181,3 +182,31 @@ def test_a_thousand_results_never_block(desk, spin, services):
     timer.stop()
     assert section.model.caseIds()[0] == "many-999"
     assert max(later - earlier for earlier, later in itertools.pairwise(ticks)) < 0.1
+
+
+def test_a_result_opens_where_the_two_results_differ_most(review, desk, slice_views):
+    caseId = review.model.caseIds()[0]
+    place = worst_place(desk.round.predictions / caseId / "disagreement.nrrd")
+    desk.session.show(caseId)
+    node = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    assert node.GetSliceOffset() == pytest.approx(place[2], abs=3)
+    node.SetSliceOffset(node.GetSliceOffset() + 50)
+    review.ui.worstPlaceButton.click()
+    assert node.GetSliceOffset() == pytest.approx(place[2], abs=3)
+
+
+def test_keys_click_the_buttons_unless_something_is_edited(review, desk):
+    keys = {shortcut.key.toString(): shortcut for shortcut in review.ui.resultsTable.findChildren(qt.QShortcut)}
+    first, second = review.model.caseIds()[:2]
+    desk.session.show(first)
+    keys["R"].activated.emit()
+    assert review.decision(first).verdict == "rejected"
+    assert desk.session.case_id == second
+    keys["Z"].activated.emit()
+    assert desk.session.case_id == first
+    assert review.decision(first) is None
+    keys["2"].activated.emit()
+    assert not review.ui.showPrototypeBox.checked
+    assert all(shortcut.enabled for shortcut in keys.values())
+    desk.session.set_facts(editing=True)
+    assert not any(shortcut.enabled for shortcut in keys.values())
