@@ -18,7 +18,7 @@ from SemiSupervisedSegLib.panel.scene.geometry import rightHanded
 from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
 from SemiSupervisedSegLib.panel.scene.volumes import sceneVolumes
 from SemiSupervisedSegLib.panel.widget import Panel
-from SemiSupervisedSegLib.study.annotations import read_annotation
+from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
@@ -27,7 +27,8 @@ from .loop_driver import LoopDriver
 from .scene.builders import mask_of, ras_of
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
-SCANS = {"labeled": 3, "unlabeled": 1, "external": 2, "size": (32, 32, 4), "difficulty": 0.0}
+# Two unlabeled scans of the own hospital: whichever result is accepted, one is left to learn from.
+SCANS = {"labeled": 3, "unlabeled": 2, "external": 2, "size": (32, 32, 4), "difficulty": 0.0}
 STEPS = {
     "labeled_batch": 2,
     "unlabeled_batch": 2,
@@ -107,6 +108,7 @@ def test_from_scans_in_the_scene_to_exported_segmentations(loop, slice_views, di
     make_study(loop, tmp_path / "study")
     annotate(loop)
     first = train(loop)
+    replace_results(loop, first)
     worst = loop.review(0)
     look(loop, Result(loop, slice_views["Red"], worst))
     expected = correct(loop, worst)
@@ -138,7 +140,7 @@ def make_study(loop: LoopDriver, folder: Path) -> None:
     assert marked == [
         *[("Home", Role.LABELED, True)] * 2,
         ("Home", Role.VALIDATION, True),
-        ("Home", Role.UNLABELED, False),
+        *[("Home", Role.UNLABELED, False)] * 2,
         ("East", Role.UNLABELED, False),
         ("West", Role.UNLABELED, False),
     ]
@@ -173,6 +175,21 @@ def train(loop: LoopDriver) -> JobFolder:
     assert tables["dice"] == 2
     assert "is finished: mean Dice" in loop.ui("Train").outcomeLabel.text
     return folder
+
+
+def replace_results(loop: LoopDriver, folder: JobFolder) -> None:
+    """Write results that overlap in part in the place of the network's, which differ between machines."""
+    study = loop.session.study
+    for case in study.cases:
+        place = folder.predictions / case.id
+        if place.is_dir():
+            image = read_image(study.image_path(case))
+            for kind, start in (("final", 2), ("prototype", 4)):
+                classes = np.zeros(image.GetSize()[::-1], np.uint8)
+                classes[tuple(slice(length * start // 8, length * (start + 2) // 8) for length in classes.shape)] = 2
+                segmentation = sitk.GetImageFromArray(classes)
+                segmentation.CopyInformation(image)
+                write_segmentation(place / f"{kind}.seg.nrrd", segmentation, study.structures)
 
 
 def look(loop: LoopDriver, result: Result) -> None:

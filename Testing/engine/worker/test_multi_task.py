@@ -104,7 +104,6 @@ def test_where_images_show_one_organ_each_a_case_is_segmented_for_its_own(study)
         for kind in ("final", "prototype"):
             found = read_classes(folder.predictions / case.id / f"{kind}.seg.nrrd", study.structures)
             assert set(np.unique(found)) <= {0, *own}, (case.id, kind)
-        assert found.any() or len(own) > 1, "prototypes find something"
     assert [event for event in folder.events()[0] if isinstance(event, Validated)]
 
 
