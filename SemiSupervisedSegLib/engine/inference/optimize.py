@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -13,8 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..device import in_memory_format
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def optimize_for_inference(network: nn.Module) -> nn.Module:
+
+def optimize_for_inference(network: Network) -> Network:
     """Return a copy of a network for prediction, in evaluation mode; its answers are the same but for rounding.
 
     Batch normalisations right after a convolution become part of it, which spares them a pass over every map, and the

@@ -14,6 +14,7 @@ from ...jobs.results import CaseSummary
 from ...planning.preprocess import to_plan_grid
 from ...study.errors import UserError
 from ...study.images import read_image
+from ..networks.base import SegmentationNetwork
 from .bundle import TrainedModel, load_bundle
 from .optimize import optimize_for_inference
 from .sliding_window import GridPrediction, predict_grid
@@ -32,6 +33,7 @@ def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> Traine
     kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
     prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))
+    assert isinstance(model.network, SegmentationNetwork), "the network of a whole model, not of a part of its tasks"
     return replace(model, network=model.network.for_classes(classes), prototypes=prototypes)
 
 

@@ -112,7 +112,8 @@ class UniSeMi(Method):
             mixture(batch.unlabeled.images, keep_unlabeled),
         )
         features = self.student.encode(torch.cat(images)).split([len(part) for part in images])
-        return EncodedBatch(*features, keep, keep_unlabeled)
+        labeled, mixed, unlabeled = features
+        return EncodedBatch(labeled, mixed, unlabeled, keep, keep_unlabeled)
 
     def mask(self, images: Tensor) -> Tensor:
         """Draw the mask M (*spatial) of equations 3, 4 and 6.
@@ -161,6 +162,7 @@ class UniSeMi(Method):
     def pseudo_masks(self, batch: Batch) -> Tensor:
         """Return what its own task sees in each unlabeled image, 0 or 1 (B, *spatial); constant."""
         foregrounds, tasks = self.task_foregrounds(self.student.encode(batch.unlabeled.images)), batch.unlabeled.tasks
+        assert tasks is not None, "batches of several tasks name them"
         chosen = foregrounds[tasks.clamp_min(0), torch.arange(len(tasks), device=tasks.device)]
         known = append_axes(tasks != UNKNOWN_TASK, chosen)
         return (torch.where(known, chosen, aggregate_foregrounds(foregrounds)) > 0.5).float()

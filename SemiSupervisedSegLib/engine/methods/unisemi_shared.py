@@ -23,7 +23,7 @@ from ..losses.prompts import prompted_loss
 from ..networks.prompted import PromptFeatures
 from ..tensors import append_axes
 from .method import Loss, Losses, MethodContext, TrainingStep
-from .unisemi_paper import EncodedBatch, UniSeMi, mixture
+from .unisemi_paper import UniSeMi, mixture
 
 
 class SharedAnatomyUniSeMi(UniSeMi):
@@ -33,15 +33,16 @@ class SharedAnatomyUniSeMi(UniSeMi):
         super().__init__(context)
         self.consistency_learner = "synthetic"
 
-    def losses_from_features(self, encoded: EncodedBatch, batch: Batch, step: TrainingStep) -> Losses:
+    def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the published losses, and those of all prompts on all mixtures."""
+        encoded = self.encode(batch)
         with torch.no_grad():
             unlabeled = self.pseudo_labels(self.student.encode(batch.unlabeled.images))
         seen = self.pseudo_labels(encoded.labeled)
         labeled = self.completed_labels(seen, batch.labeled)
         unknown = mixture(self.other_structures(seen, batch.labeled), encoded.keep)
         answers, unlabeled_answers = self.task_logits(encoded.mixed), self.task_logits(encoded.unlabeled)
-        return super().losses_from_features(encoded, batch, step, unknown) | {
+        return self.losses_from_features(encoded, batch, step, unknown) | {
             "parts": Loss(self.cut_mix_loss(answers, batch.labeled, encoded.keep)),
             "labeled_structures": Loss(agreement(answers, [mixture(mask, encoded.keep) for mask in labeled])),
             "unlabeled_structures": Loss(

@@ -71,7 +71,7 @@ class SegmentationNetwork(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        decoder: nn.Module,
+        decoder: StagedDecoder,
         head: nn.Module,
         channels: Sequence[int],
         upsampling: Upsampling,
@@ -87,6 +87,11 @@ class SegmentationNetwork(nn.Module):
         self.head = head
         self.upsampling = upsampling
         protect_small_maps(self)
+
+    def classifier(self) -> nn.Conv2d | nn.Conv3d:
+        """Return the head of a network that was built by itself, a convolution to the logits."""
+        assert isinstance(self.head, nn.Conv2d | nn.Conv3d)
+        return self.head
 
     def for_classes(self, classes: Collection[int]) -> nn.Module:
         """Return the network for images that show some classes only; most networks segment all classes anyway.

@@ -28,7 +28,8 @@ def with_embedding(network: SegmentationNetwork) -> SegmentationNetwork:
     place and returned.
     """
     channels = network.feature_channels["decoder_full"]
-    convolution, classes = type(network.head), network.head.out_channels
+    classifier = network.classifier()
+    convolution, classes = type(classifier), classifier.out_channels
     stages = network.decoder.stages
     stages[-1] = EmbeddedStage(stages[-1], convolution(channels, channels, 1))
     network.head = nn.Sequential(nn.ReLU(), convolution(channels, classes, 1))

@@ -124,11 +124,12 @@ class PromptedNetwork(SegmentationNetwork):
         tasks: Class indices of the structures of each task.
     """
 
+    head: DynamicHead
     local: Tensor
     known: Tensor
 
     def __init__(self, backbone: SegmentationNetwork, num_classes: int, tasks: Sequence[Sequence[int]]) -> None:
-        dimensions = backbone.head.weight.dim() - 2
+        dimensions = len(backbone.classifier().kernel_size)
         channels = [backbone.feature_channels[level] for level in ("decoder_full", "decoder_half", "bottleneck")]
         outputs = 1 + max(map(len, tasks))
         head = DynamicHead(dimensions, channels[2], channels[0], 1 + len(tasks), outputs)

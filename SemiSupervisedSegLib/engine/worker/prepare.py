@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from ...jobs.catalogue import MethodEntry, load_catalogue
 from ...jobs.events import CheckpointSaved, Started, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.needs import missing
-from ...jobs.spec import JobSpec, SettingValue
+from ...jobs.spec import JobSpec
 from ...planning.cache import prepare_cache
 from ...planning.cached_case import CachedCase
 from ...planning.fingerprint import fingerprint
@@ -42,7 +43,7 @@ class JobContext:
     folder: JobFolder
     spec: JobSpec
     method_entry: MethodEntry
-    settings: dict[str, SettingValue]
+    settings: dict[str, Any]
     plan: Plan
     cases: tuple[CachedCase, ...]
     device: Device
