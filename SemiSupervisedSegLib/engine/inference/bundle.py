@@ -95,7 +95,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
         model.network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
-            "The parts of the model do not fit together; the model is damaged.",
+            "The parts of the model (metadata.json, weights, prototypes) do not fit together; it is damaged.",
             "Choose the model folder of another round, or train again.",
         ) from error
     return model
