@@ -105,4 +105,7 @@ def _native_half(device: torch.device) -> torch.dtype:
 
 def _cpu_has_bfloat16() -> bool:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+        # Otherwise PyTorch was limited to older instructions than the processor has (ATEN_CPU_CAPABILITY).
+        return torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return bool(capabilities.get("bf16"))
