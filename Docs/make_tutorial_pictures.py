@@ -161,6 +161,7 @@ class Tour:
         go_to(self.panel.scene.nodes.prototype)
         self.shoot("5-watch", "Train", self.loop.ui("Train").progressPanel)
         self.loop.waitForRound(folder, SECONDS)
+        self.loop.click(self.loop.ui("Train").curvesButton)
         set_layout("SlicerLayoutOneUpRedSliceView")
 
     def review(self) -> None:

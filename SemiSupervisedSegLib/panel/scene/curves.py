@@ -12,11 +12,13 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ...study.structures import default_color
 from ..services import Color
+from . import views
 
 _ATTRIBUTE = "SemiSupervisedSeg.Curves"
 _LOSSES, _DICE, _CHART = "losses", "dice", "chart"
 _NAMES = {_LOSSES: "Training losses", _DICE: "Validation Dice", _CHART: "Training"}
 _STEP = "step"
+_LAYOUT_BEFORE = "SemiSupervisedSeg.BeforeCurves"
 # The legend lies in the plot, and shall lie over no curve.
 _LEGEND_FONT_SIZE = 9
 _HEADROOM = 1.5
@@ -25,7 +27,10 @@ _LOSS_COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (
 
 
 class TrainingCurves:
-    """Two tables with a row a step and a chart of all their columns; found in the scene again after a reload."""
+    """Two tables with a row a step and a chart of all their columns; found in the scene again after a reload.
+
+    The nodes are hidden from the lists of Slicer and not saved: they are made again from the files of a round.
+    """
 
     def clear(self) -> None:
         """Remove all curves from the scene."""
@@ -64,7 +69,12 @@ class TrainingCurves:
 
     def show(self) -> None:
         """Show the chart in a layout that has a plot view."""
+        views.rememberLayout(_LAYOUT_BEFORE)
         slicer.modules.plots.logic().ShowChartInLayout(_chart())
+
+    def hide(self) -> None:
+        """Return to the layout from before `show`."""
+        views.restoreLayout(_LAYOUT_BEFORE)
 
 
 def _addRow(role: str, step: int, values: Mapping[str, float], colors: Mapping[str, Color]) -> None:
@@ -99,8 +109,7 @@ def _addColumn(table: vtk.vtkTable, name: str) -> None:
 
 
 def _addSeries(table: slicer.vtkMRMLTableNode, role: str, name: str, color: Color) -> None:
-    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", _label(role, name))
-    series.SetAttribute(_ATTRIBUTE, role)
+    series = _make("vtkMRMLPlotSeriesNode", role, _label(role, name))
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetXColumnName(_STEP)
     series.SetYColumnName(name)
@@ -145,9 +154,18 @@ def _find(className: str, role: str) -> slicer.vtkMRMLNode:
     found = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
     if found:
         return found[0]
-    node = slicer.mrmlScene.AddNewNodeByClass(className, _NAMES[role])
+    return _make(className, role, _NAMES[role])
+
+
+def _make(className: str, role: str, name: str) -> slicer.vtkMRMLNode:
+    node = slicer.mrmlScene.CreateNodeByClass(className)
+    node.UnRegister(None)
+    node.SetName(name)
     node.SetAttribute(_ATTRIBUTE, role)
-    return node
+    # Before it is added: the subject hierarchy looks at a node once.
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return slicer.mrmlScene.AddNode(node)
 
 
 def _own(className: str) -> list[slicer.vtkMRMLNode]:

@@ -77,6 +77,21 @@ def jumpTo(place: tuple[float, ...]) -> None:
         view.JumpSliceByOffsetting(*place)
 
 
+def rememberLayout(name: str) -> None:
+    """Keep the present layout under a name, unless one is kept already."""
+    node = _layoutNode()
+    if node is not None and node.GetAttribute(name) is None:
+        node.SetAttribute(name, str(node.GetViewArrangement()))
+
+
+def restoreLayout(name: str) -> None:
+    """Return to the layout that was kept under a name, and forget it."""
+    node = _layoutNode()
+    if node is not None and node.GetAttribute(name) is not None:
+        node.SetViewArrangement(int(node.GetAttribute(name)))
+        node.RemoveAttribute(name)
+
+
 def showOnlyIn(display: slicer.vtkMRMLDisplayNode, viewId: str | None) -> None:
     """Show a display node in one view only, None for all."""
     display.RemoveAllViewNodeIDs()

@@ -7,6 +7,8 @@ import slicer
 
 from SemiSupervisedSegLib.panel.scene.curves import TrainingCurves
 
+from ...slicer_stand_in.scene import saveAndReload
+
 
 @pytest.fixture
 def curves(scene):
@@ -66,6 +68,32 @@ def test_the_chart_is_shown_in_a_layout_with_a_plot(curves):
     assert view.GetPlotChartNode() is slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
 
 
+def test_hiding_the_curves_gives_the_layout_back(curves):
+    layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    curves.addStep(1, {"supervised": 0.5})
+    curves.show()
+    curves.show()
+    assert layout.GetViewArrangement() != slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    curves.hide()
+    assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    curves.hide()
+    assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+
+
+def test_the_nodes_of_curves_are_in_no_list_and_in_no_saved_scene(curves, tmp_path):
+    for step in (1, 2):
+        curves.addStep(step, {"supervised": 0.5})
+        curves.addValidation(step, {"wall": 0.25}, {})
+    classes = ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode")
+    nodes = [node for name in classes for node in slicer.util.getNodesByClass(name)]
+    assert len(nodes) == 5
+    assert all(node.GetHideFromEditors() for node in nodes)
+    saveAndReload(str(tmp_path / "scene.mrb"))
+    assert not any(slicer.util.getNodesByClass(name) for name in classes)
+
+
 def test_clear_removes_the_curves_and_nothing_else(curves, scene):
     mine = scene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
     curves.addStep(1, {"supervised": 0.5})
@@ -94,3 +122,16 @@ def test_the_axes_follow_the_points(curves):
     curves.addStep(30, {"supervised": 1.5, "boundary": -0.5})
     curves.redraw()
     assert (chart.GetXAxisRange(), chart.GetYAxisRange()) == ((10.0, 30.0), (-0.5, 2.25))
+
+
+def test_curves_go_on_after_a_reload_of_the_module(curves):
+    curves.addStep(10, {"supervised": 0.9})
+    for step in (5, 10):
+        curves.addValidation(step, {"wall": 0.1}, {"wall": (0, 0, 255)})
+    curves = TrainingCurves()
+    curves.addStep(20, {"supervised": 0.7})
+    tables = {node.GetName(): node for node in slicer.util.getNodesByClass("vtkMRMLTableNode")}
+    assert set(tables) == {"Training losses", "Validation Dice"}
+    losses = tables["Training losses"].GetTable()
+    assert [losses.GetValueByName(row, "supervised").ToDouble() for row in range(2)] == pytest.approx([0.9, 0.7])
+    assert len(slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")) == 2

@@ -7,7 +7,6 @@ import pytest
 import slicer
 
 from SemiSupervisedSegLib.panel.scene.case_scene import CaseScene
-from SemiSupervisedSegLib.panel.scene.curves import TrainingCurves
 from SemiSupervisedSegLib.panel.scene.tags import nodesOf
 
 from ...slicer_stand_in.scene import saveAndReload
@@ -74,21 +73,6 @@ def test_the_styles_are_those_from_before(case_scene, study, predict, tmp_path, 
     after = slice_views["Red"].pixels().astype(int)
     assert (before.max(-1) - before.min(-1) > 30).sum() > 300
     assert (np.abs(after - before).max(-1) > 12).mean() < 0.01
-
-
-def test_curves_go_on_after_a_reload(scene, tmp_path):
-    curves = TrainingCurves()
-    curves.addStep(10, {"supervised": 0.9})
-    for step in (5, 10):
-        curves.addValidation(step, {"wall": 0.1}, {"wall": (0, 0, 255)})
-    saveAndReload(str(tmp_path / "scene.mrb"))
-    curves = TrainingCurves()
-    curves.addStep(20, {"supervised": 0.7})
-    tables = {node.GetName(): node for node in slicer.util.getNodesByClass("vtkMRMLTableNode")}
-    assert set(tables) == {"Training losses", "Validation Dice"}
-    losses = tables["Training losses"].GetTable()
-    assert [losses.GetValueByName(row, "supervised").ToDouble() for row in range(2)] == pytest.approx([0.9, 0.7])
-    assert len(slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")) == 2
 
 
 def test_a_scene_with_a_heatmap_opens_in_its_colours_without_the_module(case_scene, study, predict, tmp_path):

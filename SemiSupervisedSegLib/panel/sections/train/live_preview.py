@@ -67,11 +67,21 @@ class LivePreview:
     def cleanup(self) -> None:
         """Show nothing any more."""
         self._timer.stop()
+        self._curves.hide()
         self._session.case_changed.disconnect(self._showAgain)
 
-    def showCurves(self) -> None:
-        """Bring the curves into view."""
-        self._curves.show()
+    def showCurves(self, shown: bool) -> None:
+        """Show the curves beside the slice views, or give the layout back."""
+        if shown:
+            self._curves.show()
+        else:
+            self._curves.hide()
+
+    def forget(self) -> None:
+        """Remove the curves: their study was closed."""
+        self._points.clear()
+        self._curves.hide()
+        self._curves.clear()
 
     def _showAgain(self) -> None:
         # Another case was loaded, without the preview of the present run.

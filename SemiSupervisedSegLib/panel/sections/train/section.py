@@ -49,6 +49,7 @@ class TrainSection(Section):
         self.view = RunView(self.ui)
         self.preview = LivePreview(session, self._scene, TrainingCurves())
         self._folder: Path | None = None
+        self.ui.curvesButton.setVisible(False)
         self._connectButtons()
         self._connections = [
             (self.probe.done, self._showDevices),
@@ -145,7 +146,7 @@ class TrainSection(Section):
         ui.resumeButton.connect("clicked()", self._resume)
         ui.installButton.connect("clicked()", self._install)
         ui.deviceButton.connect("clicked()", self.lookForDevices)
-        ui.curvesButton.connect("clicked()", self.preview.showCurves)
+        ui.curvesButton.connect("toggled(bool)", self.preview.showCurves)
 
     def _lookForDevicesOnce(self) -> None:
         # It takes seconds of a processor, which nobody needs who only looks at the module.
@@ -241,6 +242,9 @@ class TrainSection(Section):
             self._folder = self._session.folder
             if not self._runner.running:
                 self._sayHowItEnded()
+                self.ui.curvesButton.setChecked(False)
+                self.ui.curvesButton.setVisible(False)
+                self.preview.forget()
         self.refresh()
 
     def _sayHowItEnded(self) -> None:
@@ -267,6 +271,7 @@ class TrainSection(Section):
         if facts.run is None or facts.run.name != runner.folder.name:
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
+            self.ui.curvesButton.setVisible(True)
         kind = runner.folder.head().kind or "train"
         run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
         self._session.set_facts(run=run, resumable="")
