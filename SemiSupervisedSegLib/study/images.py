@@ -14,8 +14,12 @@ from .files import atomic_path, write_error
 from .geometry import Geometry
 from .integrity import check_complete, check_header, damaged
 from .memory import check_memory
+from .nifti import as_itk_reads
+from .spacing import check_spacing_is_given
 
 _ORTHOGONAL = 1e-3
+# In what ITK says of NIfTI files with such axes.
+_NOT_ORTHONORMAL = "orthonormal"
 # Programs mark missing data by the largest numbers of float32 and float64, which would decide the contrast of an image.
 _LARGEST_VALUE = 1e30
 
@@ -29,6 +33,7 @@ def read_image(path: Path | str) -> sitk.Image:
     path = Path(path)
     image = _read(path)
     _check_kind(path, image)
+    check_spacing_is_given(path)
     _check_geometry(path, Geometry.of(image))
     _check_values(path, sitk.GetArrayViewFromImage(image))
     return image
@@ -43,6 +48,7 @@ def image_geometry(path: Path | str) -> Geometry:
     else:
         header = read_header(path)
         _check_kind(path, header)
+        check_spacing_is_given(path)
         geometry = Geometry.of(header)
     _check_geometry(path, geometry)
     return geometry
@@ -52,13 +58,8 @@ def read_header(path: Path) -> sitk.ImageFileReader:
     """A reader that knows the header of an image file with its metadata; raises UserError when it cannot be read."""
     _check_exists(path)
     check_header(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise damaged(path) from error
-    return reader
+    with as_itk_reads(path, header_only=True) as readable:
+        return _reader(path, readable)
 
 
 def read_file(path: Path) -> sitk.Image:
@@ -67,10 +68,22 @@ def read_file(path: Path) -> sitk.Image:
     voxels, size = _voxels_and_bytes(path, reader)
     check_complete(path, voxels, size)
     check_memory(f"{path.name} with {voxels:,} voxels", size, "Close other programs, or crop or resample the image.")
+    with as_itk_reads(path) as readable:
+        try:
+            return _reader(path, readable).Execute()
+        except (RuntimeError, MemoryError) as error:
+            raise damaged(path) from error
+
+
+def _reader(path: Path, readable: Path) -> sitk.ImageFileReader:
+    """Return a reader that knows the header of an image file, or of the copy of it that ITK can open."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(readable))
     try:
-        return reader.Execute()
-    except (RuntimeError, MemoryError) as error:
-        raise damaged(path) from error
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise (_not_at_right_angles(path) if _NOT_ORTHONORMAL in str(error) else damaged(path)) from error
+    return reader
 
 
 def _voxels_and_bytes(path: Path, reader: sitk.ImageFileReader) -> tuple[int, int]:
@@ -152,7 +165,11 @@ def _check_geometry(path: Path, geometry: Geometry) -> None:
     if not np.isfinite(numbers).all() or min(geometry.spacing) <= 0 or min(geometry.size) < 1:
         raise UserError(f"{path.name} has no valid voxel spacing or position.", "Export it again with its geometry.")
     if not np.allclose(axes.T @ axes, np.eye(3), atol=_ORTHOGONAL):
-        raise UserError(
-            f"The axes of {path.name} are not at right angles, as after a tilted gantry.",
-            "Resample it to a regular grid first.",
-        )
+        raise _not_at_right_angles(path)
+
+
+def _not_at_right_angles(path: Path) -> UserError:
+    return UserError(
+        f"The axes of {path.name} are not at right angles, as after a tilted gantry or a registration.",
+        "Resample it to a regular grid first, for example with Resample Image in 3D Slicer.",
+    )

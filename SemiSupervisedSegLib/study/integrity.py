@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import UserError
+from .nifti import GZIP_MAGIC, parse_nifti_header, read_nifti_start
 
 _CHUNK = 1 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
 _WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
 _LONGEST_HEADER_LINE = 1 << 20
 # Deflate makes at most 1032 bytes of one.
@@ -28,7 +28,7 @@ def check_header(path: Path) -> None:
     """Raise UserError for a MetaImage header that crashes ITK: with more dimensions than any image has."""
     if not path.name.lower().endswith((".mha", ".mhd")):
         return
-    dimensions = _meta_fields(path).get("ndims", "")
+    dimensions = meta_fields(path).get("ndims", "")
     if not (dimensions.isdecimal() and len(dimensions) < 3 and 1 <= int(dimensions) <= _MOST_DIMENSIONS):
         raise damaged(path)
 
@@ -63,10 +63,11 @@ def damaged(path: Path) -> UserError:
 
 
 def _check_nifti(header_path: Path, data_path: Path) -> None:
-    header = _read_start(header_path, 540)
-    needed = _nifti_size(header, separate=data_path != header_path)
+    header = parse_nifti_header(read_nifti_start(header_path))
+    # Beside a header of its own the data file starts with the voxels, whatever offset programs leave in the header.
+    needed = header.data_bytes + (0 if data_path != header_path else header.offset)
     with data_path.open("rb") as file:
-        compressed = file.read(2) == _GZIP_MAGIC
+        compressed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         present = _gunzipped_size(file, needed) if compressed else data_path.stat().st_size
     if present < needed:
@@ -82,36 +83,9 @@ def _check_pair(path: Path) -> None:
             _check_nifti(header, candidate)
 
 
-def _read_start(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        start = file.read(size)
-        if not start.startswith(_GZIP_MAGIC):
-            return start
-        return zlib.decompressobj(_WITH_GZIP_HEADER).decompress(start + file.read(_CHUNK), size)
-
-
-def _nifti_size(header: bytes, separate: bool) -> int:
-    """The bytes that a data file needs by its NIfTI-1, NIfTI-2 or Analyze header."""
-    order = "<" if struct.unpack_from("<i", header)[0] in (348, 540) else ">"
-    if struct.unpack_from(f"{order}i", header)[0] == 540:
-        rank, *sizes = struct.unpack_from(f"{order}8q", header, 16)
-        bits, offset = struct.unpack_from(f"{order}h", header, 14)[0], struct.unpack_from(f"{order}q", header, 168)[0]
-    else:
-        rank, *sizes = struct.unpack_from(f"{order}8h", header, 40)
-        bits, offset = struct.unpack_from(f"{order}h", header, 72)[0], struct.unpack_from(f"{order}f", header, 108)[0]
-    if not 1 <= rank <= 7:
-        raise EOFError
-    voxels = 1
-    for size in sizes[:rank]:
-        voxels *= max(size, 1)
-    # Beside a header of its own the data file starts with the voxels, whatever offset programs leave in the header.
-    start = 0 if separate else int(offset)
-    return start + (voxels * bits + 7) // 8
-
-
 def _check_nrrd(path: Path, voxels: int, size: int) -> None:
     with path.open("rb") as file:
-        fields = _nrrd_fields(file)
+        fields = nrrd_fields(file)
         data_file = fields.get("data file") or fields.get("datafile")
         if data_file is None:
             _check_nrrd_data(file, fields, voxels, size)
@@ -140,7 +114,7 @@ def _check_nrrd_data(file: BinaryIO, fields: dict[str, str], voxels: int, size: 
 
 
 def _check_meta(path: Path, voxels: int, size: int) -> None:
-    fields = _meta_fields(path)
+    fields = meta_fields(path)
     name = fields.get("elementdatafile", "")
     separate = path if name.upper() == "LOCAL" else path.parent / name
     # A list or pattern of files is left to ITK; devices never end.
@@ -154,7 +128,8 @@ def _check_meta(path: Path, voxels: int, size: int) -> None:
         raise EOFError
 
 
-def _meta_fields(path: Path) -> dict[str, str]:
+def meta_fields(path: Path) -> dict[str, str]:
+    """Return the header of a MetaImage file, keys in lower case; raises UserError when it cannot be read."""
     fields: dict[str, str] = {}
     try:
         with path.open("rb") as file:
@@ -166,7 +141,8 @@ def _meta_fields(path: Path) -> dict[str, str]:
     return fields
 
 
-def _nrrd_fields(file: BinaryIO) -> dict[str, str]:
+def nrrd_fields(file: BinaryIO) -> dict[str, str]:
+    """Return the header of an NRRD file that is open at its beginning, keys in lower case."""
     fields = {}
     while line := file.readline(_LONGEST_HEADER_LINE).strip():
         key, separator, value = line.partition(b": ")
@@ -192,7 +168,7 @@ def _gunzipped_size(file: BinaryIO, enough: int) -> int:
         raise EOFError
     size = 0
     data = file.read(_CHUNK)
-    while data.startswith(_GZIP_MAGIC):
+    while data.startswith(GZIP_MAGIC):
         member = zlib.decompressobj(_WITH_GZIP_HEADER)
         while not member.eof:
             expanded = member.decompress(data, _CHUNK)
@@ -203,7 +179,7 @@ def _gunzipped_size(file: BinaryIO, enough: int) -> int:
             if not (data or expanded or member.eof):
                 raise EOFError
         # Block-wise compressed files have many members; anything else behind the last one is ignored, as readers do.
-        data = data + file.read(_CHUNK) if len(data) < len(_GZIP_MAGIC) else data
+        data = data + file.read(_CHUNK) if len(data) < len(GZIP_MAGIC) else data
     if not size:
         raise EOFError
     return size
