@@ -1,5 +1,5 @@
 # make test: all set-up, the linter, the type checker and the tests.   make test-all: the same with the slow tests.
-# make readme: the table of methods in README.md anew from the catalogue.
+# make readme: update the table of methods in README.md from the catalogue.
 # make demo: all set-up and the whole loop on synthetic images.
 # make benchmark-accuracy, benchmark-speed, benchmark-reliability: see Docs/benchmarks.md.
 #

@@ -1,4 +1,4 @@
-"""Commands over many files go on after a failure and list what failed at the end."""
+"""Commands over many files continue after a failure and list what failed at the end."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .show_progress import ProgressPrinter
 def run_job(folder: JobFolder) -> dict[str, Any]:
     """Start the worker of a job, print its progress and return the content of its result.json.
 
-    The first interrupt (Ctrl-C) asks the worker to save a checkpoint and to end, the second one ends it at once.
+    The first interrupt (Ctrl-C) requests a checkpoint and the end of the worker, the second one ends it at once.
 
     Raises:
         UserError: the job failed.

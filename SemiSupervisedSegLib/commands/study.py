@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the parsed arguments ask for and return the exit code; raises UserError."""
+    """Execute the parsed arguments and return the exit code; raises UserError."""
     return arguments.act(arguments)
 
 

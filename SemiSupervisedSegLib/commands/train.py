@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--resume", metavar="ROUND", help="continue a round that was stopped")
     parser.add_argument("--warm-start", metavar="ROUND", help="begin from the model of an earlier round")
     parser.add_argument(
-        "--detach", action="store_true", help="go on in the background, also after this terminal closes"
+        "--detach", action="store_true", help="continue in the background, also after this terminal closes"
     )
     parser.set_defaults(run=run)
 
@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
     print(f"Round {folder.name}", flush=True)
     if options.detach:
         launch(folder, detached=True)
-        print(f"Training goes on in the background; {folder.path / 'status.json'} says how far it is.")
+        print(f"Training continues in the background; {folder.path / 'status.json'} shows its progress.")
         print(f"To stop it, make a file named cancel in {folder.path}.")
         return 0
     try:
         run_job(folder)
     except KeyboardInterrupt:
-        print(f"To go on: semi-supervised-seg train {options.study} --resume {folder.name}")
+        print(f"To continue: semi-supervised-seg train {options.study} --resume {folder.name}")
         raise
     print(f"Done. Segmentations of all cases: {folder.predictions}")
     if folder.report.exists():
@@ -81,7 +81,7 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
 def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
     if options.method or options.preset or options.settings or options.warm_start:
         raise UserError(
-            "A round goes on with the settings it began with.",
+            "A round continues with the settings it began with.",
             "Leave --method, --preset, --set and --warm-start out, or begin a new round without --resume.",
         )
     folder = find_round(study.folder, options.resume)

@@ -20,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = subparsers.add_parser("worker", help="do a job (used by the other commands)")
     parser.add_argument("--job", required=True, type=Path, metavar="FOLDER", help="job folder with a job.json")
-    parser.add_argument("--detached", action="store_true", help="go on when the process that started this one ends")
+    parser.add_argument("--detached", action="store_true", help="continue when the process that started this one ends")
     parser.set_defaults(run=run)
 
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stop(folder: JobFolder) -> None:
-    # A disk that takes no request must not keep the device busy for nobody.
+    # A request that cannot be written to a full disk must not keep the device busy.
     with contextlib.suppress(UserError):
         folder.request_cancel()
     time.sleep(_GRACE_SECONDS)
