@@ -101,18 +101,18 @@ def sharpen(logits: Tensor, temperature: float) -> Tensor:
 
 
 @full_precision
-def mutual_consistency(logits: Tensor, others: Tensor, temperature: float) -> Tensor:
+def mutual_consistency(logits: Tensor, other_logits: Tensor, temperature: float) -> Tensor:
     """Return the mean squared difference of a decoder's probabilities to another's sharpened ones (MC-Net, equation 2).
 
     The gradient runs into both, as published.
 
     Args:
         logits: Logits (B, C, *spatial) of the one decoder.
-        others: Logits (B, C, *spatial) of the other decoder.
+        other_logits: Logits (B, C, *spatial) of the other decoder.
         temperature: Temperature of the sharpening.
 
     Examples:
         >>> mutual_consistency(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), temperature=0.1)
         tensor(0.)
     """
-    return functional.mse_loss(logits.softmax(dim=1), sharpen(others, temperature))
+    return functional.mse_loss(logits.softmax(dim=1), sharpen(other_logits, temperature))

@@ -129,8 +129,8 @@ def prototype_contrast(
         spreads = torch.stack([(points @ matrix * points).sum(dim=1) for matrix in classes.covariances], dim=1)
         spreads = spreads / (2 * temperature**2)
         logits = (points @ classes.means.mT / temperature + spreads).masked_fill(~present, ABSENT_LOGIT)
-        own = spreads.gather(1, labels.unsqueeze(1)).squeeze(1)
-        losses = functional.cross_entropy(logits, labels, reduction="none") + own
+        own_spread = spreads.gather(1, labels.unsqueeze(1)).squeeze(1)
+        losses = functional.cross_entropy(logits, labels, reduction="none") + own_spread
         return torch.where(anchoring[labels], losses, 0.0).sum()
 
     flat = labels.flatten()

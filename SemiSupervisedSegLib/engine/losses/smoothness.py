@@ -43,8 +43,8 @@ def adversarial_perturbation(
     Examples:
         >>> images, predict = torch.randn(2, 1, 4, 4), torch.nn.Conv2d(1, 3, 3, padding=1)
         >>> clean = predict(images).softmax(dim=1).detach()
-        >>> found = adversarial_perturbation(predict, images, clean, kl_discrepancy, trial=1.0, radius=2.0)
-        >>> found.flatten(1).norm(dim=1)
+        >>> perturbation = adversarial_perturbation(predict, images, clean, kl_discrepancy, trial=1.0, radius=2.0)
+        >>> perturbation.flatten(1).norm(dim=1)
         tensor([2.0000, 2.0000])
     """
     with torch.enable_grad():

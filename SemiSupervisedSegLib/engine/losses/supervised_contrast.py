@@ -11,7 +11,7 @@ from .overlap import one_hot
 from .precision import full_precision
 
 CHUNK = 1024
-"""Anchors whose similarities to all others are in memory at once."""
+"""Anchors whose similarities to all vectors are in memory at once."""
 EXCLUDED = -1e4
 """Similarity of a pair that does not count: its share in the softmax is 0 in float32."""
 
@@ -57,8 +57,8 @@ def _log_sum_of_others(units: Tensor, counted: Tensor, temperature: float) -> Te
     scaled = units / temperature
     uncounted = torch.where(counted, 0.0, EXCLUDED).to(units.dtype).unsqueeze(1)
 
-    def of_rows(rows: Tensor, others: Tensor, start: int) -> Tensor:
-        similarities = torch.baddbmm(uncounted, rows, others.mT)
+    def of_rows(rows: Tensor, columns: Tensor, start: int) -> Tensor:
+        similarities = torch.baddbmm(uncounted, rows, columns.mT)
         similarities.diagonal(start, dim1=1, dim2=2).fill_(EXCLUDED)
         return similarities.logsumexp(dim=2)
 

@@ -1,4 +1,4 @@
-"""A network that is asked for one task at a time: its last layers are made anew for every image (UniSeMi)."""
+"""A network that is prompted with one task at a time: its last layers are made anew for every image (UniSeMi)."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class DynamicHead(nn.Module):
 
 
 class PromptedNetwork(SegmentationNetwork):
-    """Encoder and decoder of another network with a dynamic head; asked nothing, it answers for every task.
+    """Encoder and decoder of another network with a dynamic head; without a prompt it answers for every task.
 
     Prompt k < K is task k; the last one, K, is the synthetic task "any structure". Channel 0 of an answer is the
     background, channel j the j-th structure of the task.
@@ -177,25 +177,25 @@ class PromptedNetwork(SegmentationNetwork):
         """Return a network that segments the tasks of some classes only."""
         return TaskSubset(self, classes)
 
-    def predict_tasks(self, images: Tensor, asked: Sequence[int]) -> NetworkOutput:
+    def predict_tasks(self, images: Tensor, tasks: Sequence[int]) -> NetworkOutput:
         """Segment images (B, C_in, *spatial) for some tasks; the probabilities are merged to one class map.
 
         A structure has the largest probability that a task gives it, and background the smallest: 1 - max over tasks
         of their foreground, as in equation 7. Together they are scaled to 1. A single task answers unchanged.
         """
         inputs = self.encode(images)
-        answers = [self.decode_task(inputs, index).softmax(dim=1) for index in asked]
+        answers = [self.decode_task(inputs, index).softmax(dim=1) for index in tasks]
         shape = (len(images), self.num_classes, *images.shape[2:])
         merged = torch.zeros(shape, device=images.device)
         merged[:, 0] = torch.stack([answer[:, 0] for answer in answers]).amin(dim=0)
-        for place, answer in zip(asked, answers, strict=True):
+        for place, answer in zip(tasks, answers, strict=True):
             for channel, index in enumerate(self.tasks[place], 1):
                 merged[:, index] = torch.maximum(merged[:, index], answer[:, channel])
         return NetworkOutput(merged.clamp_min(SMALLEST).log(), *inputs[2:])
 
 
 class TaskSubset(nn.Module):
-    """A prompted network that is asked for the tasks of some classes only, or for all where no task has one of these.
+    """A prompted network that answers for the tasks of some classes only, or for all where no task has one of these.
 
     Args:
         network: Network, which keeps its weights and is not copied.
@@ -206,9 +206,11 @@ class TaskSubset(nn.Module):
         super().__init__()
         tasks = range(len(network.tasks))
         self.network = network
-        self.asked = [index for index in tasks if not set(classes).isdisjoint(network.tasks[index])] or list(tasks)
+        self.task_indices = [index for index in tasks if not set(classes).isdisjoint(network.tasks[index])] or list(
+            tasks
+        )
         self.train(network.training)
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""
-        return self.network.predict_tasks(images, self.asked)
+        return self.network.predict_tasks(images, self.task_indices)

@@ -68,8 +68,7 @@ class MethodChecks:
         """Return a batch whose labeled images have these labels."""
         return batch_of(labels)
 
-    @pytest.mark.parametrize("classes", [2, 4])
-    @pytest.mark.parametrize("dimensions", [2, 3])
+    @pytest.mark.parametrize(("dimensions", "classes"), [(2, 4), (3, 2)])
     def test_each_loss_trains_the_parts_it_should(self, variant: str, dimensions: int, classes: int) -> None:
         method = self.build(variant, dimensions, classes)
         batch = self.batch(toy_labels(2, SIZES[dimensions], classes))

@@ -82,8 +82,8 @@ class GaussianBank(nn.Module):
         now = merge(old, class_statistics(features, labels, self.num_classes))
         # A step in float16 may overflow; its optimizer skips it, and so does the bank.
         finite = torch.stack([part.isfinite().all() for part in now]).all()
-        for kept, before, after in zip((self.means, self.covariances, self.counts), old, now, strict=True):
-            kept.copy_(torch.where(finite, after, before))
+        for buffer, before, after in zip((self.means, self.covariances, self.counts), old, now, strict=True):
+            buffer.copy_(torch.where(finite, after, before))
         return self.classes()
 
     def classes(self) -> GaussianClasses:

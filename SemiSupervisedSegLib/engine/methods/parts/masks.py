@@ -79,10 +79,10 @@ def cutmix_mask(images: Tensor, kind: MaskKind, smallest: float, largest: float)
 
 
 def _slices(images: Tensor, share: float) -> Tensor:
-    count, *others = images.shape[2:]
-    kept = torch.ones(count, dtype=torch.bool)
-    kept[torch.randperm(count)[: round(share * count)]] = False
-    return append_axes(kept, images[0, 0]).expand(count, *others)
+    size = images.shape[2:]
+    keep = torch.ones(size[0], dtype=torch.bool)
+    keep[torch.randperm(size[0])[: round(share * size[0])]] = False
+    return append_axes(keep, images[0, 0]).expand(size)
 
 
 def _cubes(images: Tensor, share: float) -> Tensor:
