@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..jobs.continuation import is_unfinished_training
 from ..jobs.folder import JobFolder
 from ..jobs.rounds import find_round
-from ..study.errors import UserError
+from ..study.errors import UserError, all_failures
+from ..study.model import Role
 from ..study.store import load_study
+from .failures import report_failures
 
 if TYPE_CHECKING:
     from ..engine.evaluation.metrics import StructureScore
@@ -42,21 +45,36 @@ def run(options: argparse.Namespace) -> int:
 
     study = load_study(options.study)
     roles = roles_of(options.cases)
+    failures: list[UserError] = []
     if options.compare:
         first, second = (find_round(study.folder, name) for name in options.compare)
-        _compare(first, second, [_score(folder, roles) for folder in (first, second)])
-        return 0
+        both = [_score(folder, roles, failures) for folder in (first, second)]
+        _compare(first, second, both)
+        return _report_failures(failures, *both)
     folder = find_round(study.folder, options.round)
-    _print_table(_score(folder, roles))
+    scores = _score(folder, roles, failures)
+    _print_table(scores)
     print(f"Scores of every case: {folder.metrics}")
     print(f"Report: {folder.report}")
-    return 0
+    return _report_failures(failures, scores)
 
 
-def _score(folder: JobFolder, roles: Sequence[str]) -> list[StructureScore]:
+def _report_failures(failures: Sequence[UserError], *scores: Sequence[StructureScore]) -> int:
+    scored = sum(len({score.case for score in group}) for group in scores)
+    return report_failures(failures, scored + len(failures), "scored")
+
+
+def _score(folder: JobFolder, roles: Sequence[Role], failures: list[UserError]) -> list[StructureScore]:
     from ..engine.evaluation.scoring import evaluate_round
 
-    scores = evaluate_round(folder, roles)
+    if is_unfinished_training(folder):
+        raise UserError(
+            f"The round {folder.name} is not finished.",
+            f"Resume it with train --resume {folder.name}, or choose a finished round.",
+        )
+    scores = evaluate_round(folder, roles, on_failure=failures.append)
+    if failures and not scores:
+        raise all_failures(failures)
     if not scores:
         raise UserError(
             f"Round {folder.name} has no predicted case with an annotation to compare with.",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import make_prediction_spec
-from ..study.errors import UserError
+from ..jobs.model_folder import check_model
+from ..jobs.results import is_predicted
+from ..jobs.spec import JobSpec
+from ..study.errors import UserError, all_failures
+from ..study.images import image_geometry
+from .failures import report_failures
 from .run_job import run_job
 
 
@@ -16,18 +22,55 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("predict", help="segment new images with a trained model")
     parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image file, or folder of a DICOM series")
     parser.add_argument("--model", required=True, type=Path, help="the folder model of a round")
-    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="new folder for the results")
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="folder for the results")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Segment the images; raises UserError when one cannot be read or the model is none."""
+    """Segment the images; raises UserError when the model or none of the images can be used.
+
+    Images that fail do not keep the others from being segmented. The same command goes on where it was interrupted.
+    """
+    check_model(options.model)
+    images, failures = _readable(options.images)
+    if not images:
+        raise all_failures(failures)
     folder = JobFolder(options.output)
-    if folder.exists():
-        raise UserError(f"There are results in {options.output} already.", "Choose a new folder.")
-    spec = make_prediction_spec(options.output.name, options.images, options.model, device=options.device)
+    spec = make_prediction_spec(options.output.name, images, options.model, device=options.device)
+    _check_output(folder, spec)
     folder.write_spec(spec)
-    run_job(folder)
+    result = run_job(folder)
+    failures += [UserError(failure["message"], failure["advice"]) for failure in result.get("failed", ())]
     print(f"Done. Segmentations: {folder.predictions}")
-    return 0
+    return report_failures(failures, len(options.images), "segmented")
+
+
+def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[UserError]]:
+    images, failures = [], []
+    for path in paths:
+        try:
+            image_geometry(path)
+            images.append(path)
+        except UserError as error:
+            failures.append(error)
+    return images, failures
+
+
+def _check_output(folder: JobFolder, spec: JobSpec) -> None:
+    """Raise UserError when a folder holds results that are complete, or of another model or other images."""
+    if not folder.exists():
+        return
+    if folder.is_running():
+        raise UserError(f"Another command is segmenting into {folder.path}.", "Wait until it ends.")
+    before, result = folder.spec(), folder.result()
+    former = {case.id: case.image for case in before.cases}
+    kept = [case for case in spec.cases if is_predicted(folder, case.id)]
+    others = before.model != spec.model or any(former.get(case.id) != case.image for case in kept)
+    complete = result is not None and not result.get("failed")
+    if before.kind != "predict" or complete or (others and _has_predictions(folder)):
+        raise UserError(f"There are results in {folder.path} already.", "Choose a new folder.")
+
+
+def _has_predictions(folder: JobFolder) -> bool:
+    return folder.predictions.is_dir() and any(folder.predictions.iterdir())

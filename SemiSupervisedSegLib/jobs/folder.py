@@ -17,6 +17,7 @@ from ..study.errors import UserError
 from ..study.files import TEMPORARY_PREFIX, check_stays_inside, open_no_link, write_error, write_text_atomically
 from ..study.locking import hold_lock, is_locked
 from .events import Event, from_line, stamped, to_line
+from .portable_paths import with_absolute_paths, with_relative_paths
 from .records import from_plain, to_plain
 from .spec import JobSpec
 
@@ -86,8 +87,12 @@ class JobFolder:
         return self.spec_file.is_file()
 
     def spec(self) -> JobSpec:
-        """What the job is to do; raises UserError when job.json is missing, damaged or newer."""
-        return JobSpec.from_json(_read_text(self.spec_file, self.path))
+        """Return what the job is to do, with absolute paths.
+
+        Raises:
+            UserError: job.json is missing, damaged or newer.
+        """
+        return with_absolute_paths(JobSpec.from_json(_read_text(self.spec_file, self.path)), self.path)
 
     def head(self) -> JobHead:
         """Return kind, method and device of the job, all empty where job.json cannot be read.
@@ -102,7 +107,7 @@ class JobFolder:
     def write_spec(self, spec: JobSpec) -> None:
         """Write job.json; raises UserError when it cannot be written."""
         self._make()
-        write_text_atomically(self.spec_file, spec.to_json())
+        write_text_atomically(self.spec_file, with_relative_paths(spec, self.path).to_json())
 
     def status(self) -> JobStatus:
         """The last status written, `waiting` before the first; raises UserError when the file is damaged."""

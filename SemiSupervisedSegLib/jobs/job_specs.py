@@ -7,12 +7,11 @@ from pathlib import Path
 
 from ..study.cases import default_id, free_id
 from ..study.errors import UserError
-from ..study.images import image_geometry
 from ..study.model import Case, Role, Study
 from .catalogue import load_catalogue
 from .folder import JobFolder
+from .model_folder import check_model, check_structures, read_description
 from .needs import missing_in_study
-from .results import check_model
 from .rounds import next_round
 from .spec import JobCase, JobSpec, SettingValue
 from .versions import installed_versions
@@ -47,11 +46,14 @@ def make_training_spec(
         watched_case: Id of a case that is previewed while training, beside those chosen anyway.
 
     Raises:
-        UserError: The settings cannot be used, or the study lacks cases or annotations that the method needs.
+        UserError: The settings cannot be used, the study lacks cases or annotations that the method needs, or the
+            earlier model is for other structures.
     """
     catalogue = load_catalogue()
     if (problem := missing_in_study(study, catalogue.method(method))) is not None:
         raise problem
+    if warm_start is not None:
+        check_structures(read_description(warm_start), study.structures)
     catalogue.resolve(method, preset, settings)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     return JobSpec(
@@ -90,17 +92,16 @@ def make_prediction_spec(name: str, images: Sequence[Path], model: Path, *, devi
 
     Args:
         name: Name of the set of images, for reports.
-        images: Image files, or folders of a DICOM series.
+        images: Image files, or folders of a DICOM series; only the worker reads them.
         model: The folder `model` of a round, or a copy of one.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        UserError: An image cannot be read, or there is no model.
+        UserError: There is no model.
     """
     check_model(model)
     cases: dict[str, JobCase] = {}
     for image in images:
-        image_geometry(image)
         case_id = free_id(cases, default_id(image.absolute()))
         cases[case_id.casefold()] = JobCase(case_id, str(image.absolute()), "", Role.UNLABELED, external=False)
     return _prediction_spec(name, tuple(cases.values()), model, device)

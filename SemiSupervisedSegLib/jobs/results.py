@@ -1,4 +1,4 @@
-"""The files that a round leaves: names of predictions and model, and the summary of each case."""
+"""The files of a round's predictions: their names, and the summary of each case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ MAPS = {"probability": "probability.nrrd", "uncertainty": "uncertainty.nrrd", "d
 PREDICTION_FILES: dict[str, str] = dict([*SEGMENTATIONS.items(), *MAPS.items()])
 SUMMARY = "summary.json"
 MM3_PER_ML = 1000.0
-MODEL_METADATA, MODEL_WEIGHTS = "configs/metadata.json", "models/model.pt"
 
 
 @dataclass(frozen=True)
@@ -93,14 +92,3 @@ def prediction_sources(folder: JobFolder) -> list[Source]:
     """Return the final predictions of a round for export; raises UserError when the round cannot be read."""
     paths = ((case, folder.predictions / case.id / SEGMENTATIONS["final"]) for case in folder.spec().cases)
     return [Source(case.id, path, Path(case.image), None) for case, path in paths if path.exists()]
-
-
-def check_model(model: Path) -> None:
-    """Raise UserError when a folder is not a model that a round has trained, or is incomplete."""
-    if not model.is_dir():
-        raise UserError(f"There is no model in {model}.", "Choose the folder named model of a finished round.")
-    if not (model / MODEL_METADATA).is_file() or not (model / MODEL_WEIGHTS).is_file():
-        raise UserError(
-            f"The folder {model.name} does not contain a trained model.",
-            "Choose the folder named model of a finished round, or a copy of one.",
-        )

@@ -8,6 +8,7 @@ import pytest
 from SemiSupervisedSegLib.commands import predict, train
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec, make_training_spec
+from SemiSupervisedSegLib.jobs.model_folder import METADATA, WEIGHTS
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
@@ -68,14 +69,21 @@ def test_a_running_or_complete_round_is_not_resumed(study: Study) -> None:
         run(train, "train", str(study.folder), "--resume", "1")
 
 
+def make_model(folder: Path) -> Path:
+    """Make the files by which a model is recognised."""
+    for name in (METADATA, WEIGHTS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
 def test_images_of_the_same_name_are_different_cases(study: Study, tmp_path: Path) -> None:
     images = []
     for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()
         images.append(tmp_path / name / "scan.nrrd")
         images[-1].symlink_to(study.image_path(study.case("a")))
-    (tmp_path / "model").mkdir()
-    spec = make_prediction_spec("new scans", images, tmp_path / "model")
+    spec = make_prediction_spec("new scans", images, make_model(tmp_path / "model"))
     assert [case.id for case in spec.cases] == ["scan", "scan-2", "scan-3"]
 
 
@@ -84,6 +92,9 @@ def test_predictions_need_a_model_an_image_and_a_new_folder(study: Study, tmp_pa
     with pytest.raises(UserError, match="no model"):
         run(predict, "predict", str(image), "--model", str(model), "--output", str(output))
     model.mkdir()
+    with pytest.raises(UserError, match="does not contain a trained model"):
+        run(predict, "predict", str(image), "--model", str(model), "--output", str(output))
+    make_model(model)
     with pytest.raises(UserError, match=r"missing\.nrrd"):
         run(predict, "predict", str(tmp_path / "missing.nrrd"), "--model", str(model), "--output", str(output))
     assert not output.exists()

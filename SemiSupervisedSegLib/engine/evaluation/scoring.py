@@ -6,14 +6,11 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import Event, Started, StepDone, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.results import SEGMENTATIONS, is_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
-from ...study.annotations import read_annotation
 from ...study.errors import UserError
 from ...study.images import read_image
 from ...study.model import Role, Structure
@@ -23,6 +20,7 @@ from .metrics import StructureScore, score_case
 from .metrics_file import write_metrics
 from .report.content import ReportCase, ReportContent
 from .report.html_page import write_report
+from .round_annotations import annotated_structures, read_classes_of_model
 
 ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
 
@@ -30,7 +28,8 @@ ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "vali
 def evaluate_round(
     folder: JobFolder,
     roles: Iterable[Role] = (Role.VALIDATION,),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    on_failure: Callable[[UserError], None] | None = None,
 ) -> list[StructureScore]:
     """Score the predictions of a round, write its metrics.csv and report.html and return the scores.
 
@@ -38,27 +37,48 @@ def evaluate_round(
         folder: Folder of the round, with its predictions.
         roles: Roles of the annotated cases to score; the cases of a prediction job count as validation cases.
         progress: Function that is called with the number of scored cases and their total.
+        on_failure: Function that is called with the error of a case that cannot be scored, and the others are; None to
+            raise it.
 
     Raises:
-        UserError: the model, a case, or a prediction cannot be read, or no file can be written.
+        UserError: The round is not finished, a case cannot be read, or a file cannot be written.
     """
     spec, roles = folder.spec(), tuple(roles)
+    if spec.model is None and not folder.model.is_dir():
+        raise UserError(
+            f"The round {folder.name} is not finished: it has no model yet.", "Resume it, or choose another round."
+        )
     model = load_bundle(folder.model if spec.model is None else spec.model)
+    annotated = annotated_structures(folder, model.structures)
     cases = [case for case in spec.cases if case.annotation is not None and _scored_as(spec, case) in roles]
     predicted = [case for case in cases if is_predicted(folder, case.id)]
     scores: list[StructureScore] = []
     for done, case in enumerate(predicted, start=1):
-        scores += score_prediction(case, folder.predictions / case.id, model.structures)
-        if progress is not None:
-            progress(done, len(predicted))
+        try:
+            scores += score_prediction(case, folder.predictions / case.id, model.structures, annotated)
+        except UserError as error:
+            failure = UserError(f"Case {case.id}: {error.message}", error.advice)
+            if on_failure is None:
+                raise failure from error
+            on_failure(failure)
+        progress(done, len(predicted))
     write_metrics(folder.metrics, scores)
     scored = " and ".join(ROLE_WORDS[role] for role in roles)
     write_report(folder.report, collect_content(folder, spec, model, scores, scored))
     return scores
 
 
-def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Structure]) -> list[StructureScore]:
+def score_prediction(
+    case: JobCase, predictions: Path, structures: Sequence[Structure], annotated: Sequence[Structure]
+) -> list[StructureScore]:
     """Score both predictions of a case against its annotation, where it has one, on the grid of its image.
+
+    Args:
+        case: Case of the round.
+        predictions: Folder of its predictions.
+        structures: Structures of the model.
+        annotated: Structures that its annotation may show, beginning with those of the model; the others count as
+            background.
 
     Raises:
         UserError: a file cannot be read.
@@ -66,7 +86,7 @@ def score_prediction(case: JobCase, predictions: Path, structures: Sequence[Stru
     if case.annotation is None:
         return []
     image = read_image(case.image)
-    annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, structures, image, case.structures))
+    annotation = read_classes_of_model(case.annotation, image, structures, annotated)
     spacing = image.GetSpacing()[::-1]
     names = [structure.name for structure in structures]
     scores = []
@@ -99,6 +119,7 @@ def collect_content(
         seconds=_seconds(events),
         modality=model.plan.normalization.modality,
         structures=model.structures,
+        annotated=annotated_structures(folder, model.structures),
         plan=model.plan,
         cases=tuple(_report_cases(folder, spec)),
         trained_on=_trained_on(spec),

@@ -13,10 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...jobs.records import from_plain
-from ...jobs.results import MODEL_METADATA, MODEL_WEIGHTS
+from ...jobs.model_folder import (
+    BUNDLE_VERSION,
+    METADATA,
+    OWN_SECTION,
+    WEIGHTS,
+    ModelDescription,
+    damaged_model,
+    read_description,
+)
 from ...planning.plan import Plan
-from ...study.errors import UserError
 from ...study.files import atomic_folder
 from ...study.model import Structure
 from ..losses.prototypes import Prototypes
@@ -24,8 +30,6 @@ from ..networks.factory import build_planned_network
 from ..networks.output import FeatureLevel
 from ..tensor_files import load_tensors, save_tensors
 
-BUNDLE_VERSION = 1
-OWN_SECTION = "semi_supervised_seg"
 INFERENCE, PROTOTYPES = "configs/inference.json", "models/prototypes.pt"
 
 
@@ -62,9 +66,9 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
     with atomic_folder(folder) as new:
         (new / "configs").mkdir()
         (new / "models").mkdir()
-        _write_json(new / MODEL_METADATA, _metadata(model))
+        _write_json(new / METADATA, _metadata(model))
         _write_json(new / INFERENCE, _inference_config(model))
-        save_tensors(new / MODEL_WEIGHTS, model.network.state_dict())
+        save_tensors(new / WEIGHTS, model.network.state_dict())
         save_tensors(new / PROTOTYPES, model.prototypes._asdict())
 
 
@@ -75,29 +79,25 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
         UserError: the folder is not such a bundle, comes from a newer version, is damaged or carries code.
     """
     folder = Path(folder)
-    own = _read_own_section(folder)
-    weights, prototypes = load_tensors(folder / MODEL_WEIGHTS, device), load_tensors(folder / PROTOTYPES, device)
+    described = read_description(folder)
+    weights, prototypes = load_tensors(folder / WEIGHTS, device), load_tensors(folder / PROTOTYPES, device)
     try:
-        level = own["prototype_level"]
-        if level not in get_args(FeatureLevel):
-            raise ValueError(level)
-        plan = Plan.from_dict(own["plan"])
+        if described.prototype_level not in get_args(FeatureLevel):
+            raise ValueError(described.prototype_level)
+        plan = Plan.from_dict(described.plan)
         model = TrainedModel(
             network=build_planned_network(plan).to(device).eval(),
             plan=plan,
-            structures=tuple(from_plain(Structure, item) for item in own["structures"]),
-            method=own["method"],
+            structures=described.structures,
+            method=described.method,
             prototypes=_checked_prototypes(prototypes, plan.num_classes),
-            level=level,
-            training=own["training"],
-            shared_anatomy=_shared_anatomy(own),
+            level=described.prototype_level,
+            training=described.training,
+            shared_anatomy=_shared_anatomy(described),
         )
         model.network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserError(
-            "The parts of the model (metadata.json, weights, prototypes) do not fit together; it is damaged.",
-            "Choose the model folder of another round, or train again.",
-        ) from error
+        raise damaged_model() from error
     return model
 
 
@@ -112,28 +112,13 @@ def _checked_prototypes(tensors: Mapping[str, Tensor], num_classes: int) -> Prot
     return prototypes
 
 
-def _shared_anatomy(own: Mapping[str, Any]) -> bool:
-    # Older programs kept it among the settings only.
-    value = own.get("shared_anatomy", own["training"].get("settings", {}).get("shared_anatomy", True))
+def _shared_anatomy(described: ModelDescription) -> bool:
+    value = described.shared_anatomy
+    if value is None:
+        value = described.training.get("settings", {}).get("shared_anatomy", True)
     if not isinstance(value, bool):
         raise TypeError("shared_anatomy is neither true nor false")
     return value
-
-
-def _read_own_section(folder: Path) -> dict[str, Any]:
-    advice = "Choose the folder called model of a finished round."
-    if not (folder / MODEL_METADATA).is_file():
-        raise UserError(f"The folder {folder.name} does not contain a trained model.", advice)
-    try:
-        metadata = json.loads((folder / MODEL_METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError("The description of the model (metadata.json) cannot be read.", advice) from error
-    own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
-    if not isinstance(own, dict) or not isinstance(own.get("bundle_version"), int):
-        raise UserError("This MONAI bundle was not written by this program.", advice)
-    if own["bundle_version"] > BUNDLE_VERSION:
-        raise UserError("The model was written by a newer version of this program.", "Update the program to use it.")
-    return own
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -194,7 +179,7 @@ def _inference_config(model: TrainedModel) -> dict[str, Any]:
             "embedded": model.plan.network.embedded,
             "tasks": [list(task) for task in model.plan.network.tasks],
         },
-        "weights": f"$torch.load(@bundle_root + '/{MODEL_WEIGHTS}', map_location=@device, weights_only=True)",
+        "weights": f"$torch.load(@bundle_root + '/{WEIGHTS}', map_location=@device, weights_only=True)",
         "load_weights": "$@network_def.load_state_dict(@weights)",
         "run": ["$predict_folder(@bundle_root, @input_dir, @output_dir, @device)"],
     }

@@ -16,6 +16,7 @@ from ...planning.cached_case import CachedCase
 from ...planning.fingerprint import fingerprint
 from ...planning.plan import Plan
 from ...planning.round_plan import RoundPlan, plan_round, read_round_plan, write_round_plan
+from ...planning.warm_start import check_warm_start, warm_start_warnings
 from ...planning.warnings import case_warnings, field_of_view_warnings
 from ...study.files import check_stays_inside
 from ...study.layout import StudyFolder
@@ -70,7 +71,11 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> JobContext:
     saved_step = _saved_step(folder)
     reporter.saved_step = saved_step or 0
     reporter.emit(Started(device.title, os.getpid(), saved_step))
+    for warning in warm_start_warnings(spec):
+        reporter.emit(WarningRaised(warning))
     made = read_round_plan(folder, spec) or _make_plan(folder, spec, reporter)
+    if saved_step is None:
+        check_warm_start(spec, made.plan)
     cases = _preprocess(folder, spec, made.plan, reporter)
     for warning in case_warnings(cases, spec.structures, made.plan, float(made.settings["in_plane_scale"])):
         reporter.emit(WarningRaised(warning))

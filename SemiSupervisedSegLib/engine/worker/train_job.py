@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
+from ...jobs.events import WarningRaised
 from ...jobs.results import CaseSummary, PredictionKind
 from ...study.errors import UserError
 from ...study.model import Role
@@ -37,7 +38,9 @@ def _finish(context: JobContext, training: TrainingRound) -> dict[str, Any]:
     save_bundle(folder.model, model)
     summaries = _predict_all(context, model)
     reporter.start_stage("evaluate", "Scoring the validation cases", len(context.cases_of(Role.VALIDATION)))
-    scores = evaluate_round(folder, progress=reporter.progress)
+    scores = evaluate_round(
+        folder, progress=reporter.progress, on_failure=lambda failure: reporter.emit(WarningRaised(str(failure)))
+    )
     return {
         "kind": "train",
         "method": context.spec.method,

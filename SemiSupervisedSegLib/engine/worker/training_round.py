@@ -15,7 +15,7 @@ from ...planning.cached_case import CachedCase
 from ...planning.round_plan import round_key
 from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
-from ...study.model import Role, Structure
+from ...study.model import Role
 from ..data.batches import BatchSource
 from ..device import in_memory_format
 from ..inference.bundle import TrainedModel, load_bundle
@@ -24,7 +24,7 @@ from ..inference.predict import optimize_model
 from ..methods.method import Method, MethodContext, Stage
 from ..methods.registry import build_method
 from ..networks.factory import build_network
-from ..training.checkpoint import load_checkpoint, save_checkpoint
+from ..training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from ..training.loop import Hooks, StepReport, TrainingLoop
 from ..training.validation import validation_dice
 from .case_predictions import CasePredictor
@@ -186,19 +186,15 @@ def _build_method(context: JobContext) -> Method:
             any(task != UNKNOWN_TASK for task in unlabeled_tasks),
         ),
     )
-    if spec.warm_start is not None:
-        _warm_start(method, spec.warm_start, spec.structures)
+    # A checkpoint has all weights, and the earlier model may be gone by now.
+    if spec.warm_start is not None and not has_checkpoint(context.folder.checkpoints):
+        _warm_start(method, spec.warm_start)
     memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
     return in_memory_format(method.to(context.device.torch), memory_format)
 
 
-def _warm_start(method: Method, bundle: str, structures: tuple[Structure, ...]) -> None:
-    model = load_bundle(bundle)
-    if model.structures != structures:
-        raise UserError(
-            "The earlier model was trained for other structures than the study has now.",
-            "Start from scratch, or restore the structures.",
-        )
+def _warm_start(method: Method, folder: str) -> None:
+    model = load_bundle(folder)
     try:
         method.student.load_state_dict(model.network.state_dict())
     except RuntimeError as error:

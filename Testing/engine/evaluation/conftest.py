@@ -81,6 +81,7 @@ def make_round(study: Study, error: int) -> JobFolder:
         grids = [torch.nn.functional.one_hot(torch.as_tensor(m).long(), 3).movedim(-1, 0).float() for m in maps]
         image = sitk.ReadImage(str(study.image_path(case)))
         write_case_prediction(folder.predictions, case.id, GridPrediction(*grids), PLAN, image, STRUCTURES, False)
+    folder.write_result({"kind": "train"})
     return folder
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import SimpleITK as sitk
 
 from SemiSupervisedSegLib.commands import evaluate
 from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
-from SemiSupervisedSegLib.study.annotations import write_segmentation
+from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.model import Role, Structure
+from SemiSupervisedSegLib.study.store import save_study
 
 from .conftest import class_map
 
@@ -79,3 +81,40 @@ def test_unknown_round_is_explained(finished_round):
     study, _ = finished_round(validation=0)
     with pytest.raises(UserError, match="no round 'x'"):
         command(study.folder, "--round", "x")
+
+
+def test_earlier_rounds_are_scored_after_a_structure_was_added_and_annotated(finished_round, another_round, capsys):
+    study, folder = finished_round()
+    assert command(study.folder, "--round", folder.name) == 0
+    before = capsys.readouterr().out
+    grown = dataclasses.replace(study, structures=(*study.structures, Structure("added", 9, (1, 2, 3))))
+    save_study(grown)
+    for case in study.cases_of(Role.VALIDATION):
+        path = study.annotation_path(case)
+        classes = read_annotation(path, study.structures, sitk.ReadImage(str(study.image_path(case))))
+        classes[0, 0, 0] = 3
+        write_segmentation(path, classes, grown.structures)
+    assert command(study.folder, "--round", folder.name) == 0
+    assert capsys.readouterr().out == before
+    assert command(study.folder, "--compare", folder.name, another_round(study, 1).name) == 0
+
+
+def test_a_structure_whose_label_value_changed_is_scored_by_its_name(finished_round, capsys):
+    study, folder = finished_round()
+    assert command(study.folder, "--round", folder.name) == 0
+    before = capsys.readouterr().out
+    first, second = study.structures
+    swapped = (dataclasses.replace(first, label=second.label), dataclasses.replace(second, label=first.label))
+    save_study(dataclasses.replace(study, structures=swapped))
+    assert command(study.folder, "--round", folder.name) == 0
+    assert capsys.readouterr().out == before
+
+
+def test_a_case_that_cannot_be_scored_is_named_and_the_others_are_scored(finished_round, capsys):
+    study, folder = finished_round()
+    case = study.cases_of(Role.VALIDATION)[0]
+    study.annotation_path(case).unlink()
+    assert command(study.folder, "--round", folder.name) == 1
+    printed = capsys.readouterr()
+    assert "over 2 cases" in printed.out
+    assert f"Case {case.id}" in printed.err and "1 of 3 could not be scored" in printed.err

@@ -86,7 +86,7 @@ def test_no_warning_with_several_tasks_and_one_with_a_single_task(study, finishe
     folder.write_spec(make_training_spec(alone, "unisemi", "quick", values, device="cpu"))
     assert main(folder.path) == EXIT_FINISHED
     warnings = [event.message for event in folder.events()[0] if isinstance(event, WarningRaised)]
-    assert sum("one task only" in message for message in warnings) == 1
+    assert sum("one task only" in warning for warning in warnings) == 1
     assert "one task only" in folder.report.read_text(encoding="utf-8")
     names = [structure.name for structure in alone.structures]
     assert names == NAMES

@@ -41,6 +41,7 @@ class ReportContent:
         seconds: Running time of the worker in seconds.
         modality: Modality, which decides the grey scale of pictures.
         structures: Structures; class index i is `structures[i - 1]`.
+        annotated: Structures that annotations may show, see `annotated_structures`.
         plan: Plan, which knows the slice axis.
         cases: Predicted cases.
         trained_on: Number of cases by their use, such as "labeled".
@@ -61,6 +62,7 @@ class ReportContent:
     seconds: float
     modality: Modality
     structures: tuple[Structure, ...]
+    annotated: tuple[Structure, ...]
     plan: Plan
     cases: tuple[ReportCase, ...]
     trained_on: dict[str, int]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from html import escape
 
-import SimpleITK as sitk
-
 from ....jobs.results import SEGMENTATIONS
-from ....study.annotations import read_annotation
+from ....study.errors import UserError
 from ....study.images import read_image
 from ...inference.write import read_classes
 from ..metrics_file import case_means
+from ..round_annotations import read_classes_of_model
 from .content import ReportCase, ReportContent
 from .overlays import CasePictures, case_pictures, png_data_uri
 from .tables import of_kind, swatch
@@ -70,10 +70,15 @@ def _case_block(content: ReportContent, title: str, case: ReportCase) -> str:
 
 
 def draw_case(content: ReportContent, case: ReportCase) -> CasePictures:
-    """Draw one case of a report; raises UserError when a file cannot be read."""
+    """Draw one case of a report, without its annotation where that cannot be read.
+
+    Raises:
+        UserError: The image or a prediction cannot be read.
+    """
     image = read_image(case.image)
     annotation = None
     if case.annotation is not None:
-        annotation = sitk.GetArrayFromImage(read_annotation(case.annotation, content.structures, image))
+        with contextlib.suppress(UserError):
+            annotation = read_classes_of_model(case.annotation, image, content.structures, content.annotated)
     final, prototype = (read_classes(case.predictions / name, content.structures) for name in SEGMENTATIONS.values())
     return case_pictures(image, final, prototype, annotation, content.plan, content.structures, content.modality)

@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
 from ....jobs.job_specs import new_prediction_round
+from ....jobs.model_folder import check_model
 from ....jobs.outcome import Outcome
-from ....jobs.results import check_model
 from ....study.cases import stored_path
 from ....study.errors import UserError
 from ...logic.model_application import cases_to_apply_to

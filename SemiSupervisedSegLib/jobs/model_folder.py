@@ -1,0 +1,93 @@
+"""The folder of a trained model as far as it can be read without PyTorch: its files and its description."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..study.errors import UserError
+from ..study.model import Structure
+from .records import from_plain
+
+METADATA, WEIGHTS = "configs/metadata.json", "models/model.pt"
+BUNDLE_VERSION = 1
+OWN_SECTION = "semi_supervised_seg"
+_ADVICE = "Choose the folder named model of a finished round, or a copy of one."
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What metadata.json says of a trained model.
+
+    Attributes:
+        structures: Structures of the model; class index i is `structures[i - 1]`.
+        method: Id of the method in the catalogue.
+        plan: Content of the plan, see `planning.plan.Plan.from_dict`.
+        prototype_level: Level of the features that the class prototypes were pooled from.
+        training: Origin of the model (study, preset, seed, settings, versions).
+        shared_anatomy: Whether images show all structures, whatever they are annotated for; older programs kept it
+            among the settings only.
+    """
+
+    structures: tuple[Structure, ...]
+    method: str
+    plan: dict[str, Any]
+    prototype_level: str
+    training: dict[str, Any]
+    shared_anatomy: bool | None = None
+
+
+def check_model(folder: Path) -> None:
+    """Raise UserError when a folder is not a model that a round has trained, or is incomplete."""
+    if not folder.is_dir():
+        raise UserError(f"There is no model in {folder}.", _ADVICE)
+    if not (folder / METADATA).is_file() or not (folder / WEIGHTS).is_file():
+        raise UserError(f"The folder {folder.name} does not contain a trained model.", _ADVICE)
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """Read metadata.json of a model.
+
+    Raises:
+        UserError: The folder holds no model of this program, or one that is damaged or of a newer version.
+    """
+    if not (folder / METADATA).is_file():
+        raise UserError(f"The folder {folder.name} does not contain a trained model.", _ADVICE)
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError("The description of the model (metadata.json) cannot be read.", _ADVICE) from error
+    own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
+    if not isinstance(own, dict) or type(own.get("bundle_version")) is not int:
+        raise UserError("This MONAI bundle was not written by this program.", _ADVICE)
+    if own["bundle_version"] > BUNDLE_VERSION:
+        raise UserError("The model was written by a newer version of this program.", "Update the program to use it.")
+    try:
+        return from_plain(ModelDescription, own, ignore_unknown=True)
+    except ValueError as error:
+        raise damaged_model() from error
+
+
+def damaged_model() -> UserError:
+    """Return the error of a model whose parts contradict each other."""
+    return UserError(
+        "The parts of the model (metadata.json, weights, prototypes) do not fit together; it is damaged.",
+        "Choose the model folder of another round, or train again.",
+    )
+
+
+def check_structures(model: ModelDescription, structures: Sequence[Structure]) -> None:
+    """Raise UserError when a round with other structures than those of a model would start from it.
+
+    Names decide; colours and label values may have changed since.
+    """
+    before, now = ([structure.name for structure in group] for group in (model.structures, structures))
+    if before != now:
+        raise UserError(
+            f"The earlier model was trained for other structures ({', '.join(before)}) than the study has now "
+            f"({', '.join(now)}).",
+            "Start from scratch, or restore the structures.",
+        )
