@@ -112,8 +112,8 @@ class Tour:
 
     def make_study(self) -> None:
         """The sample data and the form of the study."""
-        from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
         from SemiSupervisedSegLib.panel.scene.views import showVolume
+        from Testing.panel.loop_driver import loadPhantoms
 
         volume = loadPhantoms()[0]
         showVolume(volume)

@@ -41,7 +41,7 @@ class SemiSupervisedSeg(ScriptedLoadableModule):
 
     def registerSampleData(self) -> None:
         """Offer the sample study."""
-        from SemiSupervisedSegLib.panel.scene.sample_data import registerSampleData
+        from SemiSupervisedSegLib.panel.sample_study import registerSampleData
 
         registerSampleData(self.resourcePath("Icons/SamplePhantom.png"))
 

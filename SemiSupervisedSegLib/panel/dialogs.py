@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import qt
 import slicer
@@ -10,6 +11,8 @@ from slicer.i18n import tr as _
 
 from ..study.errors import UserError
 from .services import Color
+
+_LAST_FOLDER = "SemiSupervisedSeg/LastFolder"
 
 
 class SlicerDialogs:
@@ -30,15 +33,17 @@ class SlicerDialogs:
 
     def chooseFolder(self, title: str) -> str | None:
         """Return a folder, None when the user cancels."""
-        return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title) or None
+        return _remembered(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, _lastFolder()))
 
     def chooseFiles(self, title: str, filter: str) -> list[str]:
         """Return existing files, none when the user cancels; `filter` is as Qt writes it."""
-        return list(qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, "", filter) or ())
+        files = list(qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, _lastFolder(), filter) or ())
+        _remembered(files[0] if files else "")
+        return files
 
     def chooseSaveFile(self, title: str, filter: str) -> str | None:
         """Return a file to write, which may not exist yet, None when the user cancels."""
-        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, "", filter) or None
+        return _remembered(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, _lastFolder(), filter))
 
     def askText(self, title: str, label: str, default: str) -> str | None:
         """Return a line of text, None when it stays empty or the user cancels."""
@@ -57,7 +62,7 @@ class SlicerDialogs:
         choice.selectAll()
         layout.addWidget(choice)
         buttons = qt.QDialogButtonBox()
-        buttons.addButton(_("Add"), qt.QDialogButtonBox.AcceptRole)
+        buttons.addButton(_("OK"), qt.QDialogButtonBox.AcceptRole)
         buttons.addButton(qt.QDialogButtonBox.Cancel)
         buttons.connect("accepted()", dialog.accept)
         buttons.connect("rejected()", dialog.reject)
@@ -71,3 +76,14 @@ class SlicerDialogs:
         """Return a colour, None when the user cancels."""
         chosen = qt.QColorDialog.getColor(qt.QColor(*color), slicer.util.mainWindow(), title)
         return (chosen.red(), chosen.green(), chosen.blue()) if chosen.isValid() else None
+
+
+def _lastFolder() -> str:
+    return str(qt.QSettings().value(_LAST_FOLDER) or "")
+
+
+def _remembered(chosen: str) -> str | None:
+    """Return what was chosen, None for nothing; the next dialog begins in its folder."""
+    if chosen:
+        qt.QSettings().setValue(_LAST_FOLDER, str(Path(chosen).parent))
+    return chosen or None

@@ -5,6 +5,7 @@ The test of the loop, the script of the tutorial's pictures and a real Slicer us
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,22 @@ import numpy as np
 import slicer
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.panel.scene.sample_data import addNodes, sampleRecipe
+from SemiSupervisedSegLib.phantom.generate import generate_study
 
 Wait = Callable[[Callable[[], bool], float], None]
 """Lets the application work until something holds; an error after so many seconds."""
+
+
+def loadPhantoms(**recipe: Any) -> list[Any]:
+    """Put the images of the sample study into the scene; `recipe` is what differs from it."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = addNodes(generate_study(Path(folder) / "phantom", **{**sampleRecipe(), **recipe}))
+        while True:
+            try:
+                next(work)
+            except StopIteration as stop:
+                return stop.value
 
 
 class LoopDriver:

@@ -15,7 +15,6 @@ import slicer
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.panel.scene.geometry import rightHanded
-from SemiSupervisedSegLib.panel.scene.sample_data import loadPhantoms
 from SemiSupervisedSegLib.panel.scene.volumes import sceneVolumes
 from SemiSupervisedSegLib.panel.widget import Panel
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
@@ -23,7 +22,7 @@ from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 
-from .loop_driver import LoopDriver
+from .loop_driver import LoopDriver, loadPhantoms
 from .scene.builders import mask_of, ras_of
 
 UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
+from ...study.cases import default_id
 from ...study.errors import UserError
 from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
 from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
+from ..recent_studies import recent_studies, remember_study
+from ..sample_study import SampleStudy
 from ..scene.segments import connectSelector, structuresFromSegmentation
 from .buttons import applyAvailability, setEnabledWithReason
 from .section import PanelContext, Section
@@ -19,6 +23,7 @@ from .structures import Change, StructuresTable
 
 if TYPE_CHECKING:
     import qt
+    import slicer
 
 _MODALITIES = ((Modality.MR, "MR"), (Modality.CT, "CT"))
 
@@ -38,6 +43,7 @@ class StudySection(Section):
             self.ui.modalityBox.addItem(words, modality.value)
         self.structures = StructuresTable(self.ui, self._dialogs, self.changeStructures)
         connectSelector(self.ui.segmentationSelector)
+        self._sample: SampleStudy | None = None
         self._connect()
         self._session.study_changed.connect(self._showStudy)
         self._session.state_changed.connect(self.refresh)
@@ -45,7 +51,9 @@ class StudySection(Section):
         self.refresh()
 
     def cleanup(self) -> None:
-        """Disconnect from the scene."""
+        """Disconnect from the scene, and stop what is going on."""
+        if self._sample is not None:
+            self._sample.cancel()
         self.ui.segmentationSelector.setMRMLScene(None)
 
     def refresh(self) -> None:
@@ -55,10 +63,15 @@ class StudySection(Section):
         for widget in (self.ui.createButton, self.ui.createHint):
             widget.setVisible(not isOpen)
         self.ui.closeButton.setVisible(isOpen)
+        self.ui.recentBox.setVisible(not isOpen and self.ui.recentBox.count > 1)
+        self.ui.sampleButton.setVisible(not isOpen)
+        busy = "" if self._sample is None else _("The sample study is being made.")
+        setEnabledWithReason(self.ui.sampleButton, busy, _("Synthetic scans of three hospitals, to try everything"))
+        applyAvailability(self.ui.recentBox, Action.OPEN_STUDY, facts, _("Open a study again"))
         applyAvailability(self.ui.openButton, Action.OPEN_STUDY, facts, _("Open the folder of a study"))
         applyAvailability(self.ui.closeButton, Action.CLOSE_STUDY, facts, _("Close the study; nothing is lost"))
         if applyAvailability(self.ui.createButton, Action.CREATE_STUDY, facts):
-            setEnabledWithReason(self.ui.createButton, self._missing(), _("Choose an empty folder for the study"))
+            setEnabledWithReason(self.ui.createButton, self._missing(), _("Choose a folder for the study"))
         editable = [self.ui.nameEdit, self.ui.siteEdit, self.ui.modalityBox]
         for widget in editable:
             if isOpen:
@@ -77,6 +90,8 @@ class StudySection(Section):
     def _connect(self) -> None:
         ui = self.ui
         ui.openButton.connect("clicked()", self._open)
+        ui.recentBox.connect("activated(int)", self._openRecent)
+        ui.sampleButton.connect("clicked()", self._loadSample)
         ui.createButton.connect("clicked()", self._create)
         ui.closeButton.connect("clicked()", self._session.close_study)
         ui.takeButton.connect("clicked()", self._takeStructures)
@@ -108,6 +123,7 @@ class StudySection(Section):
     def _showStudy(self) -> None:
         study, ui = self._session.study, self.ui
         if study is not None:
+            remember_study(self._context.services.settings, study.folder)
             self._draft = ()
             ui.modalityBox.setCurrentIndex(ui.modalityBox.findData(study.modality.value))
         ui.folderEdit.setText("" if study is None else str(study.folder))
@@ -116,6 +132,36 @@ class StudySection(Section):
         ui.nameEdit.setText("" if study is None else study.name)
         ui.siteEdit.setText("" if study is None else study.local_site)
         self.structures.show(self._structures())
+        self._fillRecent()
+
+    def _fillRecent(self) -> None:
+        box = self.ui.recentBox
+        box.clear()
+        box.addItem(_("Recent studies…"), "")
+        for folder in recent_studies(self._context.services.settings):
+            box.addItem(f"{folder.name} ({folder.parent})", str(folder))
+
+    def _openRecent(self, index: int) -> None:
+        folder = self.ui.recentBox.itemData(index)
+        if folder:
+            self._try(lambda: self._session.open_study(folder))
+        self._fillRecent()
+
+    def _loadSample(self) -> None:
+        self._sample = SampleStudy(self._context.services, self._showSample, self._sampleLoaded, self._sampleFailed)
+        self.refresh()
+
+    def _showSample(self, done: int, total: int) -> None:
+        self.ui.sampleButton.setText(_("Making the images: {done} of {total}").format(done=done, total=total))
+
+    def _sampleLoaded(self, _volumes: list[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        self._sample = None
+        self.ui.sampleButton.setText(_("Load the sample study"))
+        self.refresh()
+
+    def _sampleFailed(self, error: UserError) -> None:
+        self._sampleLoaded([])
+        self._showError(error)
 
     def _open(self) -> None:
         folder = self._dialogs.chooseFolder(_("Folder of the study"))
@@ -126,11 +172,19 @@ class StudySection(Section):
             self._try(lambda: self._session.open_study(folder))
 
     def _create(self) -> None:
-        folder = self._dialogs.chooseFolder(_("Folder for the new study"))
+        ui = self.ui
+        name, site, modality = ui.nameEdit.text.strip(), ui.siteEdit.text.strip(), ui.modalityBox.currentData
+        folder = self._emptyFolder(self._dialogs.chooseFolder(_("Folder for the new study")), name)
         if folder:
-            ui = self.ui
-            name, site, modality = ui.nameEdit.text.strip(), ui.siteEdit.text.strip(), ui.modalityBox.currentData
             self._try(lambda: self._session.create_study(folder, name, modality, site, self._draft))
+
+    def _emptyFolder(self, chosen: str | None, name: str) -> Path | None:
+        """Return the chosen folder, or a new one in it when it has other files and the user agrees."""
+        if not chosen or not Path(chosen).is_dir() or not any(Path(chosen).iterdir()):
+            return Path(chosen) if chosen else None
+        folder = Path(chosen) / default_id(f"{name}.study")
+        question = _("{chosen} is not empty. Make the study in a new folder {name} in it?")
+        return folder if self._dialogs.confirm(question.format(chosen=chosen, name=folder.name)) else None
 
     def _takeStructures(self) -> None:
         taken = structuresFromSegmentation(self.ui.segmentationSelector.currentNode())

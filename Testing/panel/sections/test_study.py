@@ -165,3 +165,35 @@ def test_every_button_can_be_clicked_at_every_width(section, width):
     assert section.ui.takeButton.width > 100
     assert section.ui.takeButton.height > 10
     section._widget.hide()
+
+
+def test_recent_studies_are_offered_again_without_those_that_are_gone(section, tmp_path):
+    ui = section.ui
+    assert ui.recentBox.isHidden()
+    for name in ("first", "second"):
+        make_study(tmp_path / name)
+        section._session.open_study(tmp_path / name)
+    assert ui.recentBox.isHidden()
+    section._session.close_study()
+    assert not ui.recentBox.isHidden()
+    assert [ui.recentBox.itemData(index) for index in (1, 2)] == [str(tmp_path / "second"), str(tmp_path / "first")]
+    (tmp_path / "second").rename(tmp_path / "moved")
+    ui.recentBox.activated.emit(2)
+    assert section._session.folder == tmp_path / "first"
+    section._session.close_study()
+    assert [ui.recentBox.itemData(index) for index in range(ui.recentBox.count)] == ["", str(tmp_path / "first")]
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_study_is_not_made_among_other_files(section, dialogs, tmp_path, agrees):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "letter.txt").write_text("private")
+    section.ui.nameEdit.setText("Leber Müller")
+    section.ui.siteEdit.setText("Home")
+    dialogs.answer("askText", "liver")
+    section.ui.addStructureButton.click()
+    dialogs.answer("chooseFolder", str(tmp_path / "data"))
+    dialogs.answer("confirm", agrees)
+    section.ui.createButton.click()
+    assert section._session.folder == (tmp_path / "data" / "Leber-Muller" if agrees else None)
+    assert not (tmp_path / "data" / "study.json").exists()
