@@ -146,17 +146,22 @@ def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.
     return classes, geometry
 
 
+def not_a_structure(problem: str, structures: Sequence[Structure]) -> UserError:
+    """Return the error of a segment whose name no structure has."""
+    names = ", ".join(structure.name for structure in structures)
+    return UserError(problem, f"Rename or remove the segment; the structures are: {names}.")
+
+
 def _match(path: Path, segments: Sequence[Segment], structures: Sequence[Structure]) -> list[int]:
     by_name = {name_key(structure.name): index for index, structure in enumerate(structures, 1)}
     indices = []
     for segment in segments:
         index = by_name.get(name_key(segment.name))
         if index is None:
-            names = ", ".join(structure.name for structure in structures)
-            raise UserError(
-                f"The annotation {path.name} has the segment {segment.name!r}, which is no structure of the study.",
-                f"Rename or remove the segment; the structures are: {names}.",
+            problem = (
+                f"The annotation {path.name} has the segment {segment.name!r}, which is no structure of the study."
             )
+            raise not_a_structure(problem, structures)
         if index in indices:
             raise UserError(
                 f"The annotation {path.name} has two segments named {segment.name!r}.", "Rename or join them."

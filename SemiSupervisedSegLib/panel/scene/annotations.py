@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from ...study.annotations import read_annotation, write_segmentation
+from ...study.annotations import not_a_structure, read_annotation, write_segmentation
 from ...study.errors import UserError
 from ...study.geometry import Geometry
 from ...study.images import image_geometry
@@ -145,11 +145,7 @@ def _mask(
 
 def _checkName(name: str, index: int | None, seen: set[int], structures: Sequence[Structure]) -> None:
     if index is None:
-        names = ", ".join(structure.name for structure in structures)
-        raise UserError(
-            f"The segment {name!r} is no structure of the study.",
-            f"Rename or remove the segment; the structures are: {names}.",
-        )
+        raise not_a_structure(f"The segment {name!r} is no structure of the study.", structures)
     if index in seen:
         raise UserError(f"There are two segments named {name!r}.", "Rename or join them.")
 

@@ -33,3 +33,27 @@ def makeCell(text: str, alignment: int = qt.Qt.AlignLeft) -> qt.QTableWidgetItem
     item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
     item.setTextAlignment(alignment | qt.Qt.AlignVCenter)
     return item
+
+
+class TableModel(qt.QAbstractTableModel):
+    """A model with titled columns.
+
+    Args:
+        columns: Title of each column, and its meaning as a tool tip.
+    """
+
+    def __init__(self, *columns: tuple[str, str]) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
+        """Return the number of columns (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._columns)
+
+    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
+        """Return the titles of the columns and what they mean (Qt)."""
+        if orientation != qt.Qt.Horizontal:
+            return None
+        if role == qt.Qt.DisplayRole:
+            return self._columns[section][0]
+        return self._columns[section][1] if role == qt.Qt.ToolTipRole else None

@@ -10,9 +10,10 @@ from slicer.i18n import tr as _
 from ....study.model import Role, Study
 from ...logic.case_rows import CaseFiles, CaseRow, arrange, rows_of
 from ...signal import Signal
+from ..tables import TableModel
 
 
-class CasesModel(qt.QAbstractTableModel):
+class CasesModel(TableModel):
     """Rows of cases: image, site, role, annotation, uncertainty, status.
 
     Attributes:
@@ -20,9 +21,7 @@ class CasesModel(qt.QAbstractTableModel):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.rearranged = Signal()
-        self._columns = (
+        super().__init__(
             (_("Image"), _("Name of the image; double-click to show it")),
             (_("Site"), _("Hospital or scanner that the image comes from")),
             (_("Role"), _("What the image is used for")),
@@ -30,6 +29,7 @@ class CasesModel(qt.QAbstractTableModel):
             (_("Uncer-\ntainty"), _("How unsure the model of the round under review is within what it found")),
             (_("Status"), _("Missing files, and whether the round under review has segmented the image")),
         )
+        self.rearranged = Signal()
         self._all: list[CaseRow] = []
         self._rows: list[CaseRow] = []
         self._positions: dict[str, int] = {}
@@ -67,10 +67,6 @@ class CasesModel(qt.QAbstractTableModel):
         """The number of rows shown (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
-        """The number of columns (Qt)."""
-        return 0 if parent is not None and parent.isValid() else len(self._columns)
-
     def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
         """What a cell shows (Qt)."""
         if not index.isValid():
@@ -81,14 +77,6 @@ class CasesModel(qt.QAbstractTableModel):
         if role == qt.Qt.ToolTipRole:
             return _toolTip(row, column)
         return None
-
-    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
-        """The titles of the columns and what they mean (Qt)."""
-        if orientation != qt.Qt.Horizontal:
-            return None
-        if role == qt.Qt.DisplayRole:
-            return self._columns[section][0]
-        return self._columns[section][1] if role == qt.Qt.ToolTipRole else None
 
     def sort(self, column: int, order: int = qt.Qt.AscendingOrder) -> None:
         """Sort by a column (Qt); -1 gives the order of the study."""

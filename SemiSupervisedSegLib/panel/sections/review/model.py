@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
 from ...logic.decisions import Decision
+from ..tables import TableModel
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,11 @@ class ReviewRow:
         return _("annotated") if self.annotated else "–"
 
 
-class ReviewModel(qt.QAbstractTableModel):
+class ReviewModel(TableModel):
     """Rows of results: image, disagreement, uncertainty, decision."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._columns = (
+        super().__init__(
             (_("Image"), _("The images that need a look most come first")),
             (_("Differ"), _("How much the two results of an image differ, as share of what they found")),
             (_("Unsure"), _("How unsure the model is within what it found; 'nothing' where it found nothing")),
@@ -75,23 +75,11 @@ class ReviewModel(qt.QAbstractTableModel):
         """The number of rows (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
-        """The number of columns (Qt)."""
-        return 0 if parent is not None and parent.isValid() else len(self._columns)
-
     def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
         """What a cell shows (Qt)."""
         if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
             return None
         return self._rows[index.row()].cells[index.column()]
-
-    def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
-        """The titles of the columns and what they mean (Qt)."""
-        if orientation != qt.Qt.Horizontal:
-            return None
-        if role == qt.Qt.DisplayRole:
-            return self._columns[section][0]
-        return self._columns[section][1] if role == qt.Qt.ToolTipRole else None
 
 
 def makeRows(
