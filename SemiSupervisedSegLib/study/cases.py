@@ -266,11 +266,14 @@ def _id_from(name: str) -> str:
 
 
 def _distinct_names(images: Sequence[Path]) -> list[str]:
-    """Return names by which images are told apart: of files, or of their folders where the files are called alike."""
-    stems = [file_stem(image) for image in images]
+    """Return the names of image files, or of their folders where files of one name lie in folders of their own."""
+    folders: dict[str, list[str]] = {}
+    for image in images:
+        folders.setdefault(file_stem(image), []).append(image.absolute().parent.name)
     return [
-        stem if stems.count(stem) == 1 else image.absolute().parent.name
-        for stem, image in zip(stems, images, strict=True)
+        image.absolute().parent.name if 1 < len(folders[stem]) == len(set(folders[stem])) else stem
+        for image in images
+        for stem in [file_stem(image)]
     ]
 
 

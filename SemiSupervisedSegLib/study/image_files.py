@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -73,12 +74,10 @@ def matching_paths(pattern: str) -> list[Path]:
 
 def _spellings(pattern: str) -> Iterable[str]:
     # Accented letters are one or two characters, depending on the system that made the file.
-    for form in (pattern, unicodedata.normalize("NFC", pattern), unicodedata.normalize("NFD", pattern)):
-        yield form
-        # As Windows writes folders.
-        yield form.replace("\\", "/")
-        # Brackets may be part of a name.
-        yield form.replace("[", "[[]")
+    forms = (pattern, unicodedata.normalize("NFC", pattern), unicodedata.normalize("NFD", pattern))
+    # Windows writes folders with backslashes, and brackets may be part of a name.
+    for form, slash, bracket in itertools.product(forms, ("\\", "/"), ("[", "[[]")):
+        yield form.replace("\\", slash).replace("[", bracket)
 
 
 def _has_labels(path: Path, structures: Sequence[Structure]) -> bool:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,3 +36,23 @@ def test_help_is_quick_to_come_as_nothing_heavy_is_imported() -> None:
     )
     result = run(sys.executable, "-c", script)
     assert result.stdout.strip() == "set()", result.stderr
+
+
+def test_a_terminal_that_cannot_show_a_letter_gets_its_number(tmp_path: Path) -> None:
+    folder, command = str(tmp_path / "s"), [sys.executable, "-m", "SemiSupervisedSegLib", "study"]
+    create = [*command, "create", folder, "--name", "研究", "--modality", "MR", "--site", "北京", "--structure", "肝脏"]
+    for encoding in ("ascii", "cp1252"):
+        variables = os.environ | {"PYTHONIOENCODING": encoding}
+        made = subprocess.run(create, capture_output=True, cwd=ROOT, env=variables, check=False)
+        shown = subprocess.run([*command, "show", folder], capture_output=True, cwd=ROOT, env=variables, check=False)
+        assert b"Traceback" not in made.stderr + shown.stderr
+        assert rb"\u7814\u7a76" in shown.stdout
+        (tmp_path / "s" / "study.json").unlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("arguments", ["--help", "study --help", "train --help"])
+def test_a_pipe_that_is_closed_ends_without_a_traceback(arguments: str) -> None:
+    line = f"{sys.executable} -m SemiSupervisedSegLib {arguments} | true"
+    result = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.stderr == ""

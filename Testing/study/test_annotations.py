@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 
 import numpy as np
 import pytest
@@ -208,3 +209,31 @@ def test_any_damage_is_read_or_is_a_user_error(
         read_annotation(path, structures, make_image())
     with contextlib.suppress(UserError):
         structures_of(path)
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-7, 0.9999, 1.004])
+def test_whole_numbers_with_rounding_errors_are_whole_numbers(tmp_path, make_image, make_classes, structures, factor):
+    labels = np.array([0, 3, 7], np.float64)[sitk.GetArrayFromImage(make_classes())]
+    sitk.WriteImage(make_image(labels * factor), str(tmp_path / "a.nrrd"))
+    read = read_annotation(tmp_path / "a.nrrd", structures, make_image())
+    assert np.array_equal(sitk.GetArrayFromImage(read), sitk.GetArrayFromImage(make_classes()))
+
+
+def test_probabilities_are_no_labels(tmp_path, make_image, structures):
+    sitk.WriteImage(make_image(np.linspace(0, 7, 600).reshape(5, 12, 10)), str(tmp_path / "a.nrrd"))
+    with pytest.raises(UserError, match=r"between whole numbers, such as \d\.\d+") as caught:
+        read_annotation(tmp_path / "a.nrrd", structures, make_image())
+    assert "nearest" in caught.value.advice
+
+
+def test_a_header_that_describes_segments_makes_a_segmentation_of_any_name(
+    tmp_path, make_image, make_classes, structures
+):
+    """3D Slicer numbers segments in the order in which they were made, so that their names count."""
+    swapped = (dataclasses.replace(structures[1], label=3), dataclasses.replace(structures[0], label=7))
+    write_segmentation(tmp_path / "a.seg.nrrd", make_classes(), swapped)
+    (tmp_path / "a.seg.nrrd").rename(tmp_path / "label.nrrd")
+    read = sitk.GetArrayFromImage(read_annotation(tmp_path / "label.nrrd", structures, make_image()))
+    expected = sitk.GetArrayFromImage(make_classes())
+    assert np.array_equal(read == 1, expected == 2)
+    assert np.array_equal(read == 2, expected == 1)

@@ -48,3 +48,33 @@ def test_table_that_is_no_text(study, files):
     (files / "cases.csv").write_bytes(b"\xff\xfeimage")
     with pytest.raises(UserError, match="could not be read"):
         cases_from_table(study, files / "cases.csv")
+
+
+ROWS = [("image", "site", "role", "annotation", "id"), ("sub\\a.nrrd", "Zürich", "Labeled", "a.seg.nrrd", "c1")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_as_spreadsheets_save_them(study, files, delimiter, encoding):
+    lines = [delimiter.join(f' "{value}"'.strip() for value in row) for row in ROWS]
+    text = "\r\n".join(["", lines[0].upper(), lines[1] + delimiter * 3, delimiter * 4, ""])
+    (files / "t.csv").write_bytes(text.encode(encoding))
+    (files / "sub").mkdir()
+    (files / "a.nrrd").rename(files / "sub" / "a.nrrd")
+    assert cases_from_table(study, files / "t.csv") == [
+        Case("c1", "../files/sub/a.nrrd", "Zürich", Role.LABELED, "../files/a.seg.nrrd")
+    ]
+
+
+def test_a_separator_in_a_line_of_its_own_and_trailing_blanks(study, files):
+    (files / "t.csv").write_text("sep=;\nrole ; Image; SITE ;;\nunlabeled ; a.nrrd ;here;;\n")
+    assert cases_from_table(study, files / "t.csv") == [Case("a", "../files/a.nrrd", "here", Role.UNLABELED)]
+
+
+def test_a_spreadsheet_and_a_repeated_column_are_refused(study, files):
+    (files / "t.csv").write_bytes(b"PK\3\4 and so on")
+    with pytest.raises(UserError, match="no CSV file"):
+        cases_from_table(study, files / "t.csv")
+    (files / "t.csv").write_text("image,site,role,Image\na.nrrd,here,unlabeled,b.nrrd\n")
+    with pytest.raises(UserError, match="column image twice"):
+        cases_from_table(study, files / "t.csv")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -15,13 +16,18 @@ from SemiSupervisedSegLib.study.cases import (
     change_cases,
     default_id,
     free_id,
+    new_case,
     remove_cases,
+    stored_path,
 )
+from SemiSupervisedSegLib.study.checks import check_study
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.image_files import matching_paths
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
+from SemiSupervisedSegLib.study.partial_annotations import case_structures
 from SemiSupervisedSegLib.study.store import load_study, save_study
+from SemiSupervisedSegLib.study.structures import add_structure
 
 from .conftest import with_case
 
@@ -163,3 +169,62 @@ def test_cases_are_removed_by_id(study):
     assert [case.id for case in remove_cases(study, ["a"]).cases] == ["b"]
     with pytest.raises(UserError):
         remove_cases(study, ["c"])
+
+
+def test_names_in_every_unicode_form_are_the_same(study, files, structures):
+    composed, parted = (unicodedata.normalize(form, "Größe é") for form in ("NFC", "NFD"))
+    (files / "a.nrrd").rename(files / f"{parted}.nrrd")
+    grown = with_case(study, files / f"{composed}.nrrd", site=f" {parted} ", role="Unlabeled ")
+    assert grown.cases[0].site == composed
+    assert grown.image_path(grown.cases[0]) == files / f"{parted}.nrrd"
+    named = (dataclasses.replace(structures[0], name=composed), structures[1])
+    assert case_structures(named, parted) == (composed,)
+    with pytest.raises(UserError, match="already"):
+        add_structure(named, parted)
+
+
+def test_a_name_that_is_no_text_is_told_without_a_word_of_files_behind_the_scenes(study, files):
+    odd = os.fsdecode(os.fsencode(str(files)) + b"/M\xfcller.nrrd")
+    os.rename(files / "a.nrrd", odd)
+    with pytest.raises(UserError, match=r"file or folder M\\udcfcller\.nrrd is not valid UTF-8") as caught:
+        new_case(study, odd, site="here", role="unlabeled")
+    assert caught.value.advice.startswith("Rename")
+
+
+def test_files_far_from_the_study_are_stored_with_their_whole_path(study):
+    assert stored_path(study, "/elsewhere/a.nrrd") == "/elsewhere/a.nrrd"
+
+
+def test_a_study_and_its_files_can_be_moved_together(study, files, tmp_path):
+    save_study(with_case(study, files / "a.nrrd", site="here", role="labeled", annotation=files / "a.seg.nrrd"))
+    (tmp_path / "moved").mkdir()
+    for name in ("study", "files"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    assert str(tmp_path) not in (tmp_path / "moved" / "study" / STUDY_FILE).read_text()
+    os.symlink(tmp_path / "moved" / "study", tmp_path / "link")
+    for place in (tmp_path / "moved" / "study", tmp_path / "link"):
+        moved = load_study(place)
+        assert moved.image_path(moved.cases[0]) == tmp_path / "moved" / "files" / "a.nrrd"
+        assert check_study(moved)
+
+
+def test_images_with_one_name_are_called_after_their_folders(study, files):
+    for number, name in enumerate("ab"):
+        (files / f"patient{number}").mkdir()
+        (files / f"{name}.nrrd").rename(files / f"patient{number}" / "t2.nrrd")
+        (files / f"{name}.seg.nrrd").rename(files / f"patient{number}" / "label.seg.nrrd")
+    images = matching_paths(f"{files}/*/t2.nrrd")
+    cases = cases_from_images(study, images, site="h", role="labeled", annotations=f"{files}/{{id}}/label.seg.nrrd")
+    assert [case.id for case in add_cases(study, cases).cases] == ["patient0", "patient1"]
+
+
+def test_annotations_beside_images_are_no_images_and_ids_that_are_taken_get_a_number(study, files):
+    for name in "ab":
+        (files / f"{name}.seg.nrrd").rename(files / f"{name} séance_lab.nrrd")
+        (files / f"{name}.nrrd").rename(files / f"{name} séance.nrrd")
+    images = matching_paths(f"{files}/*.nrrd")
+    options = {"site": "h", "role": "labeled", "annotations": f"{files}/{{id}}_lab.nrrd"}
+    grown = add_cases(study, cases_from_images(study, images, **options))
+    assert [case.id for case in grown.cases] == ["a-seance", "b-seance"]
+    again = cases_from_images(grown, images, **options)
+    assert [case.id for case in again] == ["a-seance-2", "b-seance-2"]

@@ -124,3 +124,50 @@ def test_change_from_the_command_line(tmp_path, study, files, capsys):
     assert "Changed 1 case." in capsys.readouterr().out
     with pytest.raises(UserError, match="single case"):
         run("change", study.folder, "a", "b", *annotation)
+
+
+def test_a_pattern_in_a_folder_with_segmentations_adds_the_images_and_says_what_it_left_out(study, files, capsys):
+    where = ("--role", "labeled", "--site", "here", "--annotations", f"{files}/{{id}}.seg.nrrd")
+    assert run("add", study.folder, "--pattern", f"{files}/*.nrrd", *where) == 0
+    assert [case.annotation for case in load_study(study.folder).cases] == [
+        "../files/a.seg.nrrd",
+        "../files/b.seg.nrrd",
+    ]
+    assert "Left out 2 that are no images" in capsys.readouterr().out
+
+
+def test_one_bad_file_of_many_is_listed_and_the_others_are_added(study, files, capsys):
+    (files / "b.nrrd").write_bytes(b"no image")
+    images = [files / "a.nrrd", files / "b.nrrd", files / "a.seg.nrrd"]
+    assert run("add", study.folder, *images, "--role", "unlabeled", "--site", "here") == 1
+    assert [case.id for case in load_study(study.folder).cases] == ["a"]
+    shown = capsys.readouterr()
+    assert "Added 1 case;" in shown.out
+    assert "error: Case b: b.nrrd could not be read" in shown.err
+    assert "a.seg.nrrd is a segmentation and not an image" in shown.err
+    assert "2 of 3 could not be added." in shown.err
+
+
+def test_show_warns_of_voxels_in_another_unit(study, files, make_image, capsys):
+    image = make_image(seed=3)
+    image.SetSpacing((700.0, 800.0, 5000.0))
+    sitk.WriteImage(image, str(files / "odd.nrrd"))
+    sitk.WriteImage(make_image(seed=4), str(files / "c.nrrd"))
+    images = [files / f"{name}.nrrd" for name in ("a", "b", "c", "odd")]
+    assert run("add", study.folder, *images, "--role", "unlabeled", "--site", "here") == 0
+    run("show", study.folder)
+    assert "Warning: The voxels of odd (700 x 800 x 5000 mm) are 1000 times larger" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--structure", "liver=0"), "The structure liver needs a whole number from 1 to 255 as 'label', not 0"),
+        (("--structure", "a=1", "--structure", "b=1"), "label value 1 occurs twice"),
+        (("--structure", "Leber", "--structure", "leber"), "structure name leber occurs twice"),
+    ],
+)
+def test_wrong_values_are_named_as_they_were_typed(tmp_path, arguments, words):
+    with pytest.raises(UserError, match=words) as caught:
+        run("create", tmp_path / "s", "--name", "S", "--modality", "MR", "--site", "A", *arguments)
+    assert "study.json" not in str(caught.value)
