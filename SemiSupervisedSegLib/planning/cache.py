@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,16 @@ from ..study.errors import UserError
 from ..study.files import TEMPORARY_PREFIX, temporary_folder, write_error
 from ..study.images import read_image
 from ..study.model import Structure
-from .cached_case import CachedCase, CaseArrays, StructureVolume, open_cached_case, write_arrays
+from .cached_case import (
+    CachedCase,
+    CaseArrays,
+    StructureVolume,
+    is_cached_case,
+    mark_used,
+    open_cached_case,
+    unused_seconds,
+    write_arrays,
+)
 from .case_errors import naming_case
 from .content import content_hash
 from .grid import PlanGrid
@@ -28,8 +36,11 @@ from .preprocess import labels_to_plan_grid, to_plan_grid
 
 # Foreground voxels stored of each class: enough that no two epochs centre their patches alike.
 FOREGROUND_PER_CLASS = 2000
+_DAY = 24 * 3600.0
 # A younger temporary folder may belong to a job that is still writing it.
-_ABANDONED_SECONDS = 24 * 3600.0
+_ABANDONED_SECONDS = _DAY
+# What no job has used for so long was mostly prepared from files or with plans that have changed since.
+_UNUSED_SECONDS = 30 * _DAY
 
 
 def prepare_cache(
@@ -42,6 +53,7 @@ def prepare_cache(
     """Preprocess the cases that are not in the cache yet, one in memory at a time.
 
     Only annotations of labeled and validation cases are read: what a method learns without labels must not see any.
+    Cases that no job has used for 30 days are removed; when needed again, they are prepared again.
 
     Args:
         cases: Cases in the order of the result.
@@ -58,13 +70,13 @@ def prepare_cache(
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(home, error) from error
-    _remove_abandoned(home)
     cached = []
     for done, case in enumerate(cases, start=1):
         with naming_case(case.id):
             prepared = _prepare_case(case, plan, home, structures)
         cached.append(replace(prepared, annotated=annotated_classes(case, structures)))
         on_progress(done, len(cases))
+    _remove_unused(Path(folder))
     return tuple(cached)
 
 
@@ -114,6 +126,7 @@ def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[St
     has_labels = _usable_annotation(case) is not None
     present = open_cached_case(target, case, has_labels)
     if present is not None:
+        mark_used(target)
         return present
     with temporary_folder(target) as temporary:
         write_arrays(temporary, *_preprocess(case, plan, structures))
@@ -185,11 +198,14 @@ def _put_in_place(temporary: Path, target: Path, case: JobCase, has_labels: bool
                 raise
 
 
-def _remove_abandoned(home: Path) -> None:
-    for folder in home.glob(f"{TEMPORARY_PREFIX}*"):
-        try:
-            abandoned = time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
-        except FileNotFoundError:
+def _remove_unused(folder: Path) -> None:
+    for home in folder.iterdir():
+        # Nothing behind a link is removed, nor what the cache did not write.
+        if home.is_symlink() or not home.is_dir():
             continue
-        if abandoned:
-            shutil.rmtree(folder, ignore_errors=True)
+        for case in home.iterdir():
+            is_temporary = case.name.startswith(TEMPORARY_PREFIX)
+            if case.is_symlink() or not (is_temporary or is_cached_case(case)):
+                continue
+            if unused_seconds(case) > (_ABANDONED_SECONDS if is_temporary else _UNUSED_SECONDS):
+                shutil.rmtree(case, ignore_errors=True)

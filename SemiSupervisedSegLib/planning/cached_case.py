@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,27 @@ def open_cached_case(folder: Path, case: JobCase, has_labels: bool) -> CachedCas
         volumes=meta.volumes,
         is_constant=meta.is_constant,
     )
+
+
+def is_cached_case(folder: Path) -> bool:
+    """Return whether a folder is a preprocessed case, complete or not."""
+    return (folder / _META).is_file()
+
+
+def mark_used(folder: Path) -> None:
+    """Note that a job uses a preprocessed case now."""
+    # Another job may put its equal copy into the place of this one meanwhile.
+    with contextlib.suppress(OSError):
+        os.utime(folder / _META)
+
+
+def unused_seconds(folder: Path) -> float:
+    """Return for how long no job has used or written a preprocessed case; 0 where that cannot be told."""
+    meta = folder / _META
+    try:
+        return time.time() - (meta if meta.exists() else folder).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def write_arrays(folder: Path, arrays: CaseArrays, volumes: tuple[StructureVolume, ...]) -> None:

@@ -30,14 +30,14 @@ class PlanGrid:
     where the number of voxels stays, an axis is not resampled at all.
 
     Attributes:
-        axes: array axes (z, y, x) of the image, in the order of the grid.
-        flips: which axes of the grid run against those of the image.
-        native_shape: voxels of the image along the grid's axes, before resampling.
-        native_spacing: its spacing in mm along them.
-        shape: of the grid (slices, rows, columns).
-        spacing: of the grid in mm.
-        origin: physical point (x, y, z) in mm of the centre of the grid's first voxel.
-        directions: the unit vectors (x, y, z) along slices, rows, columns.
+        axes: Array axes (z, y, x) of the image, in the order of the grid.
+        flips: Whether each axis of the grid runs against that of the image.
+        native_shape: Voxels of the image along the grid's axes, before resampling.
+        native_spacing: Spacing of the image in mm along them.
+        shape: Voxels of the grid (slices, rows, columns).
+        spacing: Spacing of the grid in mm.
+        origin: Physical point (x, y, z) in mm of the centre of the grid's first voxel.
+        directions: Unit vectors (x, y, z) along slices, rows, columns.
     """
 
     axes: tuple[int, int, int]

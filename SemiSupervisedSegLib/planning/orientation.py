@@ -1,4 +1,4 @@
-"""Which axis of an image array points where in the patient."""
+"""Anatomical directions of the axes of an image array."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def lps_axes(direction: Sequence[float]) -> tuple[tuple[int, int, int], tuple[bo
     The axes are only permuted and flipped, to the nearest anatomical ones; an oblique image stays oblique.
 
     Args:
-        direction: nine direction cosines, as SimpleITK gives them.
+        direction: Nine direction cosines in the order of SimpleITK.
     """
-    # SimpleITK's own filter decides, on a single voxel, so that oblique ties fall as they do in DICOMOrient.
+    # SimpleITK's filter decides on a single voxel, so that oblique ties fall as they do in DICOMOrient.
     probe = sitk.Image([1, 1, 1], sitk.sitkUInt8)
     probe.SetDirection(direction)
     orient = sitk.DICOMOrientImageFilter()

@@ -105,14 +105,24 @@ def test_a_case_that_another_job_makes_at_the_same_time_is_taken(tmp_path, make_
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_abandoned_folders_go_and_young_ones_stay(tmp_path, make_case, structures):
-    home = tmp_path / "cache" / plan_2d().key()
-    old, young = home / ".tmp-1-aa", home / ".tmp-2-bb"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
+def test_what_no_job_uses_any_more_is_removed_and_what_is_young_stays(tmp_path, make_case, structures):
+    case, folder = make_case("a"), tmp_path / "cache"
+    other_plan = plan_2d(spacing=(None, 2.0, 2.0))
+    (used,), (unused,) = (prepare_cache([case], plan, folder, structures, ignore) for plan in (plan_2d(), other_plan))
+    old, young = used.folder.with_name(".tmp-1-aa"), used.folder.with_name(".tmp-2-bb")
+    for temporary in (old, young):
+        temporary.mkdir()
     os.utime(old, (1, 1))
-    prepare_cache([make_case("a")], plan_2d(), tmp_path / "cache", structures, ignore)
-    assert not old.exists() and young.exists()
+    for cached in (used, unused):
+        os.utime(cached.folder / "meta.json", (1, 1))
+    elsewhere = tmp_path / "elsewhere" / "a"
+    shutil.copytree(unused.folder, elsewhere)
+    (folder / "link").symlink_to(elsewhere.parent, target_is_directory=True)
+    assert prepare_cache([case], plan_2d(), folder, structures, ignore) == (used,)
+    assert set(used.folder.parent.iterdir()) == {used.folder, young}
+    assert not unused.folder.exists()
+    # Nothing behind a link is the cache's to remove.
+    assert elsewhere.exists()
 
 
 def test_removed_cache_is_said_in_words(tmp_path, make_case, structures):
