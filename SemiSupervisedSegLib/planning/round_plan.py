@@ -76,15 +76,20 @@ def read_round_plan(folder: JobFolder, spec: JobSpec) -> RoundPlan | None:
     path = folder.path / PLAN_FILE
     if not path.exists():
         return None
+    damaged = UserError("plan.json of the round is damaged.", "Start a new round.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         plan, settings = Plan.from_dict(content["plan"]), dict(content["settings"])
-        expected = load_catalogue().resolve_job(spec, plan.dimensions)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
+        raise damaged from error
+    # A job from an earlier version may have settings that its method now refuses: that is no damage.
+    expected = load_catalogue().resolve_job(spec, plan.dimensions)
+    try:
         _check_settings(spec, settings, expected)
         if plan.num_classes != 1 + len(spec.structures):
             raise ValueError("it is for other structures")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
-        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
+    except (ValueError, KeyError, TypeError, UserError) as error:
+        raise damaged from error
     return RoundPlan(plan, expected | settings)
 
 

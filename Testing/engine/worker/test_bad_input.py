@@ -142,6 +142,13 @@ def test_a_plan_of_an_older_version_gets_the_settings_it_lacks(round_copy: JobFo
     assert main(round_copy.path) == EXIT_FINISHED
 
 
+def test_settings_of_an_older_version_that_are_refused_now_are_no_damage(round_copy: JobFolder) -> None:
+    job = json.loads((round_copy.path / "job.json").read_text())
+    job |= {"method": "bcp", "settings": {**job["settings"], "labeled_batch": 1, "unlabeled_batch": 2}}
+    (round_copy.path / "job.json").write_text(json.dumps(job))
+    assert_fails_with(round_copy, "cannot pair", "same even number")
+
+
 def test_an_image_that_vanishes_before_the_prediction_can_be_put_back(
     study_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
