@@ -15,7 +15,8 @@ from ..study.errors import UserError
 from ..study.files import write_text_atomically
 from ..study.model import Modality
 from .fingerprint import Fingerprint
-from .plan import Plan, choose_dimensions, make_plan
+from .make_plan import choose_dimensions, make_plan
+from .plan import Plan
 
 PLAN_FILE = "plan.json"
 

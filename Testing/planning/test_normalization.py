@@ -5,8 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
+from SemiSupervisedSegLib.planning.make_plan import make_plan
 from SemiSupervisedSegLib.planning.normalization import Normalization
-from SemiSupervisedSegLib.planning.plan import make_plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Modality

@@ -7,7 +7,8 @@ import pytest
 
 from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint, ForegroundIntensity, fingerprint
 from SemiSupervisedSegLib.planning.grid import PlanGrid
-from SemiSupervisedSegLib.planning.plan import Plan, make_plan
+from SemiSupervisedSegLib.planning.make_plan import make_plan
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Modality, Role

@@ -13,7 +13,8 @@ from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
-from SemiSupervisedSegLib.planning.plan import Plan, make_plan
+from SemiSupervisedSegLib.planning.make_plan import make_plan
+from SemiSupervisedSegLib.planning.plan import Plan
 
 from .published_style import write_samples
 

@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.jobs.spec import JobCase
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
-from SemiSupervisedSegLib.planning.plan import make_plan
+from SemiSupervisedSegLib.planning.make_plan import make_plan
 from SemiSupervisedSegLib.planning.preprocess import probabilities_to_image_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.images import read_image

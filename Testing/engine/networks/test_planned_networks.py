@@ -8,8 +8,9 @@ import torch
 from SemiSupervisedSegLib.engine.networks.factory import BUILDERS, build_planned_network
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint
+from SemiSupervisedSegLib.planning.make_plan import make_plan
 from SemiSupervisedSegLib.planning.networks import NetworkSpec
-from SemiSupervisedSegLib.planning.plan import Plan, make_plan
+from SemiSupervisedSegLib.planning.plan import Plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Modality
 

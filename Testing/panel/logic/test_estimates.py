@@ -23,7 +23,7 @@ from SemiSupervisedSegLib.panel.logic.estimates import (
 )
 from SemiSupervisedSegLib.panel.logic.progress import RunProgress
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
-from SemiSupervisedSegLib.planning.plan import choose_dimensions, make_plan
+from SemiSupervisedSegLib.planning.make_plan import choose_dimensions, make_plan
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.geometry import Geometry
 from SemiSupervisedSegLib.study.model import Modality, Role
