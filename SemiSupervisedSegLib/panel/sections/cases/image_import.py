@@ -18,6 +18,7 @@ from ...logic.label_maps import find_label_maps
 from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
+from ...scene.changes import hide
 from ...scene.volumes import exportVolume, nameOf
 from ...session import Session
 
@@ -42,6 +43,7 @@ class ImageImport:
     def __init__(self, session: Session, site: str, useAsAnnotations: Callable[[list[str]], bool]) -> None:
         self._session, self._site, self._useAsAnnotations = session, site, useAsAnnotations
         self._written: list[Path] = []
+        self._adopted: list[slicer.vtkMRMLSegmentationNode] = []
 
     def undo(self) -> None:
         """Remove the files that were copied into the study, after a failure or when the user cancels."""
@@ -110,7 +112,11 @@ class ImageImport:
             if annotation is not None:
                 annotations[image] = annotation
             yield (_("Copying images"), number, len(volumes))
-        return (yield from self._addCases(images, annotations))
+        counts = yield from self._addCases(images, annotations)
+        # From now on the cases show their own copies, and the originals would lie over all of them.
+        for node in self._adopted:
+            hide(node)
+        return counts
 
     def _annotationOf(self, volume: slicer.vtkMRMLScalarVolumeNode, image: Path) -> Path | None:
         study = self._session.study
@@ -119,6 +125,7 @@ class ImageImport:
             return None
         target = new_annotation_file(study, default_id(image))
         self._written.append(target)
+        self._adopted.append(node)
         try:
             exportSegmentation(node, study.structures, image, target, volume)
         except UserError as error:

@@ -131,6 +131,7 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     volume = addVolume(files / "a" / "scan.nrrd", "Patient 7 (T1)")
     plain = addVolume(files / "b" / "other.mha", "plain")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     addStructures(node, STRUCTURES)
     mask = np.zeros((6, 9, 8), np.uint8)
@@ -153,6 +154,7 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     classes = sitk.GetArrayFromImage(read_annotation(study.annotation_path(first), study.structures, image))
     assert np.array_equal(classes == 2, mask > 0)
     assert not (classes == 1).any()
+    assert not node.GetDisplayVisibility(), "the study shows a copy of its own"
 
 
 def test_an_empty_scene_has_nothing_to_add(opened, dialogs):
