@@ -6,17 +6,21 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..study.model import Role, Structure
 from .cached_case import CachedCase
 from .fingerprint import Fingerprint
-from .plan import Plan
+from .grid import PlanGrid
+from .plan import PATCH_MULTIPLE, Plan
 
 _MOST_NAMES = 5
 # A structure that keeps less than this share of its volume on the plan grid has hardly a voxel of its own there.
 _LEAST_SHARE = 0.25
 # Fields of view differ by less between scans of one study; units, such as cm instead of mm, differ by more.
 _LARGEST_FACTOR = 8.0
+# A new image may be cropped, but hardly to less than this part of the images of the training.
+_LARGEST_CROP = 5
 # Of fewer cases none is the odd one.
 _FEWEST_CASES = 3
 
@@ -40,6 +44,34 @@ def field_of_view_warnings(fingerprint: Fingerprint) -> list[str]:
         f"The size in mm of {_names(odd)} is many times that of the other images, or a fraction of it. Check whether "
         "the spacing in the header is right and in mm."
     ]
+
+
+def image_warnings(case_id: str, image: sitk.Image, plan: Plan) -> list[str]:
+    """Return warnings about a new image that a model can segment, but hardly well.
+
+    Args:
+        case_id: Id of the case.
+        image: Image of the case.
+        plan: Plan of the model.
+    """
+    warnings = []
+    values = sitk.GetArrayViewFromImage(image)
+    if values.min() == values.max():
+        warnings.append(
+            f"All voxels of {case_id} have the same value, so that nothing can be recognised there. Check how the "
+            "image was exported."
+        )
+    grid = PlanGrid.of(image, plan)
+    # Patches are no larger than the images of the training were, rounded up.
+    for axis, side in zip((1, 2), plan.patch[-2:], strict=True):
+        step = grid.spacing[axis]
+        if side - PATCH_MULTIPLE > _LARGEST_CROP * grid.shape[axis]:
+            warnings.append(
+                f"{case_id} is only {grid.shape[axis] * step:.3g} mm wide, the images of the training were about "
+                f"{side * step:.3g} mm. Check whether the spacing in the header is right and in mm."
+            )
+            break
+    return warnings
 
 
 def case_warnings(

@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.jobs.spec import JobCase
 from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint
 from SemiSupervisedSegLib.planning.plan import Plan
-from SemiSupervisedSegLib.planning.warnings import case_warnings, field_of_view_warnings
+from SemiSupervisedSegLib.planning.warnings import case_warnings, field_of_view_warnings, image_warnings
 from SemiSupervisedSegLib.study.model import Role, Structure
 
 from .plans import plan_2d, plan_3d
@@ -86,3 +86,23 @@ def test_an_image_of_another_unit_is_named():
     odd = CaseFingerprint("odd", (20, 200, 200), (0.5, 0.1, 0.1))
     (warning,) = field_of_view_warnings(Fingerprint((*usual, cropped, odd), None))
     assert "of odd is" in warning and "in mm" in warning
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "warned"),
+    [
+        ((200, 200, 10), (1.0, 1.0, 8.0), ""),
+        ((60, 50, 10), (1.0, 1.0, 8.0), ""),
+        ((200, 200, 10), (0.1, 0.1, 0.8), "new is only 20 mm wide, the images of the training were about 256 mm"),
+    ],
+)
+def test_a_new_image_much_smaller_than_those_of_the_training_is_named(size, spacing, warned):
+    image = sitk.GaussianSource(sitk.sitkFloat32, size)
+    image.SetSpacing(spacing)
+    warnings = image_warnings("new", image, plan_2d(patch=(256, 256)))
+    assert len(warnings) == bool(warned) and warned in "".join(warnings)
+
+
+def test_a_new_image_without_contrast_is_named():
+    (warning,) = image_warnings("new", sitk.Image((40, 40, 4), sitk.sitkInt16), plan_2d())
+    assert warning.startswith("All voxels of new have the same value")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ...jobs.results import SUMMARY, CaseSummary, read_summary
 from ...jobs.spec import JobCase
 from ...planning.cache import annotated_classes
+from ...planning.warnings import image_warnings
 from ...study.errors import UserError
 from ...study.images import read_image
 from ..device import Device
@@ -28,12 +29,14 @@ class CasePredictor:
         folder: Folder of all predictions.
         settings: "window_overlap" and "largest_component".
         device: Device of the model.
+        on_warning: Function that takes warnings about new images; None for those of a training, which warned earlier.
     """
 
     model: TrainedModel
     folder: Path
     settings: Mapping[str, Any]
     device: Device
+    on_warning: Callable[[str], None] | None = None
 
     def predict(self, case: JobCase) -> CaseSummary:
         """Segment one case and write both predictions and their maps to `folder / case.id`.
@@ -43,6 +46,9 @@ class CasePredictor:
         """
         image = read_image(case.image)
         model = self.model
+        if self.on_warning is not None:
+            for warning in image_warnings(case.id, image, model.plan):
+                self.on_warning(warning)
         classes = annotated_classes(case, model.structures)
         if not model.shared_anatomy and classes is not None:
             model = restrict_to_classes(model, classes)

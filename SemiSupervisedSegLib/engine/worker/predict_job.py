@@ -34,7 +34,13 @@ def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dic
     device = choose_device(spec.device, settings["precision"], settings["threads"])
     model.network.to(device.torch)
     reporter.emit(Started(device.title, os.getpid()))
-    predictor = CasePredictor(optimize_model(model), folder.predictions, settings, device)
+    predictor = CasePredictor(
+        optimize_model(model),
+        folder.predictions,
+        settings,
+        device,
+        on_warning=lambda text: reporter.emit(WarningRaised(text)),
+    )
     summaries: list[CaseSummary] = []
     failures: list[UserError] = []
     for result in predictor.predict_each(spec.cases, reporter):
