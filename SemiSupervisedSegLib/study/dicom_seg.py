@@ -41,14 +41,14 @@ def write_dicom_seg(
     """Write a labelmap as DICOM SEG with one segment for each structure, on the slices of its scan.
 
     Args:
-        path: of the new file.
-        labels: uint8 label values on a grid whose voxels are those of the slices, in any order and direction.
-        structures: their terminology, if they have one, becomes the codes of the segments.
-        slices: the DICOM files of the scan, one slice each.
-        automatic: a model made it; otherwise a person had a hand in it.
+        path: Path of the new file.
+        labels: Label values, uint8, on a grid whose voxels are those of the slices, in any order and direction.
+        structures: Structures; their terminology, if they have one, becomes the codes of the segments.
+        slices: DICOM files of the scan, one slice each.
+        automatic: Whether a model made the segmentation without a person's corrections.
 
     Raises:
-        UserError: a slice is missing or unusable, the labelmap is on another grid, or the file cannot be written.
+        UserError: A slice is missing or unusable, the labelmap is on another grid, or the file cannot be written.
     """
     import highdicom
 

@@ -31,7 +31,7 @@ def check_memory(what: str, needed: int, advice: str) -> None:
         advice: Advice for the user.
 
     Raises:
-        UserError: fewer bytes are available, or in total where the system tells no more.
+        UserError: Fewer bytes are available, or in total where the system tells no more.
     """
     available, total = main_memory()
     limit = available or total

@@ -61,8 +61,9 @@ class Case:
     """An image; paths are in POSIX form, relative to the study folder or absolute.
 
     Attributes:
-        structures: names of those it is annotated for, where these are not all; what is background in its annotation
-            is not known for the others. Of a case without annotation they say what it was taken for. None for all.
+        structures: Names of the annotated structures, where these are not all; what is background in the annotation is
+            not known for the remaining ones. For a case without annotation, the structures it was acquired for. None
+            for all.
     """
 
     id: str

@@ -33,11 +33,11 @@ def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str]
     """Names of the structures a case is annotated for, in the order of the study; None for all of them.
 
     Args:
-        structures: of the study.
-        wanted: names in any case of letters, or a text such as "chamber+wall" or "all"; None or nothing is all.
+        structures: Structures of the study.
+        wanted: Names in any case of letters, or a text such as "chamber+wall" or "all"; None or nothing is all.
 
     Raises:
-        UserError: a name is no structure of the study.
+        UserError: A name is no structure of the study.
     """
     by_name = {name_key(structure.name): structure.name for structure in structures}
     if isinstance(wanted, str):
