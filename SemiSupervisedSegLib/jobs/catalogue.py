@@ -68,8 +68,8 @@ class Catalogue:
             method: Id of the method.
             preset: Id of the preset.
             overrides: Settings that the user changed, as values or as text; they win over everything.
-            dimensions: 2 for slices, 3 for volumes; None, when not known yet, leaves out what depends on it, unless
-                the setting `dimension` says it.
+            dimensions: Dimensions of the network, 2 for slices or 3 for volumes. None, before they are known, omits the
+                settings that depend on them, unless the setting `dimension` gives them.
 
         Raises:
             UserError: A name is unknown, a value out of range, or values do not go together.

@@ -135,7 +135,7 @@ def from_line(line: str) -> Event | None:
     """Read one line; None stands for an event that only a newer program knows.
 
     Raises:
-        ValueError: the line is damaged, as the last one is when the worker was killed while it wrote.
+        ValueError: The line is damaged, as the last one is when the worker was killed while it wrote.
     """
     try:
         content = json.loads(line)

@@ -30,13 +30,13 @@ class JobStatus:
 
     Attributes:
         state: `running` stays behind when a worker was killed; `JobFolder.is_running` tells the two apart.
-        stage: id of the part of the job that is at work.
-        step: how far that part got.
-        total: how long it is, zero when not known.
-        message: one line for the user.
-        pid: process id of the worker.
-        host: name of its machine.
-        updated: seconds since the epoch.
+        stage: Id of the part of the job that is running.
+        step: Number of completed steps of that part.
+        total: Number of steps of that part, 0 when it is not known.
+        message: Line of text for the user.
+        pid: Process id of the worker.
+        host: Name of the worker's machine.
+        updated: Time of the last change in seconds since the epoch.
     """
 
     state: State = "waiting"
@@ -90,7 +90,7 @@ class JobFolder:
         """Return what the job is to do, with absolute paths.
 
         Raises:
-            UserError: job.json is missing, damaged or newer.
+            UserError: Job.json is missing, damaged or newer.
         """
         return with_absolute_paths(JobSpec.from_json(_read_text(self.spec_file, self.path)), self.path)
 

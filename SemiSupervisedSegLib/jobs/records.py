@@ -39,12 +39,12 @@ def from_plain(kind: type[Record], data: Any, *, ignore_unknown: bool = False) -
     """Make the record of class `kind` from a JSON object.
 
     Args:
-        kind: the dataclass, whose annotations say what is allowed.
-        data: what was read.
-        ignore_unknown: leave entries out that the class does not have, as a newer program may write them.
+        kind: Dataclass whose annotations say what is allowed.
+        data: Plain data, as read from JSON.
+        ignore_unknown: Whether to ignore entries that the class does not have, as a newer program may write them.
 
     Raises:
-        ValueError: an entry is missing, unknown or of another type; the message names it.
+        ValueError: An entry is missing, unknown or of another type; the message names it.
     """
     if not isinstance(data, dict):
         raise ValueError(f"{kind.__name__} is not an object with named values")

@@ -21,16 +21,16 @@ class Setting:
     """What a setting may be.
 
     Attributes:
-        name: by which the engine and the command line know it.
-        title: short, for a form.
+        name: Name of the setting in the engine and on the command line.
+        title: Short title for a form.
         kind: `integer`, `number`, `boolean`, `choice`, or `size`, which is `auto` or a text such as 256x256.
-        default: the value when neither a preset nor the user says another.
-        minimum: smallest value allowed, of each side for a size.
-        maximum: largest value allowed.
-        choices: all values of a choice.
-        unit: of the value, for a form.
-        help: one sentence for the user.
-        stream: the stream of images without which the setting has no meaning.
+        default: Value when neither a preset nor the user gives another.
+        minimum: Smallest allowed value, of each side for a size.
+        maximum: Largest allowed value.
+        choices: All values of a choice.
+        unit: Unit of the value, for a form.
+        help: Sentence that explains the setting to the user.
+        stream: Stream of images without which the setting has no meaning.
     """
 
     name: str

@@ -36,20 +36,21 @@ class JobSpec:
 
     Attributes:
         kind: `train` or `predict`.
-        method: id in the catalogue; empty for predictions, where the model knows.
-        preset: id in the catalogue; empty for predictions.
-        settings: what the user set beside the preset, by name. The worker completes it with `Catalogue.resolve` once
-            it knows whether the images are taken as slices or as volumes.
+        method: Id of the method in the catalogue; empty for predictions, where the model determines it.
+        preset: Id of the preset in the catalogue; empty for predictions.
+        settings: Settings of the user beside the preset, by name. The worker completes them with `Catalogue.resolve`
+            once it is known whether the images are used as slices or as volumes.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        seed: decides everything random.
-        study_name: name of the study, for reports.
-        modality: decides how intensities are normalised; None for predictions.
-        structures: class index i of the networks is `structures[i - 1]`; empty for predictions.
-        cases: what to train on and to predict.
-        warm_start: path of a model folder to begin from.
-        model: path of the model folder that predicts.
-        preview_cases: ids of the cases that are segmented now and then while training.
-        versions: of the programs at hand when the job was asked for.
+        seed: Seed of everything random.
+        study_name: Name of the study, for reports.
+        modality: Modality of the images, which determines how intensities are normalised; None for predictions.
+        structures: Structures in the order of the networks' class indices: class i is `structures[i - 1]`; empty for
+            predictions.
+        cases: Cases to train on and to predict.
+        warm_start: Path of the model folder from which training starts.
+        model: Path of the model folder that predicts.
+        preview_cases: Ids of the cases that are segmented from time to time during training.
+        versions: Versions of the installed programs when the job was created.
     """
 
     kind: Literal["train", "predict"]
