@@ -63,7 +63,7 @@ def prepare_cache(
         on_progress: Function that is called with the number of cases done and their total.
 
     Raises:
-        UserError: a file cannot be used, or the cache cannot be written.
+        UserError: A file cannot be used, or the cache cannot be written.
     """
     home = Path(folder) / plan.key()
     try:
@@ -87,7 +87,7 @@ def content_key(case: JobCase, structures: Sequence[Structure]) -> str:
     name, size and time is another case.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: A file cannot be read.
     """
     parts: list[object] = [_content(case, Path(case.image))]
     annotation = _usable_annotation(case)

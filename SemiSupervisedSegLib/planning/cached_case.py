@@ -82,7 +82,7 @@ class CachedCase:
         """Read the arrays.
 
         Raises:
-            UserError: they were removed or damaged.
+            UserError: They were removed or damaged.
         """
         try:
             image = np.load(self.folder / "image.npy")
@@ -163,7 +163,7 @@ def write_arrays(folder: Path, arrays: CaseArrays, volumes: tuple[StructureVolum
     """Write a preprocessed case into an empty folder.
 
     Raises:
-        OSError: the system refuses to write.
+        OSError: The system refuses to write.
     """
     files = {"image": arrays.image, "labels": arrays.labels, "foreground": arrays.foreground}
     present = {name: array for name, array in files.items() if array is not None}

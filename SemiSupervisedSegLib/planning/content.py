@@ -19,8 +19,8 @@ def content_hash(path: Path) -> str:
     """Return the SHA-256 of an image file or of all files in a folder of DICOM slices.
 
     Raises:
-        OSError: a file cannot be read.
-        UserError: an image with a separate header is damaged.
+        OSError: A file cannot be read.
+        UserError: An image with a separate header is damaged.
     """
     digest = hashlib.sha256()
     if path.is_dir():

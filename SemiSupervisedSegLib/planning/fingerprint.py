@@ -92,7 +92,7 @@ def fingerprint(
         on_progress: Function that is called with the number of cases done and their total.
 
     Raises:
-        UserError: there is no case, or a file cannot be used.
+        UserError: There is no case, or a file cannot be used.
     """
     if not cases:
         raise UserError("There is no case to train on.", "Add images to the study first.")

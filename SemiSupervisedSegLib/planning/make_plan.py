@@ -39,7 +39,7 @@ def choose_dimensions(fingerprint: Fingerprint, dimension: str = "auto") -> int:
         dimension: Setting of the user: auto, or 2d or 3d, which decide alone.
 
     Raises:
-        UserError: the setting is none of these.
+        UserError: The setting is none of these.
     """
     explicit = {"2d": 2, "3d": 3}.get(dimension.lower())
     if explicit is not None:
@@ -66,7 +66,7 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
             `in_plane_scale` (1 keeps the median in-plane resolution, 0.5 halves it), `network` ("auto" or a name).
 
     Raises:
-        UserError: a setting does not fit, or a CT study has no annotated voxel to normalise by.
+        UserError: A setting does not fit, or a CT study has no annotated voxel to normalise by.
     """
     usual = _slice_axis(fingerprint)
     dimensions = choose_dimensions(fingerprint, str(settings.get("dimension", "auto")))

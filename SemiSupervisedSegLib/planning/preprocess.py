@@ -25,7 +25,7 @@ def to_plan_grid(image: sitk.Image, plan: Plan) -> np.ndarray:
     """Return the normalised voxels of a 3D image on its plan grid, float32 (slices, rows, columns).
 
     Raises:
-        UserError: the voxels of the image and those of the plan differ so much in size that one of them is wrong, or
+        UserError: The voxels of the image and those of the plan differ so much in size that one of them is wrong, or
             the grid does not fit into the memory.
     """
     grid = PlanGrid.of(image, plan)
@@ -66,7 +66,7 @@ def probabilities_to_image_grid(probabilities: np.ndarray, plan: Plan, reference
         reference: Image, of which only the header is read.
 
     Raises:
-        ValueError: the maps do not have the shape of the plan grid.
+        ValueError: The maps do not have the shape of the plan grid.
     """
     grid = PlanGrid.of(reference, plan)
     if probabilities.shape[1:] != grid.shape:

@@ -48,7 +48,7 @@ def plan_round(
         overrides: Settings that the user changed.
 
     Raises:
-        UserError: a setting is unknown, out of range, or does not fit the images.
+        UserError: A setting is unknown, out of range, or does not fit the images.
     """
     # Presets differ for slices and volumes, and which of them it is depends on the images.
     dimensions = choose_dimensions(fingerprint, str(overrides.get("dimension", "auto")))
@@ -60,7 +60,7 @@ def write_round_plan(folder: JobFolder, made: RoundPlan) -> None:
     """Write plan.json of a round.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: It cannot be written.
     """
     content = {"plan": made.plan.to_dict(), "settings": made.settings}
     write_text_atomically(folder.path / PLAN_FILE, json.dumps(content, indent=2) + "\n")
@@ -72,7 +72,7 @@ def read_round_plan(folder: JobFolder, spec: JobSpec) -> RoundPlan | None:
     Settings that the program has learned since take their default.
 
     Raises:
-        UserError: the file is damaged or belongs to another job.
+        UserError: The file is damaged or belongs to another job.
     """
     path = folder.path / PLAN_FILE
     if not path.exists():
@@ -106,7 +106,7 @@ def round_key(folder: JobFolder) -> str:
     """Return a hash of job.json and plan.json, which stays the same when a study is moved or copied.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: A file is missing or damaged.
     """
     try:
         content = json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8"))
