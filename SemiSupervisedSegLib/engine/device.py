@@ -22,8 +22,8 @@ class Device:
     """A device and the precision of its forward passes.
 
     Attributes:
-        torch: the device of all tensors.
-        dtype: float32, or the half precision of autocast.
+        torch: Device of all tensors.
+        dtype: Type of the computations: float32, or the half precision of autocast.
     """
 
     torch: torch.device
@@ -59,7 +59,7 @@ def choose_device(name: str, precision: str = "auto", threads: int = 0) -> Devic
     Args:
         name: "auto" (a CUDA device if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" takes half precision where the hardware computes it natively.
-        threads: of the CPU; 0 leaves torch's default.
+        threads: Number of threads of the CPU; 0 keeps torch's default.
 
     Raises:
         UserError: CUDA was asked for and is absent; training never moves to the CPU silently.

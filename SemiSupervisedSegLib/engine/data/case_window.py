@@ -50,7 +50,7 @@ class CaseWindow:
         device: Device of the arrays.
 
     Raises:
-        UserError: there is no case, or the budget does not hold the two largest ones.
+        UserError: There is no case, or the budget does not hold the two largest ones.
     """
 
     def __init__(

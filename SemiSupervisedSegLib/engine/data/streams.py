@@ -32,7 +32,7 @@ class CaseStream:
         foreground_share: Share of the patches that are cut near an annotated voxel, in 2D where the slice has one.
 
     Raises:
-        UserError: there is no case, or the budget does not hold the two largest ones.
+        UserError: There is no case, or the budget does not hold the two largest ones.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ def summarise(values: Sequence[float]) -> Summary:
     """Summarise the values of a metric over cases.
 
     Raises:
-        ValueError: there are none.
+        ValueError: There are none.
     """
     if not len(values):
         raise ValueError("There is nothing to summarise.")
@@ -65,7 +65,7 @@ def compare_paired(first: Sequence[float], second: Sequence[float]) -> Compariso
     """Compare the values of two methods, case by case in the same order.
 
     Raises:
-        ValueError: the numbers of cases differ or are zero.
+        ValueError: The numbers of cases differ or are zero.
     """
     if len(first) != len(second):
         raise ValueError("A paired comparison needs the same cases for both methods.")

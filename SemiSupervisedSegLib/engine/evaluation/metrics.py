@@ -34,7 +34,7 @@ class StructureScore:
         kind: Final or prototype-based prediction.
         dice: Dice coefficient, 0 to 1.
         jaccard: Jaccard index, 0 to 1.
-        hd95_mm: 95th percentile of the Hausdorff distance in mm.
+        hd95_mm: Symmetric 95th percentile of the Hausdorff distance (95HD) in mm.
         hd95_voxel: The same in voxels.
         asd_mm: Mean distance of both surfaces to each other (symmetric) in mm.
         asd_voxel: The same in voxels.
@@ -92,7 +92,7 @@ def score_case(
         annotated: Names of the structures that the case is annotated for, None for all.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: The shapes differ.
     """
     if prediction.shape != annotation.shape:
         raise ValueError(f"Prediction {prediction.shape} and annotation {annotation.shape} differ in shape.")

@@ -23,7 +23,7 @@ def write_metrics(path: Path | str, scores: Iterable[StructureScore]) -> None:
     """Write scores as CSV in UTF-8, with the names of the columns in the first row and units in the names.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: The file cannot be written.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -39,7 +39,7 @@ def read_metrics(path: Path | str) -> list[StructureScore]:
     """Read what `write_metrics` wrote.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: The file is missing or damaged.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:

@@ -81,7 +81,7 @@ def score_prediction(
             background.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: A file cannot be read.
     """
     if case.annotation is None:
         return []
@@ -102,7 +102,7 @@ def collect_content(
     """Gather what the report shows from the files of a round.
 
     Raises:
-        UserError: a file of the round is damaged.
+        UserError: A file of the round is damaged.
     """
     events, _ = folder.events()
     catalogue = load_catalogue()
@@ -134,7 +134,7 @@ def roles_of(choice: str) -> tuple[Role, ...]:
     """Return the roles that `validation`, `labeled` or `all` stands for.
 
     Raises:
-        UserError: the choice is none of these.
+        UserError: The choice is none of these.
     """
     roles = {"validation": (Role.VALIDATION,), "labeled": (Role.LABELED,), "all": (Role.VALIDATION, Role.LABELED)}
     if choice not in roles:

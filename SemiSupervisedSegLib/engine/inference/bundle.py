@@ -38,12 +38,12 @@ class TrainedModel:
     """Everything that prediction needs.
 
     Attributes:
-        network: answers images (B, 1, *patch) with a `NetworkOutput`.
-        plan: how images are brought to the network; it also names the network.
-        structures: class index i is `structures[i - 1]`.
-        method: its id in the catalogue.
-        prototypes: one vector per class at the feature level `level`.
-        training: where it comes from (study, preset, seed, steps, versions); plain JSON values.
+        network: Network that maps images `(B, 1, *patch)` to a `NetworkOutput`.
+        plan: Preprocessing of the images; it also names the network.
+        structures: Structures in the order of the class indices: class i is `structures[i - 1]`.
+        method: Id of the method in the catalogue.
+        prototypes: Prototypes, one vector per class at the feature level `level`.
+        training: Origin of the model (study, preset, seed, steps, versions) in plain JSON values.
         shared_anatomy: Whether images show all structures, whatever they are annotated for.
     """
 
@@ -61,7 +61,7 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
     """Write a model as a MONAI bundle; the folder is complete or unchanged.
 
     Raises:
-        UserError: the folder cannot be written, for example because no space is left.
+        UserError: The folder cannot be written, for example because no space is left.
     """
     with atomic_folder(folder) as new:
         (new / "configs").mkdir()
@@ -76,7 +76,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
     """Read a model that `save_bundle` has written; the network is in evaluation mode on the device.
 
     Raises:
-        UserError: the folder is not such a bundle, comes from a newer version, is damaged or carries code.
+        UserError: The folder is not such a bundle, comes from a newer version, is damaged or carries code.
     """
     folder = Path(folder)
     described = read_description(folder)

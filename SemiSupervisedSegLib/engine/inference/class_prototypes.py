@@ -25,9 +25,9 @@ class LabeledGrid(NamedTuple):
     """A labeled case on the plan's grid.
 
     Attributes:
-        image: (slices, rows, columns).
-        labels: class indices of the same shape.
-        annotated: class indices of the structures it is annotated for, None for all.
+        image: Preprocessed image (slices, rows, columns).
+        labels: Class indices of the same shape.
+        annotated: Class indices of the annotated structures, None for all.
     """
 
     image: np.ndarray
@@ -54,16 +54,17 @@ def pool_class_prototypes(
     itself sees a structure that the case is not annotated for.
 
     Args:
-        network: answers images (B, 1, *patch) with a `NetworkOutput`; evaluation mode during the call.
-        cases: read one at a time.
-        plan: its dimensions, patch and number of classes.
-        level: of the features.
-        device: where the network is.
-        autocast: a `torch.autocast` for the network; the pooling is always in float32.
-        windows_at_once: windows in one batch.
+        network: Network that maps images `(B, 1, *patch)` to a `NetworkOutput`; it is in evaluation mode during the
+            call.
+        cases: Labeled cases, read one at a time.
+        plan: Plan with the dimensions, the patch and the number of classes.
+        level: Level of the features.
+        device: Device of the network.
+        autocast: Context such as `torch.autocast` for the network; the pooling is always in float32.
+        windows_at_once: Number of windows in one batch.
 
     Raises:
-        ValueError: there is no case.
+        ValueError: There is no case.
     """
     device = torch.device(device)
     was_training = network.training

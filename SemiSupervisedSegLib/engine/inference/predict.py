@@ -66,7 +66,7 @@ def predict_folder(
     """Predict every image file of a folder with a model bundle; one folder of results for each image.
 
     Raises:
-        UserError: there is no image, an image cannot be read, or the model cannot be used.
+        UserError: There is no image, an image cannot be read, or the model cannot be used.
     """
     model = optimize_model(load_bundle(bundle, device))
     paths = sorted(path for path in Path(images).iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))

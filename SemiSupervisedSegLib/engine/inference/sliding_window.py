@@ -54,15 +54,15 @@ def predict_grid(
 
     Args:
         network: Network that maps images (B, 1, *patch) to a `NetworkOutput`; see `optimize_for_inference`.
-        image: (slices, rows, columns), preprocessed. A 2D plan segments slice by slice, without windows where they fit
-            into `WHOLE_SLICE`.
-        plan: its dimensions and patch.
+        image: Preprocessed image (slices, rows, columns). A 2D plan segments slice by slice, without windows where they
+            fit into `WHOLE_SLICE`.
+        plan: Plan with the dimensions and the patch.
         prototypes: None for the final prediction alone.
-        level: of the features that the prototypes were pooled from.
-        device: where the network is; windows are blended there too.
-        overlap: share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one for each axis.
-        autocast: a `torch.autocast` for the network; cosines and softmax are always in float32.
-        windows_at_once: windows in one batch.
+        level: Level of the features that the prototypes were pooled from.
+        device: Device of the network; windows are blended there too.
+        overlap: Share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one share per axis.
+        autocast: Context such as `torch.autocast` for the network; cosines and softmax are always in float32.
+        windows_at_once: Number of windows in one batch.
     """
     inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=device), plan)
     if prototypes is not None:

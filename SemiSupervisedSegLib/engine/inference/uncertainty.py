@@ -13,9 +13,9 @@ class VoxelMaps:
     """What class probabilities say about every voxel; all of one spatial shape.
 
     Attributes:
-        classes: uint8 class indices, the most probable class.
-        foreground: float32, probability of any structure, 0 to 1.
-        uncertainty: float32, entropy divided by ln C, 0 (sure) to 1 (all classes equally probable).
+        classes: Most probable class, uint8 class indices.
+        foreground: Probability of any structure, float32 from 0 to 1.
+        uncertainty: Entropy divided by ln C, float32 from 0 (certain) to 1 (all classes equally probable).
     """
 
     classes: np.ndarray
@@ -28,9 +28,9 @@ class Disagreement:
     """Where two class maps differ.
 
     Attributes:
-        mask: uint8, 1 where they differ.
+        mask: Voxels in which the maps differ: uint8, 1 where they do.
         dice: Dice of each structure between the two, in the order of the classes 1..N; 1 if absent in both.
-        fraction: differing voxels as a share of the voxels that are foreground in either, 0 if there are none.
+        fraction: Differing voxels as a share of the voxels that are foreground in either map, 0 if there are none.
     """
 
     mask: np.ndarray
@@ -44,8 +44,8 @@ def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMa
     A voxel outside the predicted field, where all probabilities are 0, is background without uncertainty.
 
     Args:
-        probabilities: the probability of each class from 0 on, arrays of one spatial shape.
-        num_classes: how many there are, at least 2.
+        probabilities: Probability of each class from 0 on, arrays of one spatial shape.
+        num_classes: Number of classes, at least 2.
     """
     clipped = (np.clip(probability, 0.0, 1.0, dtype=np.float32) for probability in probabilities)
     best = next(clipped)

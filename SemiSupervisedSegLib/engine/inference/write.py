@@ -36,16 +36,16 @@ def write_case_prediction(
     Classes are resampled one at a time, so that a large image does not need all of them in memory.
 
     Args:
-        folder: the folder of all predictions.
-        case_id: names the case's folder.
-        prediction: both class probabilities (C, slices, rows, columns) on the plan's grid.
-        plan: with which the image was brought to that grid.
-        reference: the original image, whose grid the files get.
-        structures: class index i is `structures[i - 1]`.
-        largest_component: keep only the largest connected part of every structure (26 neighbours).
+        folder: Folder of all predictions.
+        case_id: Id of the case, the name of its folder.
+        prediction: Both class probabilities (C, slices, rows, columns) on the plan's grid.
+        plan: Plan by which the image was resampled to that grid.
+        reference: Original image, whose grid the files get.
+        structures: Structures in the order of the class indices: class i is `structures[i - 1]`.
+        largest_component: Whether to keep only the largest connected component of every structure (26 neighbours).
 
     Raises:
-        UserError: the files cannot be written.
+        UserError: The files cannot be written.
     """
     if prediction.prototype is None:
         raise ValueError("A case is written with both predictions; the prototype-based one is missing.")
@@ -70,7 +70,7 @@ def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarra
     """Read a segmentation that `write_case_prediction` wrote as uint8 class indices (z, y, x); it may be empty.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: The file is missing or damaged.
     """
     # A view does not keep its image alive.
     image = read_image(path)

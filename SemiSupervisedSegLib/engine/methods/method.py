@@ -91,7 +91,7 @@ class MethodContext:
         build_network: Function that makes a network with fresh weights; ``upsampling=`` chooses how its decoder
             upsamples.
         num_classes: Number of classes, background included.
-        dimensions: 2 or 3.
+        dimensions: Spatial dimensions of the patches, 2 or 3.
         settings: Settings of the round, by their names in the catalogue.
         tasks: Class indices of the structures of each task; empty for a single task of all structures.
         unlabeled_tasks_known: Whether the study says of any unlabeled case which task it was taken for.

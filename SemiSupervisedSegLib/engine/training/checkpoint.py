@@ -53,7 +53,7 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
     """Read the checkpoint of a job, None when there is none yet.
 
     Raises:
-        UserError: the file is not a checkpoint, is damaged, carries program code, or belongs to another job.
+        UserError: The file is not a checkpoint, is damaged, carries program code, or belongs to another job.
     """
     path = folder / CHECKPOINT
     if not path.exists():

@@ -37,7 +37,7 @@ class LossLog:
         """Return the mean of each loss since the last call.
 
         Raises:
-            UserError: a loss is not finite, that is, the training has diverged.
+            UserError: A loss is not finite, that is, the training has diverged.
         """
         values = (torch.stack(list(self._sums.values())) / self._steps).tolist()
         means = dict(zip(self._sums, values, strict=True))

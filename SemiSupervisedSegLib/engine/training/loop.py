@@ -24,12 +24,12 @@ class StepReport:
     """What the loop tells every few steps.
 
     Attributes:
-        stage: name of the stage.
-        step: steps done over all stages.
-        total_steps: of all stages.
-        losses: unweighted means since the last report, by name.
-        learning_rate: of the first objective.
-        seconds_left: for all steps that remain, from the pace of this run.
+        stage: Name of the stage.
+        step: Number of completed steps over all stages.
+        total_steps: Number of steps of all stages.
+        losses: Unweighted means since the last report, by name.
+        learning_rate: Learning rate of the first objective.
+        seconds_left: Time for all remaining steps at the pace of this run, in seconds.
     """
 
     stage: str

@@ -24,8 +24,8 @@ class Reporter:
     """Writes the events and the status of one job, and knows whether the job was asked to stop.
 
     Attributes:
-        folder: of the job.
-        saved_step: of the checkpoint from which the job would go on.
+        folder: Folder of the job.
+        saved_step: Step of the checkpoint from which the job would be resumed.
     """
 
     def __init__(self, folder: JobFolder) -> None:

@@ -17,7 +17,7 @@ def write_report(path: Path | str, content: ReportContent) -> None:
     """Write the report as one HTML file without external resources.
 
     Raises:
-        UserError: an image or a prediction cannot be read, or the file cannot be written.
+        UserError: An image or a prediction cannot be read, or the file cannot be written.
     """
     write_text_atomically(path, report_html(content))
 
