@@ -35,7 +35,7 @@ class PackageInstaller:
     """Says which packages are there and installs those that are not.
 
     Args:
-        requirements: a requirements file, None for that of the module.
+        requirements: Path of a requirements file, None for that of the module.
     """
 
     def __init__(self, requirements: Path | None = None) -> None:

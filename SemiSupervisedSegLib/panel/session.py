@@ -22,14 +22,15 @@ class Session:
     """The one place where the sections of the panel learn what is open, and by which they change it.
 
     Attributes:
-        study_changed: another study was opened, it was closed, or its content changed.
-        case_changed: another case is shown.
-        rounds_changed: rounds appeared, went away or ended, or another one is under review.
-        view_changed: how something is shown, which a saved scene remembers.
-        state_changed: anything that decides what can be done next; follows the signals of study, case and rounds.
-        study: what is open, None before a study is opened.
-        case_id: the case that is shown, None when there is none.
-        round: the round under review, the latest finished one unless another was chosen.
+        study_changed: Signal that another study was opened, it was closed, or its content changed.
+        case_changed: Signal that another case is displayed.
+        rounds_changed: Signal that rounds appeared, disappeared or ended, or that another one is under review.
+        view_changed: Signal that the display of something changed, which a saved scene stores.
+        state_changed: Signal that something changed that determines which actions are possible; it follows the signals
+            of study, case and rounds.
+        study: Open study, None before one is opened.
+        case_id: Id of the displayed case, None when there is none.
+        round: Round under review, the latest finished one unless another was chosen.
     """
 
     def __init__(self) -> None:

@@ -23,10 +23,10 @@ class TimeSlicedTask(Generic[Progress, Result]):
     """Runs a generator until it ends; what it yields is progress, what it returns is the result.
 
     Args:
-        work: the generator; what it holds is released by its `finally` blocks when it is cancelled.
-        onDone: is told the result.
-        onError: is told the UserError that ended the work.
-        onProgress: is told the last value that was yielded, some 40 times a second at most.
+        work: Generator of the work; its `finally` blocks release what it holds when it is cancelled.
+        onDone: Function called with the result.
+        onError: Function called with the UserError that ended the work.
+        onProgress: Function called with the last yielded value, about 40 times a second at most.
     """
 
     def __init__(

@@ -30,13 +30,13 @@ def accept(study: Study, case_id: str, write: WriteAnnotation, *, use_for_traini
     programs from taking the same file.
 
     Args:
-        study: as it is on disk.
-        case_id: of the case.
-        write: writes the annotation of a case of a study to a path.
-        use_for_training: a case that is not for validation becomes labeled; otherwise its role stays.
+        study: Study as it is on disk.
+        case_id: Id of the case.
+        write: Function that writes the annotation of a case of a study to a path.
+        use_for_training: Whether a case that is not for validation becomes labeled; otherwise its role stays.
 
     Raises:
-        UserError: there is no such case, or the annotation cannot be written.
+        UserError: There is no such case, or the annotation cannot be written.
     """
     case = study.case(case_id)
     path = new_annotation_file(study, case.id)

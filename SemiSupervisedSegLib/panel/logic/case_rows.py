@@ -20,10 +20,10 @@ class CaseFiles:
     """What the files of a case say.
 
     Attributes:
-        image_missing: the image is not where the study says.
-        annotation_missing: the annotation is not where the study says.
-        uncertainty: how unsure the round under review is, from 0 to 1, None when it has not segmented the case.
-        verdict: what the user decided about the result of that round, empty before.
+        image_missing: Whether the image is missing from the path in the study.
+        annotation_missing: Whether the annotation is missing from the path in the study.
+        uncertainty: Mean uncertainty of the round under review from 0 to 1, None when it has not segmented the case.
+        verdict: Decision of the user on the result of that round, empty before one is made.
     """
 
     image_missing: bool = False

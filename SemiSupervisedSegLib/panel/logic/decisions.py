@@ -31,9 +31,9 @@ class Decision:
     """The user's word on the result of one case.
 
     Attributes:
-        verdict: what was decided.
-        annotation: the path, as the study keeps it, that an accepted result was stored under.
-        before: what to go back to when an accepted result is taken back.
+        verdict: Verdict of the user.
+        annotation: Path, as stored in the study, of the annotation from an accepted result.
+        before: State to restore when the acceptance is undone.
     """
 
     verdict: Literal["accepted", "rejected"]

@@ -13,13 +13,13 @@ class DeviceInfo:
     """A device as the probe saw it.
 
     Attributes:
-        name: in a job, `cpu` or `cuda:N`.
-        title: for the user.
-        free: bytes of memory that nobody uses, 0 when not known.
-        total: bytes of memory, 0 when not known.
+        name: Name of the device in a job, `cpu` or `cuda:N`.
+        title: Title for the user.
+        free: Free memory in bytes, 0 when it is not known.
+        total: Total memory in bytes, 0 when it is not known.
         speed: GFLOP/s of the convolutions of training.
-        half: whether it trains in half precision.
-        problem: why it cannot be used.
+        half: Whether it trains in half precision.
+        problem: Reason why it cannot be used, empty when it can.
     """
 
     name: str

@@ -77,7 +77,7 @@ def expected_plan(
         overrides: Settings that the user changed.
 
     Raises:
-        UserError: a setting is out of range or does not fit the images.
+        UserError: A setting is out of range or does not fit the images.
     """
     cases = [case_fingerprint(str(number), geometry) for number, geometry in enumerate(geometries)]
     # Neither time nor memory depends on intensities or on the number of classes. With MR no voxel has to be read.

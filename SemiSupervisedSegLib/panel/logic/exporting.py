@@ -25,7 +25,7 @@ def zip_model(folder: JobFolder, target: Path) -> None:
     """Write the model of a round as one .zip file whose top folder has the file's name.
 
     Raises:
-        UserError: the round has no model, or the file cannot be written.
+        UserError: The round has no model, or the file cannot be written.
     """
     model = trained_model_folder(folder)
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:

@@ -12,13 +12,13 @@ class RunProgress:
     """Follows the events of one run.
 
     Attributes:
-        device: where it computes, in words.
-        stage: title of the part at work.
-        fraction: of that part that is done, 0 to 1; None when not known.
-        count: how far it is, such as step 120 of 600.
-        seconds_left: of that part; None when not known.
-        mean_dice: of the last validation, 0 to 1; None before.
-        warnings: all of them, in their order and each once.
+        device: Description of the computing device.
+        stage: Title of the running part.
+        fraction: Completed share of that part, 0 to 1; None when it is not known.
+        count: Text with the progress, such as step 120 of 600.
+        seconds_left: Remaining time of that part in seconds; None when it is not known.
+        mean_dice: Mean Dice of the last validation, 0 to 1; None before.
+        warnings: All warnings in their order, each once.
     """
 
     def __init__(self) -> None:

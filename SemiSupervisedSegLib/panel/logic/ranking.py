@@ -16,8 +16,8 @@ def ranked(summaries: Sequence[CaseSummary], annotated: Collection[str] = ()) ->
     uncertainty, whose scales are not comparable.
 
     Args:
-        summaries: of a round.
-        annotated: ids of the cases that had an annotation when the round was started.
+        summaries: Summaries of the predictions of a round.
+        annotated: Ids of the cases that had an annotation when the round was started.
     """
     disagreements = sorted(summary.disagreement for summary in summaries)
     uncertainties = sorted(summary.mean_uncertainty for summary in summaries)

@@ -67,11 +67,11 @@ class Run:
     """A worker that is at work.
 
     Attributes:
-        name: of its round, or of the set of images it segments.
+        name: Name of its round, or of the set of images that it segments.
         kind: `train` or `predict`.
-        stopping: it was asked to stop.
-        detached: it goes on when Slicer quits.
-        externallyStarted: another program started it; it is followed by its files.
+        stopping: Whether a stop was requested.
+        detached: Whether it continues when Slicer quits.
+        externallyStarted: Whether another program started it; its files are followed.
     """
 
     name: str
@@ -88,19 +88,19 @@ class Facts:
     The first four come from the session; who knows one of the others keeps it there with `Session.set_facts`.
 
     Attributes:
-        study: what is open.
-        case_id: the shown case.
-        rounds: of the study, oldest first.
-        round: the one under review, which has a result.
-        run: the worker at work, None without one (section Train).
-        method: id of the method that is chosen (section Train).
-        resumable: name of the round that was stopped or broke off and can go on, empty without one (section Train).
-        missing_packages: what has to be installed before anything can be trained (section Train).
-        device_problem: why there is nothing yet to train on, empty when there is (section Train).
-        installing: packages are being installed (section Train).
-        selected_cases: how many rows of the table are selected (section Cases).
-        editing: an annotation is being edited (sections Cases and Review).
-        predicted: the round under review has segmented the shown case (section Review).
+        study: Open study, None without one.
+        case_id: Id of the displayed case, None without one.
+        rounds: Rounds of the study, oldest first.
+        round: Round under review, which has a result.
+        run: Running worker, None without one (section Train).
+        method: Id of the selected method (section Train).
+        resumable: Name of the stopped or crashed round that can be resumed, empty without one (section Train).
+        missing_packages: Packages that have to be installed before training (section Train).
+        device_problem: Reason why no device can train yet, empty when one can (section Train).
+        installing: Whether packages are being installed (section Train).
+        selected_cases: Number of selected rows of the table (section Cases).
+        editing: Whether an annotation is being edited (sections Cases and Review).
+        predicted: Whether the round under review has segmented the displayed case (section Review).
     """
 
     study: Study | None = None

@@ -21,9 +21,9 @@ class DeviceProbe:
     """Finds devices.
 
     Attributes:
-        done: the probe has ended, well or not.
-        devices: that were found, the best one first.
-        problem: why there are none, empty when there are.
+        done: Signal that the probe has ended, successfully or not.
+        devices: Available devices, the best one first.
+        problem: Reason why there are none, empty when there are.
     """
 
     def __init__(self, services: Services) -> None:

@@ -27,10 +27,11 @@ class Runner:
     """One job at a time.
 
     Attributes:
-        events: a list of events, several at a time and in their order; those of earlier workers on the same job first.
-        ended: the `Outcome`, after all events; by then nothing is running.
-        changed: a job was started, asked to stop, or has ended.
-        folder: of the present or the last job.
+        events: Signal with a list of events, several at a time and in their order; those of earlier workers on the same
+            job first.
+        ended: Signal with the `Outcome`, after all events; by then nothing is running.
+        changed: Signal that a job was started, told to stop, or has ended.
+        folder: Folder of the present or the last job.
     """
 
     def __init__(self, services: Services) -> None:

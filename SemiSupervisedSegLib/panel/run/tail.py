@@ -17,8 +17,8 @@ class EventTail:
     whoever asks.
 
     Args:
-        path: the file; it may not exist yet.
-        history: how many bytes of it were written by earlier workers.
+        path: Path of the file, which may not exist yet.
+        history: Number of its bytes that earlier workers wrote.
     """
 
     def __init__(self, path: Path, history: int = 0) -> None:

@@ -43,14 +43,14 @@ def exportSegmentation(
     """Write a segmentation node as .seg.nrrd on the grid of an image file; the node stays as it is.
 
     Args:
-        node: whose segments are called like the structures, in any order; empty segments do not matter.
-        structures: those of the study.
-        image: the image file or DICOM series folder that was annotated.
-        target: where the annotation goes; it is replaced completely or not at all.
-        volume: the node that shows the image, when that may be under a transform.
+        node: Segmentation whose segments are named like the structures, in any order; empty segments are ignored.
+        structures: Structures of the study.
+        image: Path of the annotated image file or DICOM series folder.
+        target: Path of the annotation; it is replaced completely or not at all.
+        volume: Node that shows the image, needed when it may be under a transform.
 
     Raises:
-        UserError: segments overlap, have names that no structure has or the same name, all are empty, or the file
+        UserError: Segments overlap, have names that no structure has or the same name, all are empty, or the file
             cannot be written.
     """
     classMap = classMapOf(node, structures, image_geometry(image), volume)

@@ -31,12 +31,12 @@ class StructuresTable:
     """Shows structures, and turns what the user does with them into changes.
 
     Args:
-        ui: the widgets of Study.ui.
-        dialogs: ask for names and colours.
-        change: applies a change, wherever the structures are kept, and shows the result.
+        ui: Widgets of Study.ui.
+        dialogs: Dialogs for names and colours.
+        change: Function that applies a change, wherever the structures are stored, and shows the result.
 
     Attributes:
-        editable: whether structures can be added now.
+        editable: Whether structures can be added now.
     """
 
     def __init__(self, ui: Widgets, dialogs: Dialogs, change: Callable[[Change], None]) -> None:

@@ -17,7 +17,7 @@ class CasesModel(TableModel):
     """Rows of cases: image, site, role, annotation, uncertainty, status.
 
     Attributes:
-        rearranged: the rows are others, or in another order; whoever keeps rows by number looks them up again.
+        rearranged: Signal that the rows or their order changed; row numbers from before are no longer valid.
     """
 
     def __init__(self) -> None:

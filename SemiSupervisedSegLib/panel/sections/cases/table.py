@@ -21,10 +21,10 @@ class CaseTable:
     """Keeps the selection by case while rows are filtered, sorted or renewed.
 
     Args:
-        ui: the widgets of Cases.ui.
-        model: the rows.
-        onSelect: is told how many rows are selected.
-        onOpen: is told the case that was double-clicked.
+        ui: Widgets of Cases.ui.
+        model: Rows of the table.
+        onSelect: Function called with the number of selected rows.
+        onOpen: Function called with the case that was double-clicked.
     """
 
     def __init__(

@@ -35,8 +35,8 @@ class TrainingForm:
     """The widgets of section Train that say what the next round is to be.
 
     Args:
-        ui: the widgets of Train.ui.
-        onChanged: is called when the user has chosen something else.
+        ui: Widgets of Train.ui.
+        onChanged: Function called when the user has changed a choice.
     """
 
     def __init__(self, ui: Widgets, onChanged: Callable[[], None]) -> None:

@@ -24,9 +24,9 @@ class LivePreview:
     """Feeds curves and overlays a little at a time, as a long round that is found again has many points.
 
     Args:
-        session: says which case is shown.
-        scene: of cases; refreshes the predictions of the shown one.
-        curves: in Slicer's plot view.
+        session: Session with the displayed case.
+        scene: Scene of cases; it refreshes the predictions of the displayed one.
+        curves: Curves in Slicer's plot view.
     """
 
     def __init__(self, session: Session, scene: CaseScene, curves: TrainingCurves) -> None:

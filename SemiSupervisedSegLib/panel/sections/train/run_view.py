@@ -24,7 +24,7 @@ class RunView:
     """The widgets of section Train that follow a run; they are touched once for many events.
 
     Args:
-        ui: the widgets of Train.ui.
+        ui: Widgets of Train.ui.
     """
 
     def __init__(self, ui: Widgets) -> None:

@@ -19,8 +19,8 @@ class SettingsForm:
     """Shows the values of a preset and marks those that the user changed.
 
     Args:
-        container: an empty widget that takes the form.
-        onChanged: is called when the user has changed a value.
+        container: Empty widget that takes the form.
+        onChanged: Function called when the user has changed a value.
     """
 
     def __init__(self, container: qt.QWidget, onChanged: Callable[[], None]) -> None:
@@ -82,9 +82,9 @@ class SettingRow:
     """A setting: its title, its editor, and a button that undoes the user's change.
 
     Attributes:
-        setting: from the catalogue.
-        editor: the widget of the value.
-        value: as it is shown.
+        setting: Setting from the catalogue.
+        editor: Widget of the value.
+        value: Displayed value.
     """
 
     def __init__(self, setting: Setting, grid: qt.QGridLayout, place: int, onChanged: Callable[[], None]) -> None:
