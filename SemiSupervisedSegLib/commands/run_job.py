@@ -18,8 +18,8 @@ def run_job(folder: JobFolder) -> dict[str, Any]:
     The first interrupt (Ctrl-C) requests a checkpoint and the end of the worker, the second one ends it at once.
 
     Raises:
-        UserError: the job failed.
-        KeyboardInterrupt: the job was stopped before its end.
+        UserError: The job failed.
+        KeyboardInterrupt: The job was stopped before its end.
     """
     worker = launch(folder)
     printer = ProgressPrinter(sys.stdout)
