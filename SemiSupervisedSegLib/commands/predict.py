@@ -12,6 +12,7 @@ from ..jobs.model_folder import check_model
 from ..jobs.results import is_predicted
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError, all_failures
+from ..study.image_files import with_whole_series
 from ..study.images import image_geometry
 from .failures import report_failures
 from .run_job import run_job
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[UserError]]:
     images, failures = [], []
-    for path in paths:
+    for path in with_whole_series(paths):
         try:
             image_geometry(path)
             images.append(path)

@@ -1,4 +1,4 @@
-"""Paths in job.json: relative within the study, so that a copied or moved study reads its own files."""
+"""Paths in job.json: relative within and near the study, so that a copied or moved study reads its own files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from ..study.errors import UserError
 from ..study.layout import StudyFolder
 from ..study.model import is_absolute
+from ..study.paths import path_from, path_in
 from ..study.store import load_study
 from .spec import JobSpec
 
 
 def with_relative_paths(spec: JobSpec, folder: Path) -> JobSpec:
-    """Return a job whose paths within its study, or within its own folder, are relative to that folder.
+    """Return a job whose paths within or near its study, or within its own folder, are relative to the job folder.
 
     Args:
         spec: Job with absolute paths.
@@ -24,9 +25,9 @@ def with_relative_paths(spec: JobSpec, folder: Path) -> JobSpec:
     home = _home(folder)
 
     def relative(path: str) -> str:
-        if not PurePath(path).is_relative_to(home):
-            return path
-        return PurePath(os.path.relpath(path, folder)).as_posix()
+        if PurePath(path).is_relative_to(home):
+            return PurePath(os.path.relpath(path, folder)).as_posix()
+        return path if home == folder else path_from(folder, path)
 
     return _map_paths(spec, relative)
 
@@ -48,7 +49,8 @@ def with_absolute_paths(spec: JobSpec, folder: Path) -> JobSpec:
 
     def absolute(path: str) -> str:
         if not is_absolute(path):
-            return os.path.normpath(folder / path)
+            own = os.path.normpath(folder / path)
+            return own if PurePath(own).is_relative_to(home) else str(path_in(folder, path))
         if former is not None and (inside := _within(path, former)) is not None:
             return str(home / inside)
         return _model_of_own_round(path, home) or path

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .cases import new_case
 from .errors import UserError
-from .files import existing_spelling
 from .model import Case, Study
+from .paths import existing_spelling
 
 _COLUMNS = {"image", "site", "role", "annotation", "id", "structures"}
 _REQUIRED_COLUMNS = {"image", "site", "role"}

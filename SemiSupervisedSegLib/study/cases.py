@@ -15,13 +15,11 @@ from typing import Any
 from .checks import read_case
 from .duplicates import ImageDigests, same_image
 from .errors import UserError
-from .files import existing_spelling
 from .model import CASE_ID, Case, Role, Study, name_key
 from .partial_annotations import case_structures
+from .paths import existing_spelling, path_from
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
-# The root and a folder such as /home or /data.
-_UNRELATED_PARTS = 2
 
 
 def new_case(
@@ -54,7 +52,7 @@ def new_case(
     return Case(
         id=case_id or default_id(image),
         image=stored_path(study, image),
-        site=site.strip(),
+        site=_known_site(study, site),
         role=Role(key),
         annotation=None if annotation is None else stored_path(study, annotation),
         structures=case_structures(study.structures, structures),
@@ -164,7 +162,7 @@ def assign_cases(
     ids = _existing_ids(study, case_ids)
     changes: dict[str, Role | str] = {} if role is None else {"role": Role(role)}
     if site is not None:
-        changes["site"] = site
+        changes["site"] = _known_site(study, site)
     bare = [case.id for case in study.cases if case.id in ids and case.annotation is None]
     if bare and role is not None and Role(role).needs_annotation:
         raise UserError(
@@ -235,27 +233,16 @@ def free_id(taken: Container[str], case_id: str) -> str:
 
 
 def stored_path(study: Study, path: Path | str) -> str:
-    """Return a path as a study stores it, in POSIX form.
-
-    Relative to the study folder if the file lies inside or near it, so that both can be moved together; absolute when
-    they share no more than the root and one folder. Raises UserError for a name that is not valid text.
-    """
-    absolute, folder = Path(os.path.abspath(existing_spelling(path))), Path(os.path.abspath(study.folder))
+    """Return a path as a study stores it, see `path_from`; raises UserError for a name that is not valid text."""
+    path = existing_spelling(path)
     try:
-        str(absolute).encode()
+        str(path).encode()
     except UnicodeEncodeError as error:
-        shown = absolute.name.encode("utf-8", "backslashreplace").decode()
+        shown = path.name.encode("utf-8", "backslashreplace").decode()
         raise UserError(
             f"The name of the file or folder {shown} is not valid UTF-8 text.", "Rename it, and add it again."
         ) from error
-    # Links are kept as they are: data managers replace files by links to places that change.
-    if absolute.is_relative_to(folder):
-        return absolute.relative_to(folder).as_posix()
-    # `..` after a link leads elsewhere, so links to folders are followed first.
-    real, home = absolute.parent.resolve() / absolute.name, folder.resolve()
-    if real.anchor != home.anchor or len(Path(os.path.commonpath([real, home])).parts) <= _UNRELATED_PARTS:
-        return absolute.as_posix()
-    return Path(os.path.relpath(real, home)).as_posix()
+    return path_from(study.folder, path)
 
 
 def _id_from(name: str) -> str:
@@ -282,6 +269,12 @@ def _annotation_of(annotations: str | None, name: str) -> Path | None:
         return None
     paths = [existing_spelling(annotations.replace("{id}", text)) for text in (name, _id_from(name))]
     return next((path for path in paths if path.exists()), paths[0])
+
+
+def _known_site(study: Study, site: str) -> str:
+    """Return a site as the study spells it; another spelling of the local site would make it an external one."""
+    known = {name_key(name): name for name in (*(case.site for case in study.cases), study.local_site)}
+    return known.get(name_key(site), site.strip())
 
 
 def _existing_ids(study: Study, case_ids: Iterable[str]) -> set[str]:

@@ -103,8 +103,13 @@ def _ordered(path: Path) -> list[Frame]:
     what = f"DICOM series in {path.name}" if is_folder else f"DICOM file {path.name}"
     if not frames:
         if is_folder:
-            raise UserError(f"The folder {path.name} has no DICOM series that can be read.", "Choose another folder.")
-        raise UserError(f"The {what} has no image.", "Choose the file or folder of an image.")
+            inner = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and holds_dicom(entry))
+            advice = f"Choose one of the folders in it: {', '.join(inner[:5])}." if inner else "Choose another folder."
+            raise UserError(f"The folder {path.name} has no DICOM series that can be read.", advice)
+        raise UserError(
+            f"The {what} has no image.",
+            "Choose an image; segmentations and structure sets are loaded in 3D Slicer and saved as .seg.nrrd.",
+        )
     counts = Counter(frame.series for frame in frames)
     if len(counts) > 1:
         listed = ", ".join(
@@ -173,7 +178,9 @@ def _in_order(frames: Sequence[Frame], what: str) -> list[Frame]:
             "Export the series again with all of its slices.",
         )
     shifts = np.linalg.norm(places - places[0] - np.outer(depths - depths[0], normal), axis=1)
-    if shifts.max() > _SHIFTED * min(frames[0].spacing or (0.0,)):
+    # Directions are rounded as well, which adds up over a long volume.
+    allowed = max(_SHIFTED * min(frames[0].spacing or (0.0,)), _TURNED * (depths[-1] - depths[0]))
+    if shifts.max() > allowed:
         raise UserError(
             f"The slices of the {what} are shifted against each other by up to {shifts.max():.3g} mm, as with a tilted "
             "gantry.",

@@ -7,7 +7,6 @@ import errno
 import os
 import secrets
 import shutil
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,22 +86,6 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
         if target.exists():
             os.replace(target, temporary / "old")
         os.replace(new, target)
-
-
-def existing_spelling(path: Path | str) -> Path:
-    """Return the path whose names are spelled as the files on disk; the same path where there is no such file.
-
-    Accented letters are one or two characters, depending on the system and program that made the file.
-    """
-    path = Path(path)
-    if os.path.lexists(path) or path.parent == path:
-        return path
-    parent = existing_spelling(path.parent)
-    name = unicodedata.normalize("NFC", path.name)
-    try:
-        return next(entry for entry in parent.iterdir() if unicodedata.normalize("NFC", entry.name) == name)
-    except (OSError, StopIteration):
-        return parent / path.name
 
 
 def check_stays_inside(path: Path | str, folder: Path | str) -> None:

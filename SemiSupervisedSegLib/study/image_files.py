@@ -63,6 +63,13 @@ def images_among(paths: Iterable[Path], structures: Sequence[Structure]) -> tupl
     return list(images), left_out
 
 
+def with_whole_series(paths: Iterable[Path]) -> list[Path]:
+    """Return files and folders with the folder of a DICOM series in the place of its slices."""
+    paths = list(paths)
+    series = series_of_slices(path for path in paths if is_dicom_file(path))
+    return list(dict.fromkeys(series.get(path, path) for path in paths))
+
+
 def matching_paths(pattern: str) -> list[Path]:
     """Return what matches a pattern such as images/*.nrrd, sorted by path; raises UserError when nothing does."""
     for spelling in dict.fromkeys(_spellings(pattern)):

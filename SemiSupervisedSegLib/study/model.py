@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from .errors import UserError
 from .json_reader import Reader
 from .layout import StudyFolder
+from .paths import path_in
 
 SCHEMA_VERSION = 2
 """What this program reads up to; see `Study.to_dict` for what it writes."""
@@ -116,17 +116,11 @@ class Study:
 
     def image_path(self, case: Case) -> Path:
         """Where the image of a case lies."""
-        return self._path(case.image)
+        return path_in(self.folder, case.image)
 
     def annotation_path(self, case: Case) -> Path | None:
         """Where the annotation of a case lies, None if it has none."""
-        return None if case.annotation is None else self._path(case.annotation)
-
-    def _path(self, stored: str) -> Path:
-        if not stored.startswith("../"):
-            return self.folder / stored
-        # Relative to the real folder, as it was stored; `..` after a link leads elsewhere.
-        return Path(os.path.normpath(self.folder.resolve() / stored))
+        return None if case.annotation is None else path_in(self.folder, case.annotation)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of study.json.

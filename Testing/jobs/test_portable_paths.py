@@ -97,3 +97,18 @@ def test_a_job_outside_of_a_study_keeps_the_paths_of_its_images(tmp_path: Path) 
     )
     folder.write_spec(spec)
     assert folder.spec() == spec
+
+
+def test_files_near_the_study_are_found_when_all_is_moved_together(study: Study, tmp_path: Path) -> None:
+    near = tmp_path / "scans" / "b.nrrd"
+    near.parent.mkdir()
+    near.touch()
+    spec = job(study)
+    folder = make_round(study)
+    folder.write_spec(replace(spec, cases=(spec.cases[0], replace(spec.cases[1], image=str(near)))))
+    assert str(tmp_path) not in folder.spec_file.read_text(encoding="utf-8")
+    (tmp_path / "all").mkdir()
+    for place in (study.folder, near.parent):
+        shutil.move(place, tmp_path / "all" / place.name)
+    moved = JobFolder(tmp_path / "all" / study.folder.name / "rounds" / "002-cu2l")
+    assert moved.spec().cases[1].image == f"{tmp_path}/all/scans/b.nrrd"

@@ -20,6 +20,31 @@ def with_case(study: Study, image: Path | str, **values: object) -> Study:
     return add_cases(study, [new_case(study, image, **values)])
 
 
+def write_series(folder: Path, image: sitk.Image, series: str = "1.2.3.4") -> None:
+    """Write a volume as one DICOM file for each slice."""
+    folder.mkdir(exist_ok=True)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for z in range(image.GetDepth()):
+        piece = sitk.JoinSeries([image[:, :, z]])
+        piece.SetSpacing(image.GetSpacing())
+        position = image.TransformIndexToPhysicalPoint((0, 0, z))
+        tags = {
+            "0008|0060": "MR",
+            "0008|0018": f"{series}.{z}",
+            "0020|000d": "1.2.3",
+            "0020|000e": series,
+            "0020|0013": str(z),
+            "0020|0032": "\\".join(f"{part:.9f}" for part in position),
+            "0020|0037": "\\".join(f"{part:.9f}" for part in direction.T[:2].ravel()),
+        }
+        for key, value in tags.items():
+            piece.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"{series}-{z}.dcm"))
+        writer.Execute(piece)
+
+
 @pytest.fixture
 def structures() -> tuple[Structure, ...]:
     return STRUCTURES

@@ -191,6 +191,12 @@ def test_a_name_that_is_no_text_is_told_without_a_word_of_files_behind_the_scene
     assert caught.value.advice.startswith("Rename")
 
 
+def test_another_spelling_of_a_site_is_the_same_site(study, files):
+    grown = with_case(study, files / "a.nrrd", site="Here", role="unlabeled")
+    assert not grown.is_external(grown.cases[0])
+    assert assign_cases(grown, ["a"], site=" HERE").cases[0].site == "here"
+
+
 def test_files_far_from_the_study_are_stored_with_their_whole_path(study):
     assert stored_path(study, "/elsewhere/a.nrrd") == "/elsewhere/a.nrrd"
 

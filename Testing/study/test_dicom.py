@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -10,29 +8,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.images import image_geometry, read_image
 
-
-def write_series(folder: Path, image: sitk.Image, series: str = "1.2.3.4") -> None:
-    folder.mkdir(exist_ok=True)
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for z in range(image.GetDepth()):
-        piece = sitk.JoinSeries([image[:, :, z]])
-        piece.SetSpacing(image.GetSpacing())
-        position = image.TransformIndexToPhysicalPoint((0, 0, z))
-        tags = {
-            "0008|0060": "MR",
-            "0008|0018": f"{series}.{z}",
-            "0020|000d": "1.2.3",
-            "0020|000e": series,
-            "0020|0013": str(z),
-            "0020|0032": "\\".join(f"{part:.9f}" for part in position),
-            "0020|0037": "\\".join(f"{part:.9f}" for part in direction.T[:2].ravel()),
-        }
-        for key, value in tags.items():
-            piece.SetMetaData(key, value)
-        writer.SetFileName(str(folder / f"{series}-{z}.dcm"))
-        writer.Execute(piece)
+from .conftest import write_series
 
 
 @pytest.fixture

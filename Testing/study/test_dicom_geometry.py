@@ -75,6 +75,21 @@ def test_positions_that_were_rounded_are_no_fault(tmp_path):
     assert_volume(read_image(tmp_path / "s"))
 
 
+def test_pixels_need_not_be_square(tmp_path):
+    def change(dataset):
+        dataset.PixelSpacing = [0.8, 0.5]
+
+    write_volume(tmp_path / "s", VOXELS, PLACES, change=change)
+    assert read_image(tmp_path / "s").GetSpacing() == (0.5, 0.8, 2.0)
+
+
+def test_folders_in_a_folder_are_named(tmp_path):
+    write_volume(tmp_path / "patient" / "series", VOXELS, PLACES)
+    with pytest.raises(UserError, match="no DICOM series") as caught:
+        read_image(tmp_path / "patient")
+    assert "series" in caught.value.advice
+
+
 def test_slices_without_place_or_pixel_size_and_turned_ones_are_refused(tmp_path):
     write_volume(tmp_path / "nowhere", VOXELS, PLACES, change=without("ImagePositionPatient"))
     write_volume(tmp_path / "size", VOXELS, PLACES, change=without("PixelSpacing"))

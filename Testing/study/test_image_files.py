@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.image_files import images_among, is_image_name, matching_paths
+from SemiSupervisedSegLib.study.image_files import images_among, is_image_name, matching_paths, with_whole_series
 
-from .test_dicom import write_series
+from .conftest import write_series
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,10 @@ def test_slices_of_a_series_are_one_image_and_a_file_of_its_own_is_another(tmp_p
     images, left_out = images_among(matching_paths(f"{tmp_path}/*/*.dcm"), structures)
     assert images == [tmp_path / "scan", next((tmp_path / "single").iterdir())]
     assert not left_out
+    assert with_whole_series([tmp_path / "a.nrrd", *(tmp_path / "scan").iterdir()]) == [
+        tmp_path / "a.nrrd",
+        tmp_path / "scan",
+    ]
     assert images_among(matching_paths(f"{tmp_path}/*"), structures)[0] == [tmp_path / "scan", tmp_path / "single"]
 
 
