@@ -126,6 +126,9 @@ def make_study(loop: LoopDriver, folder: Path) -> None:
     loop.fillStudy("Phantoms", "Home", slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0])
     loop.createStudy(folder)
     loop.addVolumes()
+    # Those of the scene belong to the user and would cover what the panel shows at the same place.
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        node.SetDisplayVisibility(False)
     study = loop.session.study
     ids = [case.id for case in study.cases]
     assert ids == [volume.GetName() for volume in volumes]
@@ -179,6 +182,8 @@ def train(loop: LoopDriver) -> JobFolder:
 def replace_results(loop: LoopDriver, folder: JobFolder) -> None:
     """Write results that overlap in part in the place of the network's, which differ between machines."""
     study = loop.session.study
+    # Results of the shown case are in the scene already.
+    loop.session.show(None)
     for case in study.cases:
         place = folder.predictions / case.id
         if place.is_dir():
@@ -189,6 +194,7 @@ def replace_results(loop: LoopDriver, folder: JobFolder) -> None:
                 segmentation = sitk.GetImageFromArray(classes)
                 segmentation.CopyInformation(image)
                 write_segmentation(place / f"{kind}.seg.nrrd", segmentation, study.structures)
+    loop.show("Home-1")
 
 
 def look(loop: LoopDriver, result: Result) -> None:
