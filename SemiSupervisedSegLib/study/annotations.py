@@ -171,7 +171,7 @@ def _match(path: Path, segments: Sequence[Segment], structures: Sequence[Structu
 
 
 def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry]:
-    """The layers (Z, Y, X) of a segmentation; more than one is stored as several values per voxel."""
+    """Return the layers (Z, Y, X) of a segmentation; several are stored as several values per voxel."""
     image = read_file(path)
     if image.GetDimension() != 3:
         raise UserError(f"{path.name} is not a 3D segmentation.", "Save it again from 3D Slicer.")

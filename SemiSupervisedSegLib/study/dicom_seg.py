@@ -29,7 +29,7 @@ _TOLERANCE = 0.05
 
 
 def missing_package() -> str:
-    """Why no DICOM SEG can be written on this machine, empty when it can."""
+    """Return why no DICOM SEG can be written on this machine, empty when it can."""
     if importlib.util.find_spec("highdicom") is None:
         return "DICOM SEG needs the Python package highdicom, which is not installed."
     return ""
@@ -90,7 +90,7 @@ def _read_slice(path: Path) -> Any:
 
 
 def _segment_numbers(labels: sitk.Image, structures: Sequence[Structure], sources: Sequence[Any]) -> np.ndarray:
-    """Segment numbers (slices, rows, columns) in the order of the sources; raises UserError for another grid."""
+    """Return segment numbers (slices, rows, columns) in the order of the sources; raises UserError for another grid."""
     frames = np.stack([_on_slice(labels, _grid(source)) for source in sources])
     if np.count_nonzero(frames) != np.count_nonzero(sitk.GetArrayViewFromImage(labels)):
         raise _other_grid()
@@ -101,7 +101,7 @@ def _segment_numbers(labels: sitk.Image, structures: Sequence[Structure], source
 
 
 def _on_slice(labels: sitk.Image, grid: sitk.Image) -> np.ndarray:
-    """The label values (rows, columns) on a slice; raises UserError when its voxels lie between those of the labels."""
+    """Return the label values (rows, columns) on a slice; raises UserError if its voxels lie between voxels."""
     columns, rows, _ = grid.GetSize()
     for corner in ((0, 0, 0), (columns - 1, 0, 0), (0, rows - 1, 0)):
         index = np.array(labels.TransformPhysicalPointToContinuousIndex(grid.TransformIndexToPhysicalPoint(corner)))
@@ -149,7 +149,7 @@ def _description(number: int, structure: Structure, automatic: bool) -> Any:
 
 
 def terminology_codes(entry: str | None) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """Category and type as (value, scheme, meaning) from a terminology entry of 3D Slicer, tissue where it has none.
+    """Return category and type (value, scheme, meaning) of a 3D Slicer terminology entry, tissue without one.
 
     An entry reads: context ~ scheme^value^meaning of the category ~ the same of the type ~ further parts.
     """

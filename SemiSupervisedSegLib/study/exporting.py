@@ -48,7 +48,7 @@ class Source:
 
 
 def annotation_sources(study: Study) -> list[Source]:
-    """The annotations of a study, in the order of its cases."""
+    """Return the annotations of a study, in the order of its cases."""
     return [
         Source(case.id, path, study.image_path(case), study.structures)
         for case in study.cases
@@ -57,7 +57,7 @@ def annotation_sources(study: Study) -> list[Source]:
 
 
 def chosen_sources(sources: Sequence[Source], case_ids: Sequence[str]) -> list[Source]:
-    """The sources of these cases, all of them when none is named; raises UserError when one has no segmentation."""
+    """Return the sources of these cases, of all when none is named; raises UserError without a segmentation."""
     available = {source.case_id: source for source in sources}
     if not available:
         raise UserError("There is nothing to export yet.", "Annotate a case, or choose a finished round.")
@@ -140,7 +140,7 @@ def _export_dicom(source: Source, target: Path, slices: Sequence[Path]) -> None:
 
 
 def label_image(source: Source) -> sitk.Image:
-    """The segmentation as uint8 label values on the grid of its image; raises UserError when it cannot be read."""
+    """Return the segmentation as uint8 label values on the image's grid; raises UserError if unreadable."""
     if source.structures is None:
         # The voxels of predictions hold label values, and they may be empty.
         image = read_image(source.path)
@@ -155,7 +155,7 @@ def label_image(source: Source) -> sitk.Image:
 
 
 def source_structures(source: Source) -> tuple[Structure, ...]:
-    """The structures of a source; raises UserError when the file of a prediction cannot be read."""
+    """Return the structures of a source; raises UserError when a prediction's file cannot be read."""
     return structures_of(source.path) if source.structures is None else source.structures
 
 
@@ -168,7 +168,7 @@ def _write_color_table(sources: Sequence[Source], folder: Path) -> None:
 
 
 def color_table(structures: Sequence[Structure]) -> str:
-    """A colour table for labelmaps as 3D Slicer reads it: index, name, red, green, blue and opacity a line."""
+    """Return a colour table of 3D Slicer for labelmaps: index, name, red, green, blue and opacity a line."""
     lines = ["# Color table file: index name r g b a", "0 Background 0 0 0 0"]
     for structure in sorted(structures, key=lambda item: item.label):
         # Blanks separate the columns.

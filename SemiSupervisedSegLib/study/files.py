@@ -108,7 +108,7 @@ def open_no_link(path: Path | str, flags: int) -> int:
 
 
 def write_error(path: Path | str, error: OSError) -> UserError:
-    """Say in words for the user why the file at `path` could not be written."""
+    """Describe for the user why the file at `path` could not be written."""
     path = Path(path)
     if error.errno == errno.ELOOP:
         return UserError(

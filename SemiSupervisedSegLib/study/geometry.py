@@ -24,7 +24,7 @@ class Geometry:
 
     @classmethod
     def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Geometry:
-        """The grid of an image, or of a file whose header was read."""
+        """Return the grid of an image, or of a file whose header was read."""
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
     def size_text(self) -> str:
@@ -36,18 +36,18 @@ class Geometry:
         return _numbers(self.spacing)
 
     def position(self, index: Sequence[float]) -> np.ndarray:
-        """Where a voxel index lies, in mm (3,)."""
+        """Return the position of a voxel index in mm (3,)."""
         axes = np.array(self.direction).reshape(3, 3)
         return np.array(self.origin) + axes @ (np.array(index) * np.array(self.spacing))
 
     def index(self, position: np.ndarray) -> np.ndarray:
-        """The continuous voxel index (3,) of a position in mm."""
+        """Return the continuous voxel index (3,) of a position in mm."""
         axes = np.array(self.direction).reshape(3, 3)
         return np.linalg.solve(axes, np.asarray(position) - np.array(self.origin)) / np.array(self.spacing)
 
 
 def same_grid(first: sitk.Image | Geometry, second: sitk.Image | Geometry) -> bool:
-    """Whether two volumes have the same size and every corner at the same place, to 5 % of the smallest spacing."""
+    """Return whether two volumes have equal sizes and corners, to 5 % of the smallest spacing."""
     first, second = (item if isinstance(item, Geometry) else Geometry.of(item) for item in (first, second))
     if first.size != second.size:
         return False

@@ -55,7 +55,7 @@ def image_geometry(path: Path | str) -> Geometry:
 
 
 def read_header(path: Path) -> sitk.ImageFileReader:
-    """A reader that knows the header of an image file with its metadata; raises UserError when it cannot be read."""
+    """Return a reader with the header of an image file and its metadata; raises UserError if unreadable."""
     _check_exists(path)
     check_header(path)
     with as_itk_reads(path, header_only=True) as readable:
@@ -87,7 +87,7 @@ def _reader(path: Path, readable: Path) -> sitk.ImageFileReader:
 
 
 def _voxels_and_bytes(path: Path, reader: sitk.ImageFileReader) -> tuple[int, int]:
-    """How many values the header of a file speaks of, and the bytes that they need."""
+    """Return the number of values that a file's header promises, and their bytes."""
     values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
     try:
         return values, values * sitk.Image((1, 1), reader.GetPixelID()).GetSizeOfPixelComponent()

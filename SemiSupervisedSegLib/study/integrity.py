@@ -55,7 +55,7 @@ def check_complete(path: Path, voxels: int, size: int) -> None:
 
 
 def damaged(path: Path) -> UserError:
-    """The error for a file that is no image or not a complete one."""
+    """Return the error for a file that is no complete image."""
     return UserError(
         f"{path.name} could not be read: it is damaged, cut short, or not an image of a known format.",
         "Copy or export it again; NRRD, NIfTI, MetaImage files and DICOM series folders can be read.",
@@ -152,7 +152,7 @@ def nrrd_fields(file: BinaryIO) -> dict[str, str]:
 
 
 def _rest(file: BinaryIO) -> int:
-    """The bytes from the place of a file to its end."""
+    """Return the bytes from the position of a file to its end."""
     place = file.tell()
     end = file.seek(0, 2)
     file.seek(place)
@@ -160,7 +160,7 @@ def _rest(file: BinaryIO) -> int:
 
 
 def _gunzipped_size(file: BinaryIO, enough: int) -> int:
-    """The decompressed size of what follows in the file, or a little more than `enough`, behind which nobody reads.
+    """Return the decompressed size of the rest of the file, or a little more than `enough` where reading stops.
 
     Raises EOFError or zlib.error when it is incomplete.
     """

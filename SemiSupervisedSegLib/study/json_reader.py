@@ -22,7 +22,7 @@ class Reader:
         self._data = dict(data)
 
     def text(self, key: str, maximum: int = 200) -> str:
-        """A printable, not empty string without blanks at its ends, of at most `maximum` characters."""
+        """Return a printable, not empty string without blanks at its ends, of at most `maximum` characters."""
         # One letter can be spelled in several ways, and systems differ in which they write.
         return unicodedata.normalize("NFC", self._text(key, maximum))
 
@@ -35,11 +35,11 @@ class Reader:
         return None if self._is_absent(key) else self.path(key)
 
     def optional_text(self, key: str, maximum: int = 200) -> str | None:
-        """As `text`, or None when the key is absent or null."""
+        """Return a text as `text` does, or None when the key is absent or null."""
         return None if self._is_absent(key) else self.text(key, maximum)
 
     def optional_texts(self, key: str) -> tuple[str, ...] | None:
-        """The texts of a list, or None when the key is absent or null."""
+        """Return the texts of a list, or None when the key is absent or null."""
         value = self._data.pop(key, None)
         if value is None:
             return None
@@ -48,7 +48,7 @@ class Reader:
         return tuple(unicodedata.normalize("NFC", item) for item in value)
 
     def integer(self, key: str, minimum: int, maximum: int | None = None) -> int:
-        """A whole number in a closed range."""
+        """Return a whole number in a closed range."""
         value = self._take(key)
         allowed = f"from {minimum} to {maximum}" if maximum is not None else f"of at least {minimum}"
         # Truth values are integers to Python, not to a person.
@@ -57,14 +57,14 @@ class Reader:
         return value
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
-        """One value of an enumeration."""
+        """Return one value of an enumeration."""
         value = self._take(key)
         if not isinstance(value, str) or value not in {choice.value for choice in choices}:
             raise self._error(f"needs one of {', '.join(choices)} as {key!r}, not {value!r:.100}")
         return choices(value)
 
     def color(self, key: str) -> tuple[int, int, int]:
-        """Red, green and blue from 0 to 255."""
+        """Return red, green and blue from 0 to 255."""
         value = self._take(key)
         if (
             not isinstance(value, list)

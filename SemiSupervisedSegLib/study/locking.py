@@ -45,7 +45,7 @@ def hold_lock(path: Path | str, what: str) -> Iterator[None]:
 
 
 def is_locked(path: Path | str) -> bool:
-    """Whether some process holds the lock file at `path`; looking takes it for an instant and does not sign it."""
+    """Return whether a process holds the lock file at `path`; the check takes the lock for an instant, unsigned."""
     try:
         file = open(path, "r+b")  # noqa: SIM115 (closed below)
     except OSError:

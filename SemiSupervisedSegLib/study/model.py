@@ -96,34 +96,34 @@ class Study:
         return 1 + len(self.structures)
 
     def case(self, case_id: str) -> Case:
-        """The case with this id; raises UserError when there is none."""
+        """Return the case with this id; raises UserError when there is none."""
         for case in self.cases:
             if case.id == case_id:
                 return case
         raise UserError(f"The study has no case {case_id!r}.", "The command `study show` lists the cases.")
 
     def cases_of(self, role: Role) -> tuple[Case, ...]:
-        """All cases of one role, in the order of the study."""
+        """Return all cases of one role, in the order of the study."""
         return tuple(case for case in self.cases if case.role == role)
 
     def is_external(self, case: Case) -> bool:
-        """Whether the case comes from another site than the local one."""
+        """Return whether the case comes from another site than the local one."""
         return case.site != self.local_site
 
     def structures_of(self, case: Case) -> tuple[Structure, ...]:
-        """The structures that a case is annotated for."""
+        """Return the structures that a case is annotated for."""
         return tuple(item for item in self.structures if case.structures is None or item.name in case.structures)
 
     def image_path(self, case: Case) -> Path:
-        """Where the image of a case lies."""
+        """Return the path of a case's image."""
         return path_in(self.folder, case.image)
 
     def annotation_path(self, case: Case) -> Path | None:
-        """Where the annotation of a case lies, None if it has none."""
+        """Return the path of a case's annotation, None if it has none."""
         return None if case.annotation is None else path_in(self.folder, case.annotation)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of study.json.
+        """Return the content of study.json.
 
         The format is 2 where a case names its structures and 1 otherwise, so that older programs still open what they
         understand, and ask for an update where they would take unknown structures for background.
@@ -173,7 +173,7 @@ class Study:
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a stored path is absolute on any system; a study may have been made on another one."""
+    """Return whether a stored path is absolute on any system; a study may come from another one."""
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
 
 

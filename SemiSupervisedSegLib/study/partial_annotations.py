@@ -18,19 +18,19 @@ class AnnotatedCase(Protocol):
 
     @property
     def id(self) -> str:
-        """Of the case."""
+        """Id of the case."""
 
     @property
     def role(self) -> Role:
-        """What the case is used for."""
+        """Role of the case."""
 
     @property
     def structures(self) -> tuple[str, ...] | None:
-        """Names of those it is annotated for, None for all."""
+        """Names of the annotated structures, None for all."""
 
 
 def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    """Names of the structures a case is annotated for, in the order of the study; None for all of them.
+    """Return the names of a case's annotated structures in the study's order; None for all of them.
 
     Args:
         structures: Structures of the study.

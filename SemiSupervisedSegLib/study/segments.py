@@ -62,7 +62,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
 
 
 def segment_metadata(number: int, structure: Structure, size: tuple[int, ...]) -> dict[str, str]:
-    """The header entries with which 3D Slicer reads `structure` as a segment of a volume of `size` (x, y, z) voxels."""
+    """Return the header entries of `structure` as a 3D Slicer segment, in a volume of `size` (x, y, z) voxels."""
     prefix = f"Segment{number}_"
     tags = "" if structure.terminology is None else f"{_TERMINOLOGY}:{structure.terminology}|"
     return {
@@ -79,7 +79,7 @@ def segment_metadata(number: int, structure: Structure, size: tuple[int, ...]) -
 
 
 def segmentation_metadata() -> dict[str, str]:
-    """The header entries that make a labelmap a segmentation for 3D Slicer."""
+    """Return the header entries that make a labelmap a segmentation for 3D Slicer."""
     return {
         "Segmentation_MasterRepresentation": _BINARY,
         "Segmentation_ContainedRepresentationNames": f"{_BINARY}|",
@@ -89,7 +89,7 @@ def segmentation_metadata() -> dict[str, str]:
 
 
 def structures_of(path: Path | str) -> tuple[Structure, ...]:
-    """The structures that the segments of a .seg.nrrd file stand for, in their order.
+    """Return the structures that the segments of a .seg.nrrd file represent, in their order.
 
     The label values of the file are kept where they are distinct, else they are 1 to N. Raises UserError when the file
     cannot be read or has no segments.

@@ -48,7 +48,7 @@ def save_study(study: Study) -> None:
 
 
 def study_lock(folder: Path | str) -> contextlib.AbstractContextManager[None]:
-    """A block during which no other process changes the study; raises UserError saying who holds the lock."""
+    """Hold the lock that keeps other processes from changing the study; raises UserError saying who holds it."""
     return hold_lock(StudyFolder(folder).lock_file, "The study")
 
 

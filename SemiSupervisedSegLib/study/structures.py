@@ -81,12 +81,12 @@ def recolor_structure(
 
 
 def remove_structure(structures: tuple[Structure, ...], label: int) -> tuple[Structure, ...]:
-    """Leave the structure with this label out; the others keep their labels."""
+    """Remove the structure with this label; the remaining ones keep their labels."""
     return tuple(structure for structure in structures if structure.label != label)
 
 
 def replace_structures(study: Study, structures: tuple[Structure, ...]) -> Study:
-    """The study with other structures, as the functions of this file give them; it is not saved.
+    """Return the study with other structures, as the functions of this file give them; it is not saved.
 
     An annotated case does not know a new structure: it becomes annotated for the old ones only. Raises UserError when
     a structure of a study with annotations would lose its name, label or place.
