@@ -123,7 +123,7 @@ def read_catalogue(folder: Path) -> Catalogue:
 def resolve(
     method: str, preset: str, overrides: Values | None = None, dimensions: int | None = None
 ) -> dict[str, SettingValue]:
-    """Do as `Catalogue.resolve` of the catalogue that comes with the program."""
+    """Call `Catalogue.resolve` of the catalogue that comes with the program."""
     return load_catalogue().resolve(method, preset, overrides, dimensions)
 
 

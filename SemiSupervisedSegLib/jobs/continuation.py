@@ -18,7 +18,7 @@ def check_resumable(folder: JobFolder) -> None:
 
 
 def is_unfinished_training(folder: JobFolder) -> bool:
-    """Whether a round is a training without a result; its cases are not read."""
+    """Return whether a round is a training without a result; its cases are not read."""
     try:
         return folder.head().kind == "train" and folder.result() is None
     except UserError:

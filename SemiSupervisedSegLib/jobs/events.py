@@ -121,7 +121,7 @@ _KINDS: dict[str, type[Event]] = {_type_name(kind): kind for kind in Event.__sub
 
 
 def stamped(event: Event) -> Event:
-    """The event with the present time, unless it has one already."""
+    """Return the event with the present time, unless it has one already."""
     return event if event.time else dataclasses.replace(event, time=time.time())
 
 

@@ -83,7 +83,7 @@ class JobFolder:
         return self.path.name
 
     def exists(self) -> bool:
-        """Whether there is a job in the folder."""
+        """Return whether there is a job in the folder."""
         return self.spec_file.is_file()
 
     def spec(self) -> JobSpec:
@@ -110,7 +110,7 @@ class JobFolder:
         write_text_atomically(self.spec_file, with_relative_paths(spec, self.path).to_json())
 
     def status(self) -> JobStatus:
-        """The last status written, `waiting` before the first; raises UserError when the file is damaged."""
+        """Return the last status, `waiting` before the first; raises UserError when the file is damaged."""
         if not self._status.exists():
             return JobStatus()
         return _parse(self._status, self.path, lambda data: from_plain(JobStatus, data, ignore_unknown=True))
@@ -139,7 +139,7 @@ class JobFolder:
         return event
 
     def events(self, offset: int = 0) -> tuple[list[Event], int]:
-        """All events from a byte offset on, and the offset to go on from; damaged and unknown lines are left out."""
+        """Return all events from a byte offset on, and the next offset; damaged and unknown lines are skipped."""
         try:
             with open(self.events_file, "rb") as file:
                 file.seek(offset)
@@ -157,14 +157,14 @@ class JobFolder:
         return [event for event in events if event is not None], offset + len(complete)
 
     def end_of_events(self) -> int:
-        """The offset behind the last event written so far."""
+        """Return the offset behind the last event written so far."""
         try:
             return self.events_file.stat().st_size
         except FileNotFoundError:
             return 0
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json, None while there is none; raises UserError when it is damaged."""
+        """Return the content of result.json, None while there is none; raises UserError when it is damaged."""
         if not self._result.exists():
             return None
         return _parse(self._result, self.path, _expect_dict)
@@ -175,12 +175,12 @@ class JobFolder:
         write_text_atomically(self._result, json.dumps(to_plain(result), indent=2, allow_nan=False) + "\n")
 
     def request_cancel(self) -> None:
-        """Ask the worker to save a checkpoint and to end."""
+        """Request that the worker saves a checkpoint and ends."""
         self._make()
         write_text_atomically(self._cancel, "")
 
     def cancel_requested(self) -> bool:
-        """Whether the worker was asked to end."""
+        """Return whether a stop of the worker was requested."""
         return self._cancel.exists()
 
     def clear_cancel(self) -> None:
@@ -188,7 +188,7 @@ class JobFolder:
         self._cancel.unlink(missing_ok=True)
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """A block in which no other worker works here; raises UserError saying who does."""
+        """Hold the lock that keeps other workers out; raises UserError saying who holds it."""
         self._make()
         return hold_lock(self.lock_file, f"The job {self.name}")
 
@@ -210,7 +210,7 @@ class JobFolder:
                     path.unlink(missing_ok=True)
 
     def is_running(self) -> bool:
-        """Whether a worker holds the lock."""
+        """Return whether a worker holds the lock."""
         return is_locked(self.lock_file)
 
     def _make(self) -> None:

@@ -65,7 +65,7 @@ class WorkerProcess:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit code, None while the worker runs; negative for a signal."""
+        """Return the exit code, None while the worker runs; negative for a signal."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
@@ -74,16 +74,16 @@ class WorkerProcess:
         return self._process.wait(timeout)
 
     def new_events(self) -> list[Event]:
-        """What the worker said since the last call; does not wait."""
+        """Return the events since the last call, without waiting."""
         events, self._offset = self.folder.events(self._offset)
         return events
 
     def all_events(self) -> list[Event]:
-        """What the worker said since it was started."""
+        """Return the events since the worker was started."""
         return self.folder.events(self._start)[0]
 
     def events(self) -> Iterator[Event]:
-        """Everything the worker says until it ends, as it says it."""
+        """Yield the events of the worker until it ends, as they come."""
         ended = False
         while not ended:
             # Asked before reading, so that the last lines are not lost.
@@ -93,7 +93,7 @@ class WorkerProcess:
                 time.sleep(_POLL_SECONDS)
 
     def cancel(self, grace: float = 120.0) -> int:
-        """Ask the worker to save a checkpoint and end, kill it after `grace` seconds, and return the exit code."""
+        """Stop the worker after a checkpoint, kill it after `grace` seconds, and return the exit code."""
         self.folder.request_cancel()
         try:
             return self.wait(grace)
@@ -113,7 +113,7 @@ class WorkerProcess:
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment variables of a worker: those of this process, or `base`, and what it needs beside them."""
+    """Return the environment of a worker: this process's, or `base`, with the worker's additions."""
     base = os.environ if base is None else base
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [base.get("PYTHONPATH")])]
@@ -122,7 +122,7 @@ def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def worker_arguments(folder: JobFolder, detached: bool = False) -> list[str]:
-    """What Python is called with to do a job."""
+    """Return the arguments of Python that run a job."""
     arguments = ["-m", _PACKAGE, "worker", "--job", str(folder.path)]
     return [*arguments, "--detached"] if detached else arguments
 

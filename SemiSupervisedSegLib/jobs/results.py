@@ -43,7 +43,7 @@ class CaseSummary:
     disagreement: float
 
     def is_empty(self, kind: PredictionKind = "final") -> bool:
-        """Whether a prediction has no voxel."""
+        """Return whether a prediction has no voxel."""
         return not any((self.volume_final_ml if kind == "final" else self.volume_prototype_ml).values())
 
 
@@ -71,7 +71,7 @@ def read_summary(folder: Path) -> CaseSummary:
 
 
 def is_predicted(folder: JobFolder, case_id: str) -> bool:
-    """Whether the predictions of a case are complete."""
+    """Return whether the predictions of a case are complete."""
     return (folder.predictions / case_id / SUMMARY).is_file()
 
 

@@ -15,7 +15,7 @@ _ROUND = re.compile(r"(\d{3,})-([a-z0-9_]+)")
 
 
 def rounds(study_folder: Path | str) -> list[JobFolder]:
-    """All rounds of a study, oldest first."""
+    """Return all rounds of a study, oldest first."""
     parent = StudyFolder(study_folder).rounds
     found = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
     return [JobFolder(entry) for entry in sorted(found, key=_number)]
@@ -37,7 +37,7 @@ def next_round(study_folder: Path | str, method: str) -> JobFolder:
 
 
 def find_round(study_folder: Path | str, name: str) -> JobFolder:
-    """The round of this name, number or path; raises UserError when there is none."""
+    """Return the round of this name, number or path; raises UserError when there is none."""
     existing = [folder for folder in rounds(study_folder) if folder.exists()]
     for folder in existing:
         if name == folder.name or (name.isdecimal() and int(name) == _number(folder.path)):

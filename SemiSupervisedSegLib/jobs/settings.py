@@ -45,7 +45,7 @@ class Setting:
     stream: str = ""
 
     def parse(self, value: SettingValue) -> SettingValue:
-        """The value in the type of this setting; raises UserError, saying what is allowed, when it is not in range."""
+        """Return the value in the type of this setting; raises UserError with the allowed range otherwise."""
         readers: dict[str, Callable[[SettingValue], SettingValue]] = {
             "integer": _integer,
             "number": _number,
@@ -62,7 +62,7 @@ class Setting:
         return parsed
 
     def allowed(self) -> str:
-        """In words, what the setting may be."""
+        """Describe the allowed values."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
         if self.kind == "boolean":
@@ -88,7 +88,7 @@ class Setting:
 
 
 def size_of(text: str) -> tuple[int, ...]:
-    """The sides of a size such as 256x256, empty when the text is none (or `auto`)."""
+    """Return the sides of a size such as 256x256, empty for other texts such as `auto`."""
     match = _SIZE.fullmatch(text)
     return tuple(int(side) for side in match.groups() if side is not None) if match else ()
 

@@ -77,7 +77,7 @@ class JobSpec:
         _check_cases(self)
 
     def to_json(self) -> str:
-        """The content of job.json."""
+        """Return the content of job.json."""
         return json.dumps(to_plain(self), indent=2, allow_nan=False) + "\n"
 
     @classmethod

@@ -11,7 +11,7 @@ _PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK")
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions by name; packages that are not there are left out. Imports none of them."""
+    """Return versions by name without an import of the packages; those that are not installed are omitted."""
     versions = {"semi-supervised-seg": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
