@@ -144,7 +144,7 @@ def is_cached_case(folder: Path) -> bool:
 
 
 def mark_used(folder: Path) -> None:
-    """Note that a job uses a preprocessed case now."""
+    """Record that a job uses a preprocessed case now."""
     # Another job may put its equal copy into the place of this one meanwhile.
     with contextlib.suppress(OSError):
         os.utime(folder / _META)

@@ -10,7 +10,7 @@ from ..study.errors import UserError
 
 @contextmanager
 def naming_case(case_id: str) -> Iterator[None]:
-    """Name a case in every UserError of the block that does not name it yet."""
+    """Add the case's name to every UserError of the block that does not name one."""
     try:
         yield
     except UserError as error:
