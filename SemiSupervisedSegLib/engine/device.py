@@ -31,7 +31,7 @@ class Device:
 
     @property
     def title(self) -> str:
-        """The device in words for the user, with its memory in GB where it has its own."""
+        """Description of the device for the user, with its memory in GB where it has memory of its own."""
         if self.torch.type != "cuda":
             return f"CPU ({torch.get_num_threads()} threads, {self._precision})"
         properties = torch.cuda.get_device_properties(self.torch)

@@ -20,7 +20,7 @@ _SECONDS = 0.3
 
 
 def devices() -> list[dict[str, Any]]:
-    """All devices, the one that `auto` takes first.
+    """Return all devices, the default of `auto` first.
 
     Each has its `name` in a job, `title`, `dtype` of its forward passes, `speed` in GFLOP/s of a convolution as the
     networks have them, `free` and `total` memory in bytes; `problem` says why a graphics card cannot be used.

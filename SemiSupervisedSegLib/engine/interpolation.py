@@ -111,7 +111,7 @@ def _neighbour_dots(features: Tensor) -> list[Tensor]:
 
 
 def _half_of_the_offsets(axes: int) -> list[tuple[int, ...]]:
-    """Of each offset of -1, 0, 1 along the axes and its opposite the larger one: their dot products are the same."""
+    """Return the larger of each offset of -1, 0, 1 along the axes and its opposite: both have the same dot products."""
     return [o for o in itertools.product((-1, 0, 1), repeat=axes) if o >= _opposite(o)]
 
 

@@ -79,7 +79,7 @@ class BatchSource:
         return Batch(labeled, self._draw_unlabeled("unlabeled", step), self._draw_unlabeled("external", step))
 
     def close(self) -> None:
-        """Let all cases go."""
+        """Release all cases."""
         for stream in self._streams.values():
             stream.close()
 

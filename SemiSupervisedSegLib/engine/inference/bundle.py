@@ -161,7 +161,7 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
 
 
 def _inference_config(model: TrainedModel) -> dict[str, Any]:
-    """The configuration for `python -m monai.bundle run --bundle_root . --input_dir A --output_dir B`."""
+    """Return the configuration of `python -m monai.bundle run --bundle_root . --input_dir A --output_dir B`."""
     return {
         "imports": [
             "$import torch",

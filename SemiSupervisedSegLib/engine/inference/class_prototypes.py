@@ -135,7 +135,7 @@ def _windows(
 
 
 def _padding(size: Sequence[int], patch: Sequence[int]) -> list[int]:
-    """The symmetric padding up to the patch, in the order of `torch.nn.functional.pad`."""
+    """Return the symmetric padding up to the patch, in the order of `torch.nn.functional.pad`."""
     padding: list[int] = []
     for have, want in zip(reversed(size), reversed(patch), strict=True):
         missing = max(want - have, 0)

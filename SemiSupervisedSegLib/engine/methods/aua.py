@@ -61,7 +61,7 @@ class AUA(TeacherStudent):
         return (first, second) if self.settings["use_retraining"] else (first,)
 
     def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
-        """Before stage 2: freeze the student as labeler, collect its prototypes, and begin a new student."""
+        """Freeze the student as labeler before stage 2, collect its prototypes, and create a new student."""
         if stage.name != SECOND:
             return
         self.teacher.network.load_state_dict(self.student.state_dict())
@@ -96,7 +96,7 @@ class AUA(TeacherStudent):
         return self.retraining_losses(batch) if step.stage == SECOND else self.uncertainty_losses(batch, step)
 
     def uncertainty_losses(self, batch: Batch, step: TrainingStep) -> Losses:
-        """L_AUA and L_BCL; the consistency is asked for on labeled and unlabeled images."""
+        """Return L_AUA and L_BCL; the consistency is computed on labeled and unlabeled images."""
         labeled, images = batch.labeled, torch.cat([batch.labeled.images, batch.unlabeled.images])
         student = self.student(images)
         distribution = self._distribution(self.uncertainty(student), images)
@@ -118,7 +118,7 @@ class AUA(TeacherStudent):
         return losses
 
     def consistency(self, samples: Tensor, images: Tensor) -> Tensor:
-        """L_con: energy distance of the student's samples to the teacher's on noisy images (equations 6 to 8).
+        """Return L_con: energy distance of the student's samples to the teacher's on noisy images (equations 6 to 8).
 
         Args:
             samples: Logits (B, S, C, *spatial) that were drawn from the student's distribution.
@@ -132,7 +132,7 @@ class AUA(TeacherStudent):
         return energy_distance(*(drawn.softmax(dim=2)[:, :, first:] for drawn in (samples, targets)))
 
     def boundary_contrast(self, features: Tensor, labels: Tensor) -> Tensor:
-        """L_BCL of features (B, L, *spatial) at random voxels near boundaries of labels (B, *spatial) (equation 10)."""
+        """Return L_BCL (equation 10) of features (B, L, *spatial) at voxels near boundaries of labels (B, *spatial)."""
         band = near_boundary(labels, one_sided=self._released)
         indices, counted = draw_voxels(band, self.settings["boundary_voxels"])
         vectors = features_at(self.projection(features), indices)
@@ -140,7 +140,7 @@ class AUA(TeacherStudent):
         return supervised_contrast(vectors, chosen, counted, self.num_classes, self.settings["boundary_temperature"])
 
     def retraining_losses(self, batch: Batch) -> Losses:
-        """L_ced on annotations and pseudo-labels, and L_PCL on both (equation 15)."""
+        """Return L_ced on annotations and pseudo-labels, and L_PCL on both (equation 15)."""
         count = len(batch.labeled.images)
         labeled, unlabeled = self.student(torch.cat([batch.labeled.images, batch.unlabeled.images])).split(count)
         labels, pseudo = batch.labeled.labels, self.label(batch.unlabeled.images).logits.argmax(dim=1)
@@ -155,7 +155,7 @@ class AUA(TeacherStudent):
         return losses
 
     def prototype_losses(self, labeled: Tensor, labels: Tensor, unlabeled: Tensor, pseudo: Tensor) -> Losses:
-        """L_PCL on labeled and pseudo-labeled images, and the length of its gradient in their features.
+        """Return L_PCL on labeled and pseudo-labeled images, and the length of its gradient in their features.
 
         Args:
             labeled: Embeddings (B, L, *spatial) of the labeled images.
@@ -176,7 +176,7 @@ class AUA(TeacherStudent):
         }
 
     def prototype_contrast(self, features: Tensor, labels: Tensor, classes: GaussianClasses) -> Tensor:
-        """L_PCL of features (B, L, *spatial) with labels or pseudo-labels (B, *spatial) (equation 12)."""
+        """Return L_PCL of features (B, L, *spatial) with labels or pseudo-labels (B, *spatial) (equation 12)."""
         released = self._released
         classes = classes.on_the_sphere() if released else classes
         temperature = self.settings["prototype_temperature"]
@@ -188,7 +188,7 @@ class AUA(TeacherStudent):
         return distribution.masked((images > 0).float()) if self.settings["tissue_only"] else distribution
 
     def _with_dice(self, cross_entropy: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """Half of a cross-entropy, half Dice of the structures."""
+        """Return half a cross-entropy plus half the Dice loss of the structures."""
         target = one_hot(labels, self.num_classes)
         return 0.5 * (cross_entropy + dice_loss(logits.softmax(dim=1), target, include_background=False))
 

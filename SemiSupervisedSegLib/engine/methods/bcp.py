@@ -101,7 +101,7 @@ class BidirectionalCopyPaste(Method):
 
 
 def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Half cross-entropy, half Dice over the part of a mixture where the mask (*spatial) is 1 (equation 7)."""
+    """Return half cross-entropy, half Dice over the part of a mixture where the mask (*spatial) is 1 (equation 7)."""
     everywhere = mask.expand(labels.shape)
     target = one_hot(labels, logits.shape[1])
     dice = sample_dice_loss(logits.softmax(dim=1), target, everywhere)

@@ -53,7 +53,7 @@ class CPCL(TeacherStudent):
         return losses
 
     def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
-        """L_fpc: labeled prototypes segment the unlabeled images (equations 3 to 6).
+        """Return L_fpc: labeled prototypes segment the unlabeled images (equations 3 to 6).
 
         The gradient runs through the labeled prototypes into the student's encoder; the teacher's features and
         probabilities are constants. A class that no labeled image of the batch contains is predicted nowhere.
@@ -66,7 +66,7 @@ class CPCL(TeacherStudent):
         )
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
-        """L_bpc: unlabeled prototypes segment the labeled images, whose labels judge them (equations 7 to 10).
+        """Return L_bpc: unlabeled prototypes segment the labeled images, whose labels judge them (equations 7 to 10).
 
         The prototypes come from the teacher's own pseudo labels and are constants; the gradient runs through the
         student's features of the labeled images into its encoder.

@@ -47,7 +47,7 @@ class ReleasedCPCL(TeacherStudent):
         }
 
     def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
-        """L_fpc with one confidence-weighted set of prototypes per labeled image."""
+        """Return L_fpc with one confidence-weighted set of prototypes per labeled image."""
         weights = one_hot(labeled.labels, self.num_classes) * student.logits.float().softmax(dim=1)
         propagated = self._propagate_pairwise(
             self.prototype_features(student), weights, self.prototype_features(teacher), teacher.logits
@@ -55,7 +55,7 @@ class ReleasedCPCL(TeacherStudent):
         return functional.mse_loss(propagated, teacher.logits.float().softmax(dim=1))
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
-        """L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""
+        """Return L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""
         weights = confidence_weights(teacher.logits)
         propagated = self._propagate_pairwise(
             self.prototype_features(teacher), weights, self.prototype_features(student), student.logits

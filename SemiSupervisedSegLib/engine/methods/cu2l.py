@@ -72,7 +72,7 @@ class CU2L(TeacherStudent):
         return losses
 
     def supervised(self, logits: Tensor, labeled: Labeled) -> Tensor:
-        """L_sup: cross-entropy and K-regional Dice (equation 1).
+        """Return L_sup: cross-entropy and K-regional Dice (equation 1).
 
         Args:
             logits: Logits (B, C, *spatial) of the labeled images.
@@ -82,7 +82,7 @@ class CU2L(TeacherStudent):
         return supervised_loss(logits, labeled.labels, regions=self.settings["regions"], mode=mode)
 
     def pseudo_label_losses(self, student: Tensor, teacher: Tensor, step: TrainingStep, weight: float) -> Losses:
-        """L_PL: regional partial Dice with the teacher's confident pseudo labels of local images (section 2.2).
+        """Return L_PL: regional partial Dice with the teacher's confident pseudo labels of local images (section 2.2).
 
         Args:
             student: Logits (B_u, C, *spatial) of the student on local unlabeled images.
@@ -109,7 +109,7 @@ class CU2L(TeacherStudent):
         local: int,
         weight: float,
     ) -> Losses:
-        """L_u2l and L_cr on the prototypes of the sites (section 2.3)."""
+        """Return L_u2l and L_cr on the prototypes of the sites (section 2.3)."""
         weights = confidence_weights(teacher.logits)
         features = self.prototype_features(teacher)
         averaged = Sites(
@@ -134,7 +134,7 @@ class CU2L(TeacherStudent):
         return losses
 
     def unlabeled_to_labeled(self, student: NetworkOutput, labeled: Labeled, prototypes: Prototypes) -> Tensor:
-        """L_u2l of one site: its prototypes, constants of the teacher, segment the labeled images.
+        """Return L_u2l of one site: its prototypes, constants of the teacher, segment the labeled images.
 
         The gradient runs through the student's features of the labeled images. Classes that have no prototype yet
         are dropped from the softmax, and their voxels from the Dice.

@@ -64,7 +64,7 @@ class SSNet(Method):
         return losses
 
     def smoothness(self, images: Tensor) -> Tensor:
-        """L_lds: the discrepancy between the predictions of images and of adversarial examples (equations 1 to 3).
+        """Return L_lds, the discrepancy between predictions of images and of adversarial examples (equations 1 to 3).
 
         Lengths grow with the square root of the number of voxels, so that a voxel changes as much as it did in
         the published patches. The perturbed passes leave the statistics of batch normalisation alone.
@@ -105,7 +105,7 @@ class SSNet(Method):
                 self.memory.keep(label, projected, self.heads.query_attention[label](projected), highest=highest)
 
     def separation(self, output: NetworkOutput, classes: Tensor) -> Tensor:
-        """L_cs: features approach the memory of their class, the true or else the predicted one (equation 4).
+        """Return L_cs: features approach the memory of their class, the true or else the predicted one (equation 4).
 
         Args:
             output: Output of the student.
@@ -123,7 +123,7 @@ class SSNet(Method):
         return total / self.num_classes
 
     def _forward_checkpointed(self, repeating: AbstractContextManager, images: Tensor) -> NetworkOutput:
-        """The student's answer; in 3D inner maps are computed again for the gradient instead of being kept.
+        """Run the student; in 3D inner maps are recomputed for the gradient instead of being stored.
 
         Otherwise those of the joint and the adversarial pass are there at the same time, and a step at 112x112x80 with
         2 + 2 images takes 14.6 GB in float32. The second computation is done in the context given.

@@ -77,7 +77,7 @@ class UniSeMi(Method):
         return replace(planned, tasks=self.tasks)
 
     def warnings(self) -> tuple[str, ...]:
-        """Say what is lost with a single task."""
+        """Return a warning about the missing losses when there is a single task."""
         return (ONE_TASK,) if len(self.tasks) == 1 else ()
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
@@ -125,12 +125,12 @@ class UniSeMi(Method):
         return cutmix_mask(images, settings["mask_kind"], settings["smallest_mask"], settings["largest_mask"])
 
     def supervised(self, inputs: PromptFeatures, labeled: Labeled) -> Tensor:
-        """L_sup of the labeled images, each prompted with its own task (equation 5)."""
+        """Return L_sup of the labeled images, each prompted with its own task (equation 5)."""
         tasks = self.tasks_of(labeled)
         return prompted_loss(self.student.decode(inputs, tasks), self.student.local_labels(labeled.labels, tasks))
 
     def synthetic(self, encoded: EncodedBatch, labeled: Labeled, unknown: Tensor | None = None) -> Tensor:
-        """L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5).
+        """Return L_sup of the synthetic task: any structure in mixed labeled images (equations 3 to 5).
 
         Voxels of the mixtures that are ``unknown``, (B, *spatial) bool, do not count.
         """
@@ -138,7 +138,7 @@ class UniSeMi(Method):
         return prompted_loss(self.synthetic_logits(encoded.mixed), target, unknown)
 
     def unsupervised(self, mixed: PromptFeatures, batch: Batch, keep: Tensor) -> Tensor:
-        """L_unsup: the aggregated answer of all tasks and that of the synthetic task agree (equations 6, 7 and 9).
+        """Return L_unsup: the aggregated prediction of all tasks agrees with the synthetic task's (equations 6, 7, 9).
 
         Neither is a target: by default the gradient runs into both. With task information, the target is the mixture
         of the pseudo masks that each image gets from its own task (appendix B).

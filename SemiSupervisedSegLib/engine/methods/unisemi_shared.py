@@ -56,7 +56,7 @@ class SharedAnatomyUniSeMi(UniSeMi):
         return ((seen > 0) & others).any(dim=0) & (labeled.labels == 0)
 
     def cut_mix_loss(self, answers: Sequence[Tensor], labeled: Labeled, keep: Tensor) -> Tensor:
-        """Dice and cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
+        """Return Dice plus cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
 
         As in the first stage of the released code.
 
@@ -99,7 +99,7 @@ class SharedAnatomyUniSeMi(UniSeMi):
 
 
 def agreement(answers: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-    """Dice of the answers (B, C, *spatial) of each task with its mask of channels (B, *spatial), mean over tasks."""
+    """Return the Dice of each task's prediction (B, C, *spatial) with its mask (B, *spatial), mean over tasks."""
     pairs = zip(answers, masks, strict=True)
     return torch.stack(
         [dice_loss(logits.softmax(dim=1), one_hot(mask, logits.shape[1])) for logits, mask in pairs]

@@ -41,7 +41,7 @@ def monai_basic_unet(
 
 
 def _repeat_voxels(stages: Iterable[nn.Module]) -> None:
-    """Let the interpolating layers take the nearest voxel; MONAI asks for aligned corners as well there."""
+    """Make the interpolating layers take the nearest voxel; MONAI sets `align_corners` as well there."""
     for stage in stages:
         for module in stage.modules():
             if isinstance(module, nn.Upsample):

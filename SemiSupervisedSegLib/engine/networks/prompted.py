@@ -99,7 +99,7 @@ class DynamicHead(nn.Module):
         return PromptFeatures(embedding, self.reduce(decoder_full), bottleneck, decoder_half, decoder_full)
 
     def forward(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
-        """Answer the prompts (B,), one for each image: (B, outputs, *spatial)."""
+        """Return logits (B, outputs, *spatial) for the prompts (B,), one per image."""
         one_hot = nn.functional.one_hot(prompts, self.prompts).to(inputs.embedding)
         weights = self.controller(torch.cat([inputs.embedding, one_hot], dim=1))
         sizes = [size for before, after in self._layers for size in (before * after, after)]
@@ -161,7 +161,7 @@ class PromptedNetwork(SegmentationNetwork):
         return logits.masked_fill(~known, NO_CHANNEL)
 
     def decode_task(self, inputs: PromptFeatures, prompt: int) -> Tensor:
-        """As `answer`, with the same prompt for all images."""
+        """Decode with the same prompt for all images; otherwise as `decode`."""
         return self.decode(inputs, torch.full((len(inputs.embedding),), prompt, device=inputs.embedding.device))
 
     def local_labels(self, labels: Tensor, tasks: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class PromptedNetwork(SegmentationNetwork):
         return self.local.flatten()[labels + offsets]
 
     def forward(self, images: Tensor) -> NetworkOutput:
-        """Segment images (B, C_in, *spatial) for all tasks at once, as `merged` does."""
+        """Segment images (B, C_in, *spatial) for all tasks at once, as `predict_tasks` does."""
         return self.predict_tasks(images, range(len(self.tasks)))
 
     def for_classes(self, classes: Collection[int]) -> nn.Module:

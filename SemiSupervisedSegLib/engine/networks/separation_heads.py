@@ -35,7 +35,7 @@ def _perceptron(channels: int, activation: nn.Module, outputs: int) -> nn.Sequen
 
 
 def _attentions(num_classes: int) -> nn.ModuleList:
-    """One score between 0 and 1 per feature, by class."""
+    """Return one score between 0 and 1 per feature, by class."""
     heads = [
         nn.Sequential(*_perceptron(WIDTH, nn.LeakyReLU(0.2), 1), nn.Sigmoid(), nn.Flatten(0))
         for _ in range(num_classes)

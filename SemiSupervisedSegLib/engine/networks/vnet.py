@@ -21,7 +21,7 @@ def _normalization(kind: Normalization, channels: int) -> nn.Module:
 
 
 def _stage(layers: int, in_channels: int, channels: int, norm: Normalization) -> nn.Sequential:
-    """Plain 3x3x3 convolutions with normalisation and ReLU; no residual connection inside."""
+    """Build plain 3x3x3 convolutions with normalisation and ReLU; no residual connection inside."""
     parts: list[nn.Module] = []
     for layer in range(layers):
         parts.append(nn.Conv3d(in_channels if layer == 0 else channels, channels, 3, padding=1))

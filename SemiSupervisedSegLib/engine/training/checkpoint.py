@@ -45,7 +45,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a job has a checkpoint to go on from."""
+    """Return whether a job has a checkpoint to resume from."""
     return (folder / CHECKPOINT).exists()
 
 
@@ -73,7 +73,7 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
 
 
 def damaged_checkpoint() -> UserError:
-    """The error for a file that is no checkpoint, or not one of what is trained."""
+    """Return the error for a file that is no checkpoint, or one of another training."""
     return UserError(f"The file {CHECKPOINT} is not a checkpoint, or it is damaged.", _ADVICE)
 
 

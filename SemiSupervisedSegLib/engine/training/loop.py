@@ -96,7 +96,7 @@ class TrainingLoop:
         return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint; raises UserError when it is not one of this method and these settings."""
+        """Restore a checkpoint; raises UserError when it is not one of this method and these settings."""
         self.step, self._stage = checkpoint.step, checkpoint.stage
         if not (0 <= self._stage < len(self._stages) and 0 <= self.step <= self.total_steps):
             raise damaged_checkpoint()

@@ -57,7 +57,7 @@ def _same_values(own: Mapping[str, Any], loaded: Mapping[str, Any]) -> bool:
 
 
 def _fits(optimizer: Optimizer) -> bool:
-    """Whether every state that is more than a number has the shape of its parameter."""
+    """Return whether every state that is more than a number has the shape of its parameter."""
     return all(
         isinstance(value, Tensor) and (value.ndim == 0 or value.shape == parameter.shape)
         for parameter, state in optimizer.state.items()

@@ -66,7 +66,7 @@ class Reporter:
             self.folder.write_status("running", stage=self._stage, step=step, total=total)
 
     def stop_requested(self) -> bool:
-        """Whether the job was asked to end; looks at the folder at most twice a second."""
+        """Return whether a stop of the job was requested; reads the folder at most twice a second."""
         now = time.monotonic()
         if not self._stop and now - self._asked_at >= _POLL_SECONDS:
             self._asked_at = now

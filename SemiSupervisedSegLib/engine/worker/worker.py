@@ -25,7 +25,7 @@ _MEMORY_ADVICE = (
 
 
 def main(job_folder: Path) -> int:
-    """Do the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request."""
+    """Run the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request."""
     folder = JobFolder(job_folder)
     reporter = Reporter(folder)
     outcome = _Outcome(reporter)

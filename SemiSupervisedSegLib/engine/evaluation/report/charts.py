@@ -14,7 +14,7 @@ Scored = TypeVar("Scored", Validated, StepDone)
 
 
 def charts_section(content: ReportContent) -> str:
-    """Validation Dice and training losses over steps; empty when nothing was trained."""
+    """Return charts of the validation Dice and the training losses over steps; empty without a training."""
     charts = [
         ("Dice on the validation cases during training", line_chart(_dice_lines(content), "training step", (0.0, 1.0))),
         ("Losses during training", line_chart(_loss_lines(content.events), "training step")),

@@ -81,7 +81,7 @@ class RecomputeWithoutBatchNormUpdate:
             layer.momentum = 0.0
 
     def __exit__(self, *error: object) -> None:
-        """Remember again."""
+        """Restore the running statistics."""
         for layer, (momentum, count) in zip(self._layers, self._before, strict=True):
             layer.momentum = momentum
             _batches_tracked(layer).copy_(count)
