@@ -42,11 +42,11 @@ class PackageInstaller:
         self._file = requirements
 
     def versions(self) -> dict[str, str]:
-        """The installed version of every package that is needed, by name; empty where it is not installed."""
+        """Return the installed version of every required package by name; empty where it is not installed."""
         return {requirement.name: _installed(requirement.name) for requirement in self._requirements()}
 
     def missing(self) -> tuple[str, ...]:
-        """What is not installed, or in a version that does not fit, such as `monai>=1.5`."""
+        """Return the packages that are absent or of an unsupported version, such as `monai>=1.5`."""
         check = _packaging().pip_check
         return tuple(str(requirement) for requirement in self._requirements() if not check(requirement))
 

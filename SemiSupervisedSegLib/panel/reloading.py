@@ -8,6 +8,6 @@ _PACKAGE = __name__.split(".", maxsplit=1)[0]
 
 
 def unloadPackage() -> None:
-    """Let the next import of the library read its files again. Objects made before keep the code they have."""
+    """Make the next import of the library read its files again; existing objects keep their code."""
     for name in [name for name in sys.modules if name == _PACKAGE or name.startswith(f"{_PACKAGE}.")]:
         del sys.modules[name]

@@ -117,11 +117,11 @@ class Session:
         self._notify(self.case_changed)
 
     def rounds(self) -> list[JobFolder]:
-        """The rounds of the study, oldest first, as `refresh_rounds` found them."""
+        """Return the rounds of the study, oldest first, as of the last `refresh_rounds`."""
         return list(self._rounds)
 
     def refresh_rounds(self) -> None:
-        """Look for rounds on disk: a round was started, ended or deleted."""
+        """Read the rounds on disk again, after one was started, ended or deleted."""
         self._find_rounds()
         self._notify(self.rounds_changed)
 
@@ -144,7 +144,7 @@ class Session:
             self.state_changed.emit()
 
     def facts(self) -> Facts:
-        """Everything that decides what can be done: study, case_id, rounds, round, and what the sections have set."""
+        """Return everything that determines the possible actions: the session's state and the facts of the sections."""
         from .logic.state import Facts
 
         return Facts(

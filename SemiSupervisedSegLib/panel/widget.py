@@ -83,7 +83,7 @@ class Panel:
         self.sceneState = SceneState(self, mrmlScene)
 
     def enter(self) -> None:
-        """The module is shown; another program may have changed the study meanwhile."""
+        """Refresh when the module is shown; another program may have changed the study meanwhile."""
         try:
             self.session.reload()
         except UserError as error:
@@ -93,13 +93,13 @@ class Panel:
         self.editing.editor.activate()
 
     def exit(self) -> None:
-        """Another module is shown."""
+        """Leave the application to the other module that is shown."""
         for section in self.sections.values():
             section.exit()
         self.editing.editor.deactivate()
 
     def cleanup(self) -> None:
-        """The module goes away: nothing of it may be called any more."""
+        """Disconnect everything when the module is destroyed: nothing of it may be called any more."""
         self._scrolling.stop()
         self.sceneState.cleanup()
         for section in self.sections.values():
@@ -129,7 +129,7 @@ class Panel:
         self.goTo(step)
 
     def _connectSections(self) -> None:
-        """Let one section lead to another."""
+        """Connect the sections with each other."""
         self._goal = ""
         self._scrolling = qt.QTimer()
         self._scrolling.setSingleShot(True)

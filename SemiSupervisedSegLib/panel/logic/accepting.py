@@ -64,7 +64,7 @@ def take_back(study: Study, case_id: str, decision: Decision) -> Study:
 
 
 def prediction_writer(folder: JobFolder, kind: PredictionKind) -> WriteAnnotation:
-    """What writes the prediction `final` or `prototype` of a round as the annotation of a case.
+    """Return a function that writes the prediction `final` or `prototype` of a round as a case's annotation.
 
     The file is copied as it is, without decoding it: its segments are found by their names. Writing raises UserError
     when a segment is no structure of the study, or the image has changed since.

@@ -13,7 +13,7 @@ from .new_cases import free_file
 
 
 def new_annotation_file(study: Study, case_id: str) -> Path:
-    """A file for another annotation of a case, which no older one has; raises UserError when the disk refuses."""
+    """Return a new file for another annotation of a case; raises UserError when the disk refuses."""
     folder = study.layout.annotations
     try:
         folder.mkdir(exist_ok=True)
@@ -23,7 +23,7 @@ def new_annotation_file(study: Study, case_id: str) -> Path:
 
 
 def with_annotation(study: Study, case_id: str, annotation: Path, structures: tuple[str, ...] | None = None) -> Study:
-    """The study in which a case is annotated for some structures, None for all; it is not saved.
+    """Return the study in which a case is annotated for some structures, None for all; it is not saved.
 
     The file comes from `saveAnnotation` and is not read again. A case for validation stays one, any other becomes
     labeled. Raises UserError when there is no such case any more.

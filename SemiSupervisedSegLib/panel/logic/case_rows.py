@@ -46,14 +46,14 @@ class CaseRow:
 
     @property
     def annotation(self) -> str:
-        """Whether there is one, and whether it has all structures."""
+        """Whether there is an annotation, and whether it has all structures."""
         if self.case.annotation is None:
             return "–"
         return "yes" if self.case.structures is None else "partly"
 
     @property
     def uncertainty(self) -> str:
-        """In percent."""
+        """Uncertainty in percent."""
         value = None if self.files is None else self.files.uncertainty
         return "–" if value is None else f"{100 * value:.0f} %"
 
@@ -88,7 +88,7 @@ class CaseRow:
         return (self.image, self.case.site, self.case.role.value, self.annotation, self.uncertainty, self.status)
 
     def matches(self, words: Iterable[str], role: Role | None) -> bool:
-        """Whether every word, in lower case, is in the name, the site or the status, and the role fits."""
+        """Return whether every word (lower case) is in the name, the site or the status, and the role fits."""
         if role is not None and self.case.role is not role:
             return False
         text = f"{self.case.id} {self.case.site} {self.status}".casefold()
@@ -107,7 +107,7 @@ def arrange(
 
 
 def look_at_files(study: Study, folder: JobFolder | None) -> Iterator[tuple[str, CaseFiles]]:
-    """Look at the files of every case, and give what they say case by case."""
+    """Check the files of every case, and yield the results case by case."""
     verdicts = {} if folder is None else _verdicts(folder)
     for case in study.cases:
         annotation = study.annotation_path(case)
@@ -123,7 +123,7 @@ def look_at_files(study: Study, folder: JobFolder | None) -> Iterator[tuple[str,
 
 
 def rows_of(study: Study | None, files: Mapping[str, CaseFiles]) -> list[CaseRow]:
-    """One row for each case, in the order of the study."""
+    """Return one row for each case, in the order of the study."""
     return [] if study is None else [CaseRow(case, files.get(case.id)) for case in study.cases]
 
 

@@ -42,7 +42,7 @@ class Decision:
 
 
 def read_decisions(folder: JobFolder) -> dict[str, Decision]:
-    """The decisions on the results of a round by case id; raises UserError when they cannot be read."""
+    """Return the decisions on the results of a round by case id; raises UserError when they cannot be read."""
     path = _path(folder)
     if not path.exists():
         return {}

@@ -41,14 +41,14 @@ class DeviceInfo:
         return self.title.removeprefix("NVIDIA ").removesuffix(" Generation")
 
     def in_words(self) -> str:
-        """The device with its free memory, and what the user should know of it."""
+        """Describe the device with its free memory and its problem, if any."""
         free = f"{self.free / _GIGA:.1f} GB of memory free" if self.free else "free memory not known"
         slow = " No graphics card is used, so training is much slower." if self.is_processor else ""
         return f"{self.title}: {free}.{slow}"
 
 
 def read_devices(text: str) -> tuple[DeviceInfo, ...]:
-    """The devices of the probe's output; raises ValueError when it is none."""
+    """Return the devices of the probe's output; raises ValueError when it is none."""
     try:
         # Other programs may have printed before it.
         entries = json.loads(text.strip().splitlines()[-1])["devices"]

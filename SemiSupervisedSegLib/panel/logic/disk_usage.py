@@ -76,7 +76,7 @@ def check_unused(rounds: Sequence[JobFolder]) -> None:
 
 
 def size_words(size: int) -> str:
-    """A size in bytes as people read it, such as 1.2 GB."""
+    """Format a size in bytes, such as 1.2 GB."""
     value, unit = float(size), 0
     while value >= 999.5 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
@@ -103,7 +103,7 @@ def _with_size(item: DiskItem, size: int) -> DiskItem:
 
 
 def _sizes(paths: Sequence[Path]) -> Iterator[int]:
-    """The size so far, after some files each."""
+    """Yield the size so far, after some files each."""
     size = count = 0
     for path in paths:
         for file in _files(path):

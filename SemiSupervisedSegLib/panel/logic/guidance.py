@@ -20,7 +20,7 @@ def section_of(state: PanelState) -> str:
 
 
 def next_step(facts: Facts) -> str:
-    """What is going on, or what the user could do next, in one or two sentences."""
+    """Describe what is running, or what the user could do next, in one or two sentences."""
     state = state_of(facts)
     if state is PanelState.RUNNING:
         what = "Training" if facts.run.kind == "train" else "Segmenting new images"

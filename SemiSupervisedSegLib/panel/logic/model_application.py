@@ -11,5 +11,5 @@ from .new_cases import make_cases
 
 
 def cases_to_apply_to(study: Study, images: Iterable[Path], site: str) -> tuple[Case, ...]:
-    """New cases for images that the study does not have yet; no training takes them until their role is changed."""
+    """Return new cases for images that the study does not have yet; their role keeps them out of trainings."""
     return tuple(dataclasses.replace(case, role=Role.IGNORED) for case in make_cases(study, images, site))

@@ -19,7 +19,7 @@ _SEGMENTATION = ".seg.nrrd"
 
 
 def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
-    """Look for images in a folder and the folders in it, and give what was found after each of them.
+    """Find images in a folder and its subfolders, and yield those found so far after each of them.
 
     A folder with DICOM files and no other images is one image. Segmentations and the study's own annotations, cache
     and rounds are left out.
@@ -76,7 +76,7 @@ def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:
 
 
 def with_new_cases(study: Study, cases: Sequence[Case]) -> Study:
-    """The study with checked cases; it is not saved. Raises UserError when one of them was added meanwhile."""
+    """Return the study with checked cases, unsaved; raises UserError when one of them was added meanwhile."""
     known = {case.image for case in study.cases}
     twice = [case.id for case in cases if case.image in known]
     if twice:
@@ -85,7 +85,7 @@ def with_new_cases(study: Study, cases: Sequence[Case]) -> Study:
 
 
 def free_file(folder: Path, stem: str, suffix: str) -> Path:
-    """A file that does not exist yet, such as liver1.seg.nrrd or liver1-2.seg.nrrd, so that none is overwritten."""
+    """Return a file that does not exist yet, such as liver1.seg.nrrd or liver1-2.seg.nrrd."""
     path, number = folder / f"{stem}{suffix}", 1
     while path.exists():
         number += 1

@@ -45,7 +45,7 @@ class RunProgress:
             self._lines.append(describe(event))
 
     def new_lines(self) -> list[str]:
-        """Lines for the log since the last call."""
+        """Return the lines for the log since the last call."""
         lines, self._lines = self._lines, []
         return lines
 

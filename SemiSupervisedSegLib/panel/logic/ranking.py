@@ -9,7 +9,7 @@ from ...jobs.results import CaseSummary
 
 
 def ranked(summaries: Sequence[CaseSummary], annotated: Collection[str] = ()) -> list[CaseSummary]:
-    """Cases in the order in which they need a look.
+    """Sort cases by how urgently they need review.
 
     Cases without annotation come first, as looking at them brings the most. Then come those in which nothing was
     found, because nothing cannot be uncertain. The others follow by the mean of their places in disagreement and in
@@ -35,7 +35,7 @@ def next_to_review(order: Sequence[str], current: str | None, done: Collection[s
 
 
 def neighbour(order: Sequence[str], current: str | None, step: int) -> str | None:
-    """The case `step` places after `current` in the list, None beyond its ends; the first when none is shown."""
+    """Return the case `step` places after `current`, None beyond the ends; the first when none is displayed."""
     if current not in order:
         return order[0] if order else None
     place = order.index(current) + step

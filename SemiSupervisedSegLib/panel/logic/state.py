@@ -119,7 +119,7 @@ class Facts:
 
 
 def state_of(facts: Facts) -> PanelState:
-    """Where the user is in the loop; what is going on comes before what could be done."""
+    """Return the user's place in the loop; what is running takes precedence over what is possible."""
     if facts.run is not None:
         return PanelState.STOPPING if facts.run.stopping else PanelState.RUNNING
     if facts.installing:
@@ -136,7 +136,7 @@ def state_of(facts: Facts) -> PanelState:
 
 
 def availability(facts: Facts, action: Action) -> str:
-    """Why an action cannot be taken now, in one or two sentences; empty when it can."""
+    """Return why an action is not possible now, in one or two sentences; empty when it is."""
     return next((reason for check in _CHECKS[action] if (reason := check(facts))), "")
 
 

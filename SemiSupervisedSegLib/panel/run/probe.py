@@ -39,11 +39,11 @@ class DeviceProbe:
 
     @property
     def running(self) -> bool:
-        """Whether the answer is still to come."""
+        """Whether the probe is running."""
         return self._process is not None
 
     def start(self) -> None:
-        """Ask, unless that is under way."""
+        """Start the probe, unless it is running."""
         if not self.running:
             self._process = makeProcess(self._services)
             self._ticks = 0
@@ -51,7 +51,7 @@ class DeviceProbe:
             self._timer.start()
 
     def cancel(self) -> None:
-        """Do not wait for an answer any more."""
+        """Stop waiting for the result."""
         self._timer.stop()
         if self.running:
             process, self._process = self._process, None

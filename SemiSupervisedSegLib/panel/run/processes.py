@@ -12,7 +12,7 @@ from ..services import Services
 
 
 def environment() -> dict[str, str]:
-    """The environment of a worker: what Slicer was started with, and what the worker needs beside it.
+    """Return the environment of a worker: Slicer's at its start, with the worker's additions.
 
     Slicer's own variables are left out, because its Python sets them anew.
     """
@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 
 
 def makeProcess(services: Services) -> qt.QProcess:
-    """A process that is not started yet; it belongs to the application, so that it outlives a reloaded module."""
+    """Return a process that is not started; the application owns it, so that it outlives a reloaded module."""
     process = services.processFactory()
     process.setParent(qt.QCoreApplication.instance())
     variables = qt.QProcessEnvironment()
@@ -31,18 +31,18 @@ def makeProcess(services: Services) -> qt.QProcess:
 
 
 def isRunning(process: qt.QProcess) -> bool:
-    """Whether a process is starting or running."""
+    """Return whether a process is starting or running."""
     return process.state() != qt.QProcess.NotRunning
 
 
 def exitCode(process: qt.QProcess) -> int:
-    """The exit code of a process that has ended, negative for a signal."""
+    """Return the exit code of a process that has ended, negative for a signal."""
     code = process.exitCode()
     return -code if process.exitStatus() == qt.QProcess.CrashExit else code
 
 
 def failedToStart(process: qt.QProcess) -> bool:
-    """Whether a process that is not running could not be started at all."""
+    """Return whether a process that is not running could not be started at all."""
     return process.error() == qt.QProcess.FailedToStart
 
 

@@ -48,12 +48,12 @@ class Runner:
 
     @property
     def running(self) -> bool:
-        """Whether a worker is at work."""
+        """Whether a worker is running."""
         return self._worker is not None
 
     @property
     def detached(self) -> bool:
-        """Whether it goes on when Slicer quits."""
+        """Whether it continues when Slicer quits."""
         return self._worker is not None and self._worker.detached
 
     @property
@@ -69,14 +69,14 @@ class Runner:
         self._follow(folder, startWorker(folder, self._services, detached), history)
 
     def attach(self, folder: JobFolder) -> bool:
-        """Follow the worker that is at work on a job; False when nobody is."""
+        """Follow the worker that runs a job; False when there is none."""
         worker = None if self.running else findWorker(folder)
         if worker is not None:
             self._follow(folder, worker, 0)
         return worker is not None
 
     def stop(self) -> None:
-        """Ask the worker to save a checkpoint and to end; one of this Slicer is killed when it does not.
+        """Request that the worker saves a checkpoint and ends; one of this Slicer is killed if it does not.
 
         Raises UserError when the request cannot be written.
         """

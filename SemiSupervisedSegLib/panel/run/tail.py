@@ -30,11 +30,11 @@ class EventTail:
 
     @property
     def in_history(self) -> bool:
-        """Whether the next call of `read` returns what earlier workers said."""
+        """Whether the next call of `read` returns events of earlier workers."""
         return self._offset < self._history
 
     def read(self) -> list[Event]:
-        """The next events; `has_more` says whether there may be further ones by now."""
+        """Return the next events; `has_more` says whether there may be further ones by now."""
         size = min(_PIECE, self._history - self._offset) if self.in_history else _PIECE
         try:
             with open(self._path, "rb") as file:

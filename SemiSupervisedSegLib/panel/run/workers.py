@@ -46,18 +46,18 @@ class ChildWorker:
 
     @classmethod
     def find(cls, folder: JobFolder) -> ChildWorker | None:
-        """The worker of a job that was started before the module was reloaded, if there is one."""
+        """Return the worker of a job that was started before the module was reloaded, if there is one."""
         for child in qt.QCoreApplication.instance().children():
             if child.objectName == _processName(folder) and isRunning(child):
                 return cls(child)
         return None
 
     def isRunning(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return isRunning(self._process)
 
     def exitCode(self) -> int | None:
-        """How it ended; raises UserError when it never began."""
+        """Return the exit code; raises UserError when the process never started."""
         if failedToStart(self._process):
             raise _notStarted(self._process.errorString())
         return exitCode(self._process)
@@ -87,11 +87,11 @@ class DetachedWorker:
         self._process = WorkerProcess(folder, command, detached=True, environment=environment())
 
     def isRunning(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return self._process.poll() is None
 
     def exitCode(self) -> int | None:
-        """How it ended."""
+        """Return the exit code."""
         return self._process.poll()
 
     def kill(self) -> None:
@@ -111,11 +111,11 @@ class ExternalWorker:
         self._folder = folder
 
     def isRunning(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return self._folder.is_running()
 
     def exitCode(self) -> int | None:
-        """Not known."""
+        """Return None: the exit code of another program's worker is not known."""
         return None
 
     def kill(self) -> None:
@@ -145,7 +145,7 @@ def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker
 
 
 def findWorker(folder: JobFolder) -> Worker | None:
-    """The worker that is at work on a job, None when nobody is."""
+    """Return the worker that runs a job, None when there is none."""
     return ChildWorker.find(folder) or (ExternalWorker(folder) if folder.is_running() else None)
 
 
@@ -161,7 +161,7 @@ def _processName(folder: JobFolder) -> str:
 
 
 def _stopAtQuit(folder: JobFolder, process: qt.QProcess) -> None:
-    """Let a worker save and end before Slicer does, which would otherwise kill it."""
+    """Make a worker save and end before Slicer quits, which would otherwise kill it."""
     app, running = qt.QCoreApplication.instance(), [process]
 
     def stop() -> None:

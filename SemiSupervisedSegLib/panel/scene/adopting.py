@@ -16,7 +16,7 @@ _CLASS = "vtkMRMLSegmentationNode"
 def segmentationOf(
     volume: slicer.vtkMRMLScalarVolumeNode, structures: Sequence[Structure]
 ) -> slicer.vtkMRMLSegmentationNode | None:
-    """The user's own segmentation of a volume that has segments of these structures and no others.
+    """Return the user's segmentation of a volume whose segments are some of these structures and no others.
 
     None when there is none, or more than one, so that nobody has to guess which one is meant.
     """

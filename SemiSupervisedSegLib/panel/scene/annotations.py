@@ -24,7 +24,7 @@ from .segments import BINARY, segmentsOf, terminologyOf
 def readAnnotation(
     path: Path, structures: Sequence[Structure], geometry: Geometry
 ) -> tuple[sitk.Image, dict[str, str]]:
-    """The class map of an annotation file of any kind on a grid, and its terminology by lower-case structure name.
+    """Return an annotation file's class map on a grid, and its terminology by lower-case structure name.
 
     Raises UserError as `study.annotations.read_annotation`.
     """
@@ -68,7 +68,7 @@ def classMapOf(
     geometry: Geometry,
     volume: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> sitk.Image:
-    """The segments of a node as uint8 class map on a grid; raises UserError as `exportSegmentation`."""
+    """Return the segments of a node as uint8 class map on a grid; raises UserError as `exportSegmentation`."""
     right = rightHanded(emptyImage(geometry))
     reference = orientedImage(right)
     transform = _transform(node, volume)
@@ -96,7 +96,7 @@ def classMapOf(
 def _transform(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode | None
 ) -> vtk.vtkGeneralTransform | None:
-    """From the space of the segments to that of the image, None when they are the same."""
+    """Return the transform from the segments' space to the image's, None when they are the same."""
     source = node.GetParentTransformNode()
     target = None if volume is None else volume.GetParentTransformNode()
     if source is target:
@@ -109,7 +109,7 @@ def _transform(
 def _asLabelmaps(
     node: slicer.vtkMRMLSegmentationNode, reference: slicer.vtkOrientedImageData
 ) -> slicer.vtkMRMLSegmentationNode:
-    """A copy of a segmentation of surfaces as labelmaps on the reference's grid."""
+    """Return a copy of a segmentation of surfaces as labelmaps on the reference's grid."""
     copy = slicer.vtkMRMLSegmentationNode()
     segmentation = copy.GetSegmentation()
     segmentation.DeepCopy(node.GetSegmentation())
@@ -127,7 +127,7 @@ def _mask(
     reference: slicer.vtkOrientedImageData,
     transform: vtk.vtkGeneralTransform | None,
 ) -> np.ndarray | None:
-    """Where a segment is (z, y, x) on the reference's grid, None for an empty one."""
+    """Return the mask of a segment (z, y, x) on the reference's grid, None for an empty one."""
     labelmap = slicer.vtkOrientedImageData()
     if not node.GetBinaryLabelmapRepresentation(segmentId, labelmap) or labelmap.IsEmpty():
         return None

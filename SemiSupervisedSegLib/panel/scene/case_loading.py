@@ -48,7 +48,7 @@ TITLES = {
 
 
 def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
-    """The files that a round predicted for a case, else those of its last preview; by kind, only those that exist."""
+    """Return the existing predictions of a round for a case, else those of its last preview, by kind."""
     if folder is None:
         return {}
     places = [parent / case.id for parent in (folder.predictions, folder.previews)]
@@ -58,7 +58,7 @@ def predictionFiles(folder: JobFolder | None, case: Case) -> dict[str, Path]:
 
 
 def attempt(parts: list[Callable[[], None]]) -> list[UserError]:
-    """Do every part and return what went wrong."""
+    """Execute every part and return what went wrong."""
     errors = []
     for part in parts:
         try:
@@ -127,7 +127,7 @@ class CaseLoader:
         self._finish(node, kind, path, note)
 
     def emptySegmentation(self, kind: str) -> slicer.vtkMRMLSegmentationNode:
-        """A new segmentation node without segments on the grid of the case's image."""
+        """Return a new segmentation node without segments on the grid of the case's image."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
         node.CreateDefaultDisplayNodes()
         self._refer(node)

@@ -160,7 +160,7 @@ class CaseScene:
         self._redisplay(self._display.showSides)
 
     def prepareAnnotation(self, study: Study, case: Case) -> slicer.vtkMRMLSegmentationNode:
-        """The case's segmentation node for the Segment Editor, with a segment for every structure; shows the case.
+        """Show the case and return its segmentation node for the Segment Editor, with a segment per structure.
 
         An annotation that is there, saved or not, goes on. Raises UserError when the case cannot be shown.
         """
@@ -170,7 +170,7 @@ class CaseScene:
         return self._edit(node)
 
     def prepareCorrection(self, study: Study, case: Case, kind: str) -> slicer.vtkMRMLSegmentationNode:
-        """A copy of the "final" or "prototype" prediction as the case's annotation, to be corrected and saved.
+        """Return a copy of the "final" or "prototype" prediction as the case's annotation, to be corrected.
 
         The prediction stays as it is. Raises UserError when there is no such prediction, or an annotation has changes
         that are not saved.
@@ -194,16 +194,16 @@ class CaseScene:
         return self._edit(node)
 
     def hasUnsavedAnnotation(self) -> bool:
-        """Whether the annotation of the shown case has something that is not on disk."""
+        """Return whether the annotation of the displayed case has unsaved changes."""
         node = None if self._shown is None else self.nodes.annotation
         return node is not None and self._changes.isChanged(node)
 
     def unsavedCases(self, study: Study) -> list[str]:
-        """The ids of all cases of a study whose annotation in the scene is not on disk."""
+        """Return the ids of all cases of a study whose annotation in the scene has unsaved changes."""
         return sorted(case for folder, case in self._unsaved() if folder == str(study.folder))
 
     def waitingCases(self) -> list[tuple[str, str]]:
-        """The study folders and ids of all cases that are not shown, and whose annotation in the scene is not on disk.
+        """Return the study folders and ids of all hidden cases whose annotation has unsaved changes.
 
         They wait hidden; cases of other studies are among them.
         """

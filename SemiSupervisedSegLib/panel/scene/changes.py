@@ -18,7 +18,7 @@ class Changes:
         self._known: dict[str, tuple[tuple[int, tuple[int | str | None, ...]], str]] = {}
 
     def fingerprint(self, node: slicer.vtkMRMLNode) -> str:
-        """A short text that changes with the content of a node."""
+        """Return a short text that changes with the content of a node."""
         if kindOf(node) not in SEGMENTATIONS:
             return volumeFingerprint(node)
         key = (id(node), _modified(node))
@@ -28,7 +28,7 @@ class Changes:
         return known[1]
 
     def isChanged(self, node: slicer.vtkMRMLNode) -> bool:
-        """Whether a node differs from what was read or saved last, or is an annotation whose file is gone."""
+        """Return whether a node differs from its last read or saved state, or is an annotation without its file."""
         if kindOf(node) == ANNOTATION and isSourceGone(node):
             return True
         return self.fingerprint(node) != savedFingerprint(node)

@@ -52,7 +52,7 @@ class TrainingCurves:
         _addRow(_DICE, step, named, shown)
 
     def redraw(self) -> None:
-        """Let the plot view draw what was added: its axes follow new curves, and not new points of a curve."""
+        """Redraw the plot view: its axes follow new curves, but not new points of a curve."""
         tables = [node.GetTable() for node in _own("vtkMRMLTableNode") if node.GetTable().GetNumberOfRows() > 1]
         if not tables:
             return
@@ -132,7 +132,7 @@ def _valueNames(table: vtk.vtkTable) -> list[str]:
 
 
 def _label(role: str, name: str) -> str:
-    """What the legend says: names of losses are those of the papers, written apart."""
+    """Return the text of the legend: the paper's name of the loss, with spaces."""
     if role == _DICE or name.endswith("_share"):
         return name.replace("_", " ")
     return "Loss: {name}".format(name=name.replace("_", " "))
@@ -150,7 +150,7 @@ def _chart() -> slicer.vtkMRMLPlotChartNode:
 
 
 def _find(className: str, role: str) -> slicer.vtkMRMLNode:
-    """The own node with this role, made when there is none."""
+    """Return the panel's node with this role, made when there is none."""
     found = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
     if found:
         return found[0]

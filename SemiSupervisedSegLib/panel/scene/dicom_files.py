@@ -13,7 +13,7 @@ from .dicom_source import instanceUids
 
 
 def comesFromDicom(image: Path) -> bool:
-    """Whether an image is a DICOM series, or was taken from one that Slicer had loaded."""
+    """Return whether an image is a DICOM series, or was taken from one that Slicer had loaded."""
     try:
         return image.is_dir() or bool(instanceUids(image))
     except UserError:
@@ -21,7 +21,7 @@ def comesFromDicom(image: Path) -> bool:
 
 
 def findSlices(image: Path) -> list[Path]:
-    """The DICOM files of the slices of an image, none when it did not come from DICOM.
+    """Return the DICOM files of the slices of an image, none when it did not come from DICOM.
 
     Raises UserError when the files are not in Slicer's DICOM database any more.
     """

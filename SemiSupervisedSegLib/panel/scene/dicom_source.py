@@ -19,7 +19,7 @@ _SOP_INSTANCE_UID = "0008|0018"
 
 
 def instanceUids(image: Path | str) -> tuple[str, ...]:
-    """The SOP instance UIDs of the slices an image was made from, empty when it did not come from DICOM.
+    """Return the SOP instance UIDs of an image's slices, empty when it did not come from DICOM.
 
     `image` is a DICOM series folder or a file that `exportVolume` wrote. Raises UserError when it cannot be read.
     """
@@ -31,7 +31,7 @@ def instanceUids(image: Path | str) -> tuple[str, ...]:
 
 
 def metadataOf(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, str]:
-    """The header entries by which an exported volume is found in the DICOM database again."""
+    """Return the header entries that link an exported volume to the DICOM database."""
     uids = node.GetAttribute(ATTRIBUTE)
     return {ATTRIBUTE: uids} if uids else {}
 

@@ -20,27 +20,27 @@ _REVERSED = [False, False, True]
 
 
 def rightHanded(image: sitk.Image) -> sitk.Image:
-    """The image with its last axis reversed if its axes are left-handed; every voxel stays where it is in space."""
+    """Return the image with its last axis reversed if its axes are left-handed; no voxel moves in space."""
     return sitk.Flip(image, _REVERSED) if isLeftHanded(Geometry.of(image)) else image
 
 
 def isLeftHanded(geometry: Geometry) -> bool:
-    """Whether the axes of a grid are left-handed."""
+    """Return whether the axes of a grid are left-handed."""
     return float(np.linalg.det(np.array(geometry.direction).reshape(3, 3))) < 0
 
 
 def backToGrid(image: sitk.Image, geometry: Geometry) -> sitk.Image:
-    """A right-handed image of `rightHanded` on the grid it came from, without the rounding of going there and back."""
+    """Return a right-handed image of `rightHanded` on its original grid, without rounding."""
     return _placed(sitk.Flip(image, _REVERSED) if isLeftHanded(geometry) else image, geometry)
 
 
 def emptyImage(geometry: Geometry) -> sitk.Image:
-    """A uint8 image of zeros on a grid."""
+    """Return a uint8 image of zeros on a grid."""
     return _placed(sitk.Image(geometry.size, sitk.sitkUInt8), geometry)
 
 
 def ijkToRas(geometry: Geometry) -> vtk.vtkMatrix4x4:
-    """The matrix from voxel indices of a grid to mm in the scene."""
+    """Return the matrix from voxel indices of a grid to mm in the scene."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(geometry.direction).reshape(3, 3) * geometry.spacing
     matrix[:3, 3] = geometry.origin
@@ -48,7 +48,7 @@ def ijkToRas(geometry: Geometry) -> vtk.vtkMatrix4x4:
 
 
 def imageData(image: sitk.Image, result: vtk.vtkImageData | None = None) -> vtk.vtkImageData:
-    """The voxels of an image copied into a vtkImageData (or `result`) without spacing and position."""
+    """Return the voxels of an image copied into a vtkImageData (or `result`) without spacing and position."""
     result = vtk.vtkImageData() if result is None else result
     result.SetDimensions(image.GetSize())
     scalars = numpy_to_vtk(sitk.GetArrayViewFromImage(image).ravel(), deep=True)
@@ -58,14 +58,14 @@ def imageData(image: sitk.Image, result: vtk.vtkImageData | None = None) -> vtk.
 
 
 def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
-    """A right-handed image as vtkOrientedImageData, as segments store it."""
+    """Return a right-handed image as vtkOrientedImageData, as segments store it."""
     result = imageData(image, slicer.vtkOrientedImageData())
     result.SetImageToWorldMatrix(ijkToRas(Geometry.of(image)))
     return result
 
 
 def imageOfVolume(node: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
-    """The voxels and the grid of a volume node with one value per voxel, without its transform."""
+    """Return the voxels and the grid of a volume node with one value per voxel, without its transform."""
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -78,7 +78,7 @@ def imageOfVolume(node: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
 
 
 def voxels(image: vtk.vtkImageData) -> np.ndarray:
-    """The voxels (z, y, x) of a vtkImageData as a view; the image has to be kept as long as the view."""
+    """Return a view on the voxels (z, y, x) of a vtkImageData; the image has to live as long as the view."""
     x, y, z = image.GetDimensions()
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
 

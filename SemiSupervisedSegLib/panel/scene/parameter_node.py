@@ -35,7 +35,7 @@ class ParameterNode:
         return node
 
     def get(self, name: str, default: str = "") -> str:
-        """What was set, `default` before."""
+        """Return the stored value, `default` when there is none."""
         node = self.node
         return node.GetParameter(name) if node.HasParameter(name) else default
 
@@ -45,7 +45,7 @@ class ParameterNode:
             self.node.SetParameter(name, value)
 
     def studyFolder(self) -> Path | None:
-        """Where the study of the scene is: as seen from the scene's file, else where it was; None when it is gone."""
+        """Return the study folder: relative to the scene's file, else absolute; None when it no longer exists."""
         candidates = [Path(self.get(_FOLDER))] if self.get(_FOLDER) else []
         place = _scenePlace()
         if place is not None and self.get(_RELATIVE):
@@ -58,12 +58,12 @@ class ParameterNode:
         self.set(_RELATIVE, _fromScene(folder))
 
     def lostFolder(self) -> str:
-        """The folder of a study that the scene names and that is not there any more, else empty."""
+        """Return the study folder of the scene if it no longer exists, else empty."""
         return self.get(_FOLDER) if self.studyFolder() is None else ""
 
 
 def _scenePlace() -> Path | None:
-    """The folder of the scene's file, None for a scene that was never saved."""
+    """Return the folder of the scene's file, None for a scene that was never saved."""
     url = slicer.mrmlScene.GetURL()
     return Path(url).absolute().parent if url else None
 

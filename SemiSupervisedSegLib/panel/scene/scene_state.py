@@ -140,7 +140,7 @@ def _call(function: Callable[[], None]) -> Callable[[slicer.vtkMRMLScene, str], 
 
 
 def _loads(text: str, kind: type[Content]) -> Content | None:
-    """What a text of a scene says, None when it is not what was written."""
+    """Return the parsed text of a scene, None when it is not of the expected form."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -55,7 +55,7 @@ class SegmentEditor:
             self._editor.installKeyboardShortcuts()
 
     def deactivate(self) -> None:
-        """Leave mouse and keys to the module that is shown."""
+        """Release mouse and keys to the displayed module."""
         if self._editor is not None:
             self._editor.setActiveEffectByName("")
             self._editor.uninstallKeyboardShortcuts()

@@ -21,25 +21,25 @@ _SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresent
 
 
 def connectSelector(selector: slicer.qMRMLNodeComboBox) -> None:
-    """Let the user choose among the segmentations of the scene."""
+    """Connect a selector with the segmentations of the scene."""
     selector.setMRMLScene(slicer.mrmlScene)
 
 
 def segmentsOf(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.vtkSegment]]:
-    """The ids and segments of a segmentation node in their order."""
+    """Return the ids and segments of a segmentation node in their order."""
     segmentation = node.GetSegmentation()
     count = segmentation.GetNumberOfSegments()
     return [(segmentation.GetNthSegmentID(index), segmentation.GetNthSegment(index)) for index in range(count)]
 
 
 def terminologyOf(segment: slicer.vtkSegment) -> str | None:
-    """The terminology entry that a segment carries."""
+    """Return the terminology entry that a segment carries."""
     value = vtk.reference("")
     return (str(value) or None) if segment.GetTag(_TERMINOLOGY, value) else None
 
 
 def structuresFromSegmentation(node: slicer.vtkMRMLSegmentationNode) -> tuple[Structure, ...]:
-    """The structures that the segments of a segmentation node stand for, in their order.
+    """Return the structures that the segments of a segmentation node represent, in their order.
 
     The label values are those of the segments where they are distinct, else 1 to N.
     """
@@ -110,7 +110,7 @@ def readClasses(path: Path, structures: Sequence[Structure]) -> sitk.Image:
 
 
 def segmentationFingerprint(node: slicer.vtkMRMLSegmentationNode) -> str:
-    """A short text that changes with the names and voxels of the segments that are not empty, and with a transform."""
+    """Return a short text that changes with names and voxels of non-empty segments, and with a transform."""
     digest = hashlib.blake2b(digest_size=16)
     for _, segment in sorted(segmentsOf(node), key=lambda item: item[1].GetName()):
         for part in _content(segment):

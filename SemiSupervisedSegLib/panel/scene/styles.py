@@ -54,7 +54,7 @@ def applyStyle(node: slicer.vtkMRMLSegmentationNode, style: Style) -> None:
 
 
 def legendColor(kind: str, color: Color) -> Color:
-    """How a structure's colour (0 to 255) looks in the segmentation of a kind, for a legend beside the views."""
+    """Return the displayed colour (0 to 255) of a structure in the segmentation of a kind, for a legend."""
     if not STYLES[kind].light:
         return color
     red, green, blue = (round(255 * part) for part in _lighter([part / 255 for part in color]))
@@ -81,7 +81,7 @@ def _lighter(color: Sequence[float]) -> list[float]:
 
 
 def _heatColors() -> slicer.vtkMRMLColorTableNode:
-    """The colour table of heatmaps, which Slicer has not under the same name in all its builds."""
+    """Return the colour table of heatmaps, whose name differs between builds of Slicer."""
     node = slicer.mrmlScene.GetSingletonNode(_HEAT_TAG, "vtkMRMLColorTableNode")
     if node is not None:
         return node

@@ -50,44 +50,44 @@ def disown(node: slicer.vtkMRMLNode) -> None:
 
 
 def kindOf(node: slicer.vtkMRMLNode) -> str | None:
-    """What a node is to its case, None for a node that is not the panel's."""
+    """Return the kind of a node of the panel, None for other nodes."""
     return node.GetAttribute(_KIND)
 
 
 def caseOf(node: slicer.vtkMRMLNode) -> str | None:
-    """The id of the case that a node belongs to, None for a node that is not the panel's."""
+    """Return the id of the case that a node belongs to, None for a node that is not the panel's."""
     return node.GetAttribute(_CASE)
 
 
 def studyOf(node: slicer.vtkMRMLNode) -> str | None:
-    """The folder of the study that a node belongs to, None for a node that is not the panel's."""
+    """Return the folder of the study that a node belongs to, None for a node that is not the panel's."""
     return node.GetAttribute(_STUDY)
 
 
 def setSource(node: slicer.vtkMRMLNode, path: Path | None, saved: str) -> None:
-    """Remember the file a node was read from or saved to, and the fingerprint of its content then."""
+    """Store the file that a node was read from or saved to, and the fingerprint of its content then."""
     node.SetAttribute(_SOURCE, _stamp(path))
     node.SetAttribute(_SAVED, saved)
 
 
 def isCurrent(node: slicer.vtkMRMLNode, path: Path) -> bool:
-    """Whether a node was read from, or saved to, the file at `path` as it is now."""
+    """Return whether a node was read from, or saved to, the file at `path` as it is now."""
     return path.exists() and node.GetAttribute(_SOURCE) == _stamp(path)
 
 
 def isSourceGone(node: slicer.vtkMRMLNode) -> bool:
-    """Whether the file that a node was read from or saved to does not exist any more."""
+    """Return whether the file that a node was read from or saved to no longer exists."""
     path, separator, _ = (node.GetAttribute(_SOURCE) or "").rpartition("|")
     return bool(separator) and not Path(path).exists()
 
 
 def savedFingerprint(node: slicer.vtkMRMLNode) -> str:
-    """The fingerprint of a node's content when it was last read or saved, empty for one that never was."""
+    """Return the fingerprint of a node's content when it was last read or saved, empty before."""
     return node.GetAttribute(_SAVED) or ""
 
 
 def taggedNodes() -> list[slicer.vtkMRMLNode]:
-    """All nodes of the scene that the panel made."""
+    """Return all nodes of the scene that the panel made."""
     nodes = [
         node
         for className in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
@@ -97,7 +97,7 @@ def taggedNodes() -> list[slicer.vtkMRMLNode]:
 
 
 def nodesOf(folder: Path | str, caseId: str) -> CaseNodes:
-    """The nodes of a case of the study in `folder` that are in the scene."""
+    """Return the nodes of a case of the study in `folder` that are in the scene."""
     found = {
         kindOf(node): node
         for node in taggedNodes()

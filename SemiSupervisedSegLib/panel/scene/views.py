@@ -26,7 +26,7 @@ def showVolume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 
 def isShown(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Whether any slice view shows a volume as its image."""
+    """Return whether any slice view shows a volume as its image."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     return any(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
 
@@ -46,7 +46,7 @@ def hideVolume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 
 def currentLayout() -> Layout:
-    """Which of the two layouts is on; every layout but Slicer's side by side counts as overlaid."""
+    """Return which of the two layouts is active; all but Slicer's side by side count as overlaid."""
     node = _layoutNode()
     side = slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
     return SIDE_BY_SIDE if node is not None and node.GetViewArrangement() == side else OVERLAID
@@ -100,7 +100,7 @@ def showOnlyIn(display: slicer.vtkMRMLDisplayNode, viewId: str | None) -> None:
 
 
 def acquiredPlane(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """The name of the plane in which a volume was taken: that across its thickest voxel side."""
+    """Return the name of a volume's acquisition plane: perpendicular to its thickest voxel side."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     axes = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3]
@@ -110,7 +110,7 @@ def acquiredPlane(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def _place() -> tuple[float, ...] | None:
-    """The middle in mm of the slice that the left view shows, so that a change of the layout stays there."""
+    """Return the centre in mm of the slice in the left view, so that a change of the layout stays there."""
     node = slicer.mrmlScene.GetNodeByID(LEFT)
     if node is None:
         return None

@@ -24,7 +24,7 @@ _ORTHOGONAL = 1e-3
 
 
 def addVolume(path: Path, name: str) -> slicer.vtkMRMLScalarVolumeNode:
-    """A new volume node with an image file or DICOM series folder; raises UserError when it cannot be read.
+    """Return a new volume node with an image file or DICOM series folder; raises UserError if unreadable.
 
     The reader is that of the study, so that the scene shows what a training sees.
     """
@@ -68,7 +68,7 @@ def exportVolume(node: slicer.vtkMRMLScalarVolumeNode, path: Path | str) -> None
 
 
 def sceneVolumes() -> list[slicer.vtkMRMLScalarVolumeNode]:
-    """The user's grey-scale volumes in the scene, without label maps and without what the panel loaded itself."""
+    """Return the user's grey-scale volumes, without label maps and the panel's nodes."""
     className = "vtkMRMLScalarVolumeNode"
     return [
         node
@@ -86,7 +86,7 @@ def nameOf(node: slicer.vtkMRMLNode) -> str:
 
 
 def volumeFingerprint(node: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """A short text that changes with the voxels, the grid and the transform of a volume node."""
+    """Return a short text that changes with the voxels, the grid and the transform of a volume node."""
     if node.GetImageData() is None:
         return ""
     matrix = vtk.vtkMatrix4x4()
@@ -100,7 +100,7 @@ def volumeFingerprint(node: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 @contextlib.contextmanager
 def _hardened(node: slicer.vtkMRMLScalarVolumeNode) -> Iterator[slicer.vtkMRMLScalarVolumeNode]:
-    """The node, or while the block runs a copy of it with its transform applied."""
+    """Yield the node, or while the block runs a copy of it with its transform applied."""
     if node.GetParentTransformNode() is None:
         yield node
         return

@@ -48,7 +48,7 @@ class DiskSection(Section):
         self.refresh()
 
     def enter(self) -> None:
-        """The panel is shown."""
+        """Refresh when the panel is shown."""
         self.measureAgain()
 
     def cleanup(self) -> None:

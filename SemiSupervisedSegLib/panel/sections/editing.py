@@ -147,7 +147,7 @@ class EditingSession(SectionPart):
         return self.caseId is not None and self._scene.hasUnsavedAnnotation()
 
     def _removeUnused(self, caseId: str, file: Path) -> None:
-        """After the study could not be saved, remove an annotation file that it does not use; the scene keeps it."""
+        """Remove an annotation file that the unsaved study does not use; the scene keeps its content."""
         study = self._session.study
         if study.annotation_path(study.case(caseId)) != file:
             self._scene.markUnsaved(file)

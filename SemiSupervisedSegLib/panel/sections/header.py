@@ -26,7 +26,7 @@ class Header:
         self.refresh()
 
     def refresh(self) -> None:
-        """Say what is next, count the cases, and name those whose drawings are hidden and not saved."""
+        """Show the next step, count the cases, and name those with hidden, unsaved drawings."""
         facts = self._session.facts()
         self.ui.guidanceLabel.setText(next_step(facts))
         self.ui.summaryLabel.setText("" if facts.study is None else _summary(facts.study))

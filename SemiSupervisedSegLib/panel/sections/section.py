@@ -88,7 +88,7 @@ class Section(SectionPart):
         """Update what may have changed while another module was shown."""
 
     def exit(self) -> None:
-        """Leave the application to the module that is shown now."""
+        """Release the application to the module that is displayed now."""
 
     def cleanup(self) -> None:
         """Stop everything: the panel goes away."""

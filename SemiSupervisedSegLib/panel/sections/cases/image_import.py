@@ -59,7 +59,7 @@ class ImageImport:
         self._written = []
 
     def fromFolder(self, folder: Path) -> Work:
-        """All images in a folder and the folders in it; raises UserError when there are none."""
+        """Yield all images in a folder and its subfolders; raises UserError when there are none."""
         images: list[Path] = []
         for found in find_images(folder, self._session.study):
             images = found
@@ -72,7 +72,7 @@ class ImageImport:
         return (yield from self.fromFiles(images))
 
     def fromFiles(self, files: list[Path]) -> Work:
-        """Images where they lie; raises UserError, naming the case, for one that cannot be used.
+        """Add images at their present place; raises UserError, naming the case, for an unusable one.
 
         Files that look like label maps of others become their annotations if the user agrees, else they are left out.
         """
@@ -96,7 +96,7 @@ class ImageImport:
         return len(cases), sum(1 for case in cases if case.annotation)
 
     def fromVolumes(self, volumes: list[slicer.vtkMRMLScalarVolumeNode]) -> Work:
-        """Volumes of the scene, copied into the study with the user's segmentations of them."""
+        """Copy volumes of the scene into the study with the user's segmentations of them."""
         folder = StudyFolder(self._session.folder).images
         try:
             folder.mkdir(exist_ok=True)

@@ -48,27 +48,27 @@ class CasesModel(TableModel):
             self._arrange()
 
     def caseId(self, row: int) -> str:
-        """The case in a row."""
+        """Return the case in a row."""
         return self._rows[row].case.id
 
     def rowOf(self, caseId: str) -> int:
-        """The row of a case, -1 when it is not shown."""
+        """Return the row of a case, -1 when it is not displayed."""
         return self._positions.get(caseId, -1)
 
     def total(self) -> int:
-        """The number of cases, shown or not."""
+        """Return the number of cases, displayed or not."""
         return len(self._all)
 
     def hasUncertainty(self) -> bool:
-        """Whether the uncertainty of any case is known, shown or not."""
+        """Return whether the uncertainty of any case is known, displayed or not."""
         return any(row.files is not None and row.files.uncertainty is not None for row in self._all)
 
     def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
-        """The number of rows shown (Qt)."""
+        """Return the number of displayed rows (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
     def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
-        """What a cell shows (Qt)."""
+        """Return the content of a cell (Qt)."""
         if not index.isValid():
             return None
         row, column = self._rows[index.row()], index.column()

@@ -49,7 +49,7 @@ class CasesSection(Section):
         self.refresh()
 
     def enter(self) -> None:
-        """The panel is shown: files may have changed meanwhile."""
+        """Refresh when the panel is shown: files may have changed meanwhile."""
         self.lookAgain()
 
     def cleanup(self) -> None:
@@ -58,7 +58,7 @@ class CasesSection(Section):
         self._stopLooking()
 
     def viewSettings(self) -> dict[str, str]:
-        """What a saved scene remembers of the table: the filter."""
+        """Return the state of the table for a saved scene: the filter."""
         return {"filter": self.ui.filterEdit.text, "role": self.ui.roleFilterBox.currentData}
 
     def restoreView(self, settings: Mapping[str, str]) -> None:
@@ -91,7 +91,7 @@ class CasesSection(Section):
         self._count()
 
     def lookAgain(self) -> None:
-        """Look in the background at what the files of the cases say, then show it."""
+        """Check the files of the cases in the background, then show the result."""
         self._stopLooking()
         study = self._session.study
         if study is not None:
@@ -201,7 +201,7 @@ class CasesSection(Section):
 
 
 def _annotated(study: Study, caseId: str, file: str) -> Study:
-    """The study in which a case has the annotation of a file, after a look into it."""
+    """Return the study in which a case has the annotation of a file, after a check of the file."""
     role = Role.VALIDATION if study.case(caseId).role is Role.VALIDATION else Role.LABELED
     names = [structure.name for structure in study.structures]
     return change_cases(study, [caseId], annotation=file, role=role, structures=names)

@@ -44,7 +44,7 @@ class CaseTable:
         ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._filter())
 
     def selected(self) -> list[str]:
-        """The selected cases that are shown, from the top."""
+        """Return the selected cases that are displayed, from the top."""
         return list(self._chosen)
 
     def select(self, caseIds: list[str]) -> None:
@@ -115,14 +115,14 @@ class _OnResize(qt.QObject):
         self._receiver = receiver
 
     def eventFilter(self, watched: qt.QObject, event: qt.QEvent) -> bool:
-        """Look at an event and let it pass (Qt)."""
+        """Handle an event and let it pass (Qt)."""
         if event.type() == qt.QEvent.Resize:
             self._receiver()
         return False
 
 
 def _ranges(rows: list[int]) -> list[tuple[int, int]]:
-    """Sorted numbers as ranges of numbers that follow each other."""
+    """Return sorted numbers as ranges of consecutive numbers."""
     ranges: list[tuple[int, int]] = []
     for row in rows:
         if ranges and row == ranges[-1][1] + 1:

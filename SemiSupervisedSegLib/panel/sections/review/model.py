@@ -55,16 +55,16 @@ class ReviewModel(TableModel):
         self.endResetModel()
 
     def caseIds(self) -> list[str]:
-        """The cases from the top."""
+        """Return the ids of the cases from the top."""
         return [row.summary.case for row in self._rows]
 
     def row(self, caseId: str | None) -> ReviewRow | None:
-        """The row of a case, None when it has none."""
+        """Return the row of a case, None when it has none."""
         number = self._positions.get(caseId, -1)
         return self._rows[number] if number >= 0 else None
 
     def rowOf(self, caseId: str | None) -> int:
-        """The number of the row of a case, -1 when it has none."""
+        """Return the number of the row of a case, -1 when it has none."""
         return self._positions.get(caseId, -1)
 
     def done(self) -> set[str]:
@@ -72,11 +72,11 @@ class ReviewModel(TableModel):
         return {row.summary.case for row in self._rows if row.decision is not None or row.annotated}
 
     def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
-        """The number of rows (Qt)."""
+        """Return the number of rows (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
     def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> str | None:
-        """What a cell shows (Qt)."""
+        """Return the content of a cell (Qt)."""
         if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
             return None
         return self._rows[index.row()].cells[index.column()]
@@ -85,7 +85,7 @@ class ReviewModel(TableModel):
 def makeRows(
     order: Sequence[CaseSummary], decisions: Mapping[str, Decision], annotated: Mapping[str, bool]
 ) -> list[ReviewRow]:
-    """The rows for those cases that are still in the study; `annotated` says for each whether it has an annotation."""
+    """Return the rows of those cases that are still in the study; `annotated` says which have an annotation."""
     return [
         ReviewRow(summary, decisions.get(summary.case), annotated[summary.case])
         for summary in order

@@ -64,7 +64,7 @@ class ReviewSection(Section):
         self._stopLoading()
 
     def viewSettings(self) -> dict[str, str]:
-        """What a scene remembers of the view."""
+        """Return the state of the view for a saved scene."""
         return self.view.settings()
 
     def restoreView(self, settings: Mapping[str, str]) -> None:
@@ -88,12 +88,12 @@ class ReviewSection(Section):
         self._count()
 
     def summary(self, caseId: str) -> CaseSummary | None:
-        """What the round says about a case, None when it has not segmented it."""
+        """Return the summary of a case in the round, None when the round has not segmented it."""
         row = self.model.row(caseId)
         return None if row is None else row.summary
 
     def decision(self, caseId: str) -> Decision | None:
-        """What was decided about the result of a case."""
+        """Return the decision on the result of a case."""
         return self._decisions.get(caseId)
 
     def decide(self, caseId: str, decision: Decision | None) -> None:

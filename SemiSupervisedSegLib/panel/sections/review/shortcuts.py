@@ -33,7 +33,7 @@ class Shortcuts:
         self._shortcuts = [_connect(key, button, ui.resultsTable) for key, button in keys.items()]
 
     def setEnabled(self, enabled: bool) -> None:
-        """Let the keys work, or leave them to the Segment Editor."""
+        """Enable the keys, or leave them to the Segment Editor."""
         for shortcut in self._shortcuts:
             shortcut.setEnabled(enabled)
 

@@ -77,7 +77,7 @@ class ReviewView(SectionPart):
         table.setVisible(bool(names))
 
     def settings(self) -> dict[str, str]:
-        """What a scene remembers."""
+        """Return the settings for a saved scene."""
         shown = {kind: str(int(box.checked)) for kind, box in self._switches.items()}
         heatmap = self.ui.heatmapBox.currentData or ""
         return shown | {
@@ -152,7 +152,7 @@ def _numbers(summary: CaseSummary, name: str) -> tuple[str, str, str]:
 
 
 def milliliters(volume: float) -> str:
-    """A volume in mL with three digits that count: 0.123, 1.23, 12.3, 123, 1234."""
+    """Format a volume in mL with three significant digits: 0.123, 1.23, 12.3, 123, 1234."""
     decimals = 3 if volume < 1 else 2 if volume < 10 else 1 if volume < 100 else 0
     return f"{volume:.{decimals}f}" if volume else "0"
 
@@ -164,7 +164,7 @@ def _colorPicture(color: Color) -> qt.QPixmap:
 
 
 def _legendPicture(kind: str, color: Color) -> qt.QPixmap:
-    """A small square drawn as a structure of this kind is drawn in the views."""
+    """Return a small square in the style of a structure of this kind in the views."""
     style, color = STYLES[kind], legendColor(kind, color)
     picture = qt.QPixmap(_ICON, _ICON)
     picture.fill(qt.QColor(*_GREY))

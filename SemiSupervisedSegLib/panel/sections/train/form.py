@@ -148,7 +148,7 @@ class TrainingForm:
         self._changed()
 
     def setAvailable(self, reason: str) -> None:
-        """Let the user choose, or say why not."""
+        """Enable the form, or show why it is disabled."""
         ui = self.ui
         hints = {
             ui.methodBox: _(load_catalogue().method(self.method).paper),
@@ -204,7 +204,7 @@ class TrainingForm:
         return self._expected(overrides).settings
 
     def _base(self) -> dict[str, SettingValue]:
-        """What every setting is as long as the user does not change it."""
+        """Return the value of every setting before the user's changes."""
         decisive = self._decisive()
         plain = self._resolved({})
         return self._resolved(decisive) | {name: plain[name] for name in decisive}

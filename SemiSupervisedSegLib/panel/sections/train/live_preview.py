@@ -51,7 +51,7 @@ class LivePreview:
         self._curves.clear()
 
     def take(self, events: Sequence[Event]) -> None:
-        """Note what happened; it is shown soon."""
+        """Queue an event; it is displayed soon."""
         for event in events:
             if isinstance(event, StepDone | Validated):
                 self._points.append(event)
@@ -61,7 +61,7 @@ class LivePreview:
             self._timer.start()
 
     def end(self) -> None:
-        """The run has ended: previews give way to what the round predicts."""
+        """Replace previews by the predictions of the round when the run has ended."""
         self._previews.clear()
 
     def cleanup(self) -> None:

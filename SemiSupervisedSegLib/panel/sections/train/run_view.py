@@ -36,7 +36,7 @@ class RunView:
         ui.copyButton.connect("clicked()", self.copyLog)
 
     def begin(self, folder: JobFolder) -> None:
-        """A run begins, or is found."""
+        """Show that a run has begun or is followed again."""
         self._progress = RunProgress()
         self.ui.logEdit.clear()
         self.ui.logEdit.setToolTip(str(folder.log))
@@ -59,7 +59,7 @@ class RunView:
         self._showProgress()
 
     def end(self, folder: JobFolder, outcome: Outcome) -> None:
-        """A run has ended."""
+        """Show that a run has ended."""
         self.ui.progressPanel.setVisible(False)
         text = _describe(folder, outcome)
         details = _lastWords(folder) if outcome.kind == "failed" else ""
@@ -93,7 +93,7 @@ class RunView:
 
 
 def describeInterruption(folder: JobFolder) -> str:
-    """How a round ended while this panel did not look."""
+    """Describe how a round ended while this panel was not open."""
     try:
         status = folder.status()
     except UserError as error:

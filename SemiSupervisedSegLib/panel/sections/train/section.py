@@ -68,7 +68,7 @@ class TrainSection(Section):
         self.refresh()
 
     def enter(self) -> None:
-        """The module is shown: a package or a graphics card may have come or gone."""
+        """Refresh when the module is shown: a package or a graphics card may have changed."""
         self.lookForPackages()
 
     def cleanup(self) -> None:
@@ -80,7 +80,7 @@ class TrainSection(Section):
         self._runner.stopFollowing()
 
     def viewSettings(self) -> dict[str, str]:
-        """What a scene remembers of this section."""
+        """Return the state of this section for a saved scene."""
         return {"method": self.form.method, "preset": self.form.preset}
 
     def restoreView(self, settings: Mapping[str, str]) -> None:
@@ -135,7 +135,7 @@ class TrainSection(Section):
             self._lookForDevicesOnce()
 
     def lookForDevices(self) -> None:
-        """Ask the worker's Python what there is to train on."""
+        """Start the probe for devices in the worker's Python."""
         self.probe.start()
         self._session.set_facts(device_problem=self._whyNoDevice())
 
@@ -286,7 +286,7 @@ class TrainSection(Section):
         self.refresh()
 
     def _whyNoDevice(self, answered: bool = False) -> str:
-        """Why nothing can be trained on; empty when something can, or nobody has looked yet."""
+        """Return why no device can train; empty when one can, or before the first probe."""
         if self.form.device:
             return ""
         if self.probe.running:

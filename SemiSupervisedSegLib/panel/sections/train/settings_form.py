@@ -44,7 +44,7 @@ class SettingsForm:
                 row.tryValue(kept[name])
 
     def overrides(self) -> dict[str, SettingValue]:
-        """What the user changed, by name."""
+        """Return the values that the user changed, by name."""
         return {name: row.value for name, row in self.rows.items() if row.isChanged}
 
     def setOverrides(self, values: Mapping[str, SettingValue]) -> None:
@@ -56,7 +56,7 @@ class SettingsForm:
         self._onChanged()
 
     def reset(self) -> None:
-        """Back to the values of the preset."""
+        """Reset all values to those of the preset."""
         for row in self.rows.values():
             row.reset()
         self._onChanged()
@@ -124,7 +124,7 @@ class SettingRow:
         self._show()
 
     def reset(self) -> None:
-        """Take the value of the preset."""
+        """Reset the value to that of the preset."""
         self.value = self._base
         self._show()
 
