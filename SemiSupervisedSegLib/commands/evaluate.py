@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate; raises UserError when there is nothing to score."""
+    """Evaluate a round and return the exit code; raises UserError when there is nothing to score."""
     from ..engine.evaluation.scoring import roles_of
 
     study = load_study(options.study)
@@ -129,7 +129,7 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
 
 
 def _by_structure(scores: Sequence[StructureScore], kind: str) -> dict[str, list[StructureScore]]:
-    """Scores of one kind of prediction by structure, and all of them together when there are several structures."""
+    """Return the scores of one kind of prediction by structure, and of all together when there are several."""
     own = [score for score in scores if score.kind == kind]
     groups: dict[str, list[StructureScore]] = {}
     for score in own:

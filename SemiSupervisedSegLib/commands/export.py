@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export, and list what could not be; raises UserError when a case is not there or a file would be overwritten."""
+    """Export segmentations and list failures; raises UserError for an unknown case or an existing file."""
     study = load_study(options.study)
     if options.round:
         sources = prediction_sources(find_round(study.folder, options.round))

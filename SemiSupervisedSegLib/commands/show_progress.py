@@ -41,7 +41,7 @@ class ProgressPrinter:
         self._stream.flush()
 
     def close(self) -> None:
-        """End the line that is kept up to date, if there is one."""
+        """End the status line, if there is one."""
         if self._line:
             self._stream.write("\n")
             self._line = ""

@@ -245,7 +245,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def parse_structures(texts: Sequence[str]) -> tuple[Structure, ...]:
-    """Structures from texts such as "left ventricle=3:#ff8800"; label and colour are chosen where they are left out."""
+    """Parse texts such as "left ventricle=3:#ff8800"; a missing label or colour is chosen."""
     matches = [_STRUCTURE.fullmatch(text) for text in texts]
     taken = {int(match["label"]) for match in matches if match and match["label"]}
     free = (label for label in range(1, 256) if label not in taken)

@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do the job and return the exit code; raises UserError when there is none."""
+    """Run a job and return the exit code; raises UserError when there is none."""
     folder = JobFolder(options.job)
     folder.spec()
     for number in (signal.SIGINT, signal.SIGTERM):
