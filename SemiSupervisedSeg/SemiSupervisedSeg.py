@@ -22,6 +22,9 @@ if importlib.util.find_spec("SemiSupervisedSegLib") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 
+_TUTORIAL = "https://github.com/SemiSupervisedSeg/SlicerSemiSupervisedSeg/blob/main/Docs/tutorial.md"
+
+
 class SemiSupervisedSeg(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
@@ -30,12 +33,15 @@ class SemiSupervisedSeg(ScriptedLoadableModule):
         parent.title = _("Semi-Supervised Segmentation")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = []
-        parent.contributors = ["SemiSupervisedSeg contributors"]
-        parent.helpText = _(
-            "Train a segmentation model from a few annotated images and many images without annotation, "
-            "also from other hospitals; look at what it finds, correct it, and train the next round."
+        parent.contributors = ["SemiSupervisedSeg maintainers"]
+        parent.helpText = (
+            _(
+                "Train a segmentation model from a few annotated images and many images without annotation, "
+                "also from other hospitals; review what it finds, correct it, and train the next round."
+            )
+            + f' <a href="{_TUTORIAL}">{_("Tutorial")}</a>'
         )
-        parent.acknowledgementText = _("The methods are described, with their publications, in the README.")
+        parent.acknowledgementText = _("The methods come from publications, which the panel names at each of them.")
         # The module Sample Data may be loaded after this one.
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 

@@ -30,7 +30,7 @@ class Session:
             of study, case and rounds.
         study: Open study, None before one is opened.
         case_id: Id of the displayed case, None when there is none.
-        round: Round under review, the latest finished one unless another was chosen.
+        round: Round under review, the latest finished training unless another was chosen.
     """
 
     def __init__(self) -> None:
@@ -178,7 +178,9 @@ class Session:
         self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]
         chosen = [folder for folder in self._rounds if folder.name == self._chosen]
         finished = [folder for folder in reversed(self._rounds) if _is_finished(folder)]
-        self.round = next(iter(chosen or finished), None)
+        # A model that was applied to a few images is no round to go on from.
+        trained = [folder for folder in finished if folder.head().kind == "train"]
+        self.round = next(iter(chosen or trained or finished), None)
 
     def _notify(self, signal: Signal) -> None:
         signal.emit()

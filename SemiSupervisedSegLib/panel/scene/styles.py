@@ -61,6 +61,15 @@ def legendColor(kind: str, color: Color) -> Color:
     return red, green, blue
 
 
+def heatColor(value: float) -> Color:
+    """Return the colour of a value from 0 to 1 in heatmaps, for a scale beside the views."""
+    positions = np.linspace(0, 1, len(_HEAT_COLORS))
+    red, green, blue = (
+        round(255 * float(np.interp(value, positions, part))) for part in zip(*_HEAT_COLORS, strict=True)
+    )
+    return red, green, blue
+
+
 def applyHeatmapStyle(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Show a map of values from 0 to 1 in warm colours, and nothing where the values are low."""
     if node.GetDisplayNode() is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # What the options of Paint, the widest effect, need. The panel keeps this width once something was edited: a panel
 # that changes its width while drawing moves the image away under the mouse.
 _WIDTH = 500
+# While something is edited the sections leave their height to the editor, whose options lie at its bottom.
+_SECTIONS_HEIGHT, _NO_LIMIT = 200, 16_777_215
 
 
 class EditingPane:
@@ -52,6 +54,7 @@ class EditingPane:
         setEnabledWithReason(ui.saveEditButton, "", session.saveHint)
         ui.showResultsButton.setChecked(False)
         ui.showResultsButton.setVisible(session.scene.hasResults())
+        ui.scrollArea.setMaximumHeight(_SECTIONS_HEIGHT)
         ui.editingPane.setMinimumWidth(_WIDTH)
         ui.editingPane.setVisible(True)
         self.editor.edit(segmentation, session.scene.nodes.volume)
@@ -61,6 +64,7 @@ class EditingPane:
         self.editor.release()
         self.session = None
         self.ui.editingPane.setVisible(False)
+        self.ui.scrollArea.setMaximumHeight(_NO_LIMIT)
 
     def mayLeave(self) -> bool:
         """Return whether nothing unsaved is being edited, or the user agrees to return to it later."""

@@ -12,7 +12,7 @@ from ..tables import setUpView
 from .model import CasesModel
 
 # The first column takes what the others leave, but no less than a name needs to be told from others.
-_NAME_WIDTH = 110
+_NAME_WIDTH = 84
 _WIDTHS = (46, 74, 44, 46, 56)
 _UNCERTAINTY = 4
 
@@ -39,7 +39,8 @@ class CaseTable:
         self._view.viewport().installEventFilter(self._resizing)
         model.rearranged.connect(self._rearranged)
         self._view.selectionModel().connect("selectionChanged(QItemSelection,QItemSelection)", self._selectionChanged)
-        self._view.connect("doubleClicked(QModelIndex)", lambda index: onOpen(model.caseId(index.row())))
+        for signal in ("doubleClicked(QModelIndex)", "activated(QModelIndex)"):
+            self._view.connect(signal, lambda index: onOpen(model.caseId(index.row())))
         ui.filterEdit.connect("textChanged(QString)", lambda text: self._filter())
         ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._filter())
 

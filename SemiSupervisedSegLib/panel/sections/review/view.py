@@ -9,13 +9,14 @@ from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
 from ....study.model import Structure
-from ...scene.styles import STYLES, legendColor
+from ...scene.styles import STYLES, heatColor, legendColor
 from ...services import Color
 from ..buttons import setEnabledWithReason
 from ..section import PanelContext, SectionPart, Widgets
 from ..tables import makeCell, setUpTable
 
 _ICON = 20
+_SCALE_WIDTH = 150
 # Like the dark part of an image behind it.
 _GREY = (48, 48, 48)
 _NO_STRUCTURE = (128, 128, 128)
@@ -104,6 +105,9 @@ class ReviewView(SectionPart):
         ui.heatmapBox.addItem(_("Probability"), "probability")
         ui.heatmapBox.addItem(_("Uncertainty"), "uncertainty")
         ui.heatmapBox.addItem(_("Disagreement"), "disagreement")
+        ui.heatmapScale.setVisible(False)
+        ui.heatmapScale.setPixmap(_scalePicture())
+        ui.heatmapScale.setToolTip(_("From 0 % (left) to 100 % (right); below 10 % the image is seen"))
         ui.layoutBox.addItem(_("Both results in the same views"), "overlaid")
         ui.layoutBox.addItem(_("Side by side: prototype-based, final"), "side_by_side")
         ui.showAnnotationBox.setToolTip(_("Thin light outline: what you drew or accepted (key 1)"))
@@ -135,6 +139,7 @@ class ReviewView(SectionPart):
         kind = self.ui.heatmapBox.currentData or None
         self._try(lambda: self._scene.setHeatmap(kind, self.ui.opacitySlider.value / 100))
         self._refreshOpacity("")
+        self.ui.heatmapScale.setVisible(kind is not None)
         self._session.view_changed.emit()
 
     def _refreshOpacity(self, reason: str) -> None:
@@ -160,6 +165,20 @@ def milliliters(volume: float) -> str:
 def _colorPicture(color: Color) -> qt.QPixmap:
     picture = qt.QPixmap(_ICON - 8, _ICON - 8)
     picture.fill(qt.QColor(*color))
+    return picture
+
+
+def _scalePicture() -> qt.QPixmap:
+    """Draw the colours of heatmaps from 0 to 1 with their numbers."""
+    picture = qt.QPixmap(_SCALE_WIDTH + 70, _ICON)
+    picture.fill(qt.QColor(0, 0, 0, 0))
+    painter = qt.QPainter(picture)
+    painter.setPen(qt.QApplication.palette().color(qt.QPalette.WindowText))
+    painter.drawText(0, 0, 30, _ICON, qt.Qt.AlignRight | qt.Qt.AlignVCenter, "0 %")
+    painter.drawText(_SCALE_WIDTH + 34, 0, 40, _ICON, qt.Qt.AlignLeft | qt.Qt.AlignVCenter, "100 %")
+    for x in range(_SCALE_WIDTH):
+        painter.fillRect(32 + x, 4, 1, _ICON - 8, qt.QColor(*heatColor(x / (_SCALE_WIDTH - 1))))
+    painter.end()
     return picture
 
 

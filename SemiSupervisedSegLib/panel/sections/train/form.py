@@ -111,7 +111,12 @@ class TrainingForm:
         chosen, box = self.ui.startBox.currentData, self.ui.startBox
         before = box.blockSignals(True)
         box.clear()
-        box.addItem(_("scratch: it forgets earlier rounds") if rounds else _("scratch"), "")
+        box.addItem(
+            _("scratch: it forgets earlier rounds")
+            if any(folder.model.is_dir() for folder in rounds)
+            else _("scratch"),
+            "",
+        )
         for folder in reversed(rounds):
             if folder.model.is_dir():
                 box.addItem(_("what round {name} has learned").format(name=folder.name), folder.name)

@@ -272,6 +272,8 @@ class TrainSection(Section):
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
             self.ui.curvesButton.setVisible(True)
+            # The progress lies below the settings, which cannot be changed now.
+            self.ui.advancedButton.setProperty("collapsed", True)
         kind = runner.folder.head().kind or "train"
         run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
         self._session.set_facts(run=run, resumable="")

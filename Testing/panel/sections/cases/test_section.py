@@ -52,11 +52,19 @@ def test_names_of_images_can_be_read_at_every_width(opened, spin, width):
     opened._widget.resize(width, 900)
     opened._widget.show()
     spin(lambda: table.viewport().width > width - 60)
-    assert table.columnWidth(0) >= 110
+    assert table.columnWidth(0) >= 84
     last = table.columnViewportPosition(5) + table.columnWidth(5)
     # What does not fit can be scrolled to; where all fits nothing is left empty.
     assert last == table.viewport().width + table.horizontalScrollBar().maximum
     assert (table.horizontalScrollBar().maximum > 0) == (width < 500)
+
+
+def test_all_columns_fit_at_the_default_width_before_the_first_round(opened, spin):
+    table = opened.ui.casesTable
+    opened._widget.resize(333, 900)
+    opened._widget.show()
+    spin(lambda: table.viewport().width > 270)
+    assert table.horizontalScrollBar().maximum == 0
 
 
 def test_role_and_site_are_set_for_many_and_the_selection_stays(opened):

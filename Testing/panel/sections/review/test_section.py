@@ -13,6 +13,7 @@ import slicer.util
 
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.panel.logic.worst_place import worst_place
+from SemiSupervisedSegLib.panel.scene.styles import heatColor
 from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
@@ -210,3 +211,14 @@ def test_keys_click_the_buttons_unless_something_is_edited(review, desk):
     assert all(shortcut.enabled for shortcut in keys.values())
     desk.session.set_facts(editing=True)
     assert not any(shortcut.enabled for shortcut in keys.values())
+
+
+def test_a_heatmap_comes_with_its_scale(review, desk):
+    desk.session.show(FIRST)
+    assert review.ui.heatmapScale.isHidden()
+    review.ui.heatmapBox.setCurrentIndex(review.ui.heatmapBox.findData("disagreement"))
+    assert desk.scene.nodes.disagreement is not None
+    assert not review.ui.heatmapScale.isHidden()
+    picture = review.ui.heatmapScale.pixmap.toImage()
+    colors = [picture.pixelColor(x, 10) for x in (32, 181)]
+    assert [(color.red(), color.green(), color.blue()) for color in colors] == [heatColor(0.0), heatColor(1.0)]
