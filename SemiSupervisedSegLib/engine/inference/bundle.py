@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-import monai
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,13 +23,16 @@ from ...jobs.model_folder import (
 )
 from ...planning.plan import Plan
 from ...study.files import atomic_folder
-from ...study.model import Structure
+from ...study.model import Modality, Structure
 from ..losses.prototypes import Prototypes
 from ..networks.factory import build_planned_network
 from ..networks.output import FeatureLevel
 from ..tensor_files import load_tensors, save_tensors
+from .bundle_scripts import FOLDER, write_scripts
+from .run_bundle import network_config
 
-INFERENCE, PROTOTYPES = "configs/inference.json", "models/prototypes.pt"
+INFERENCE, PROTOTYPES, README = "configs/inference.json", "models/prototypes.pt", "docs/README.md"
+SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,12 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
         UserError: The folder cannot be written, for example because no space is left.
     """
     with atomic_folder(folder) as new:
-        (new / "configs").mkdir()
-        (new / "models").mkdir()
+        for name in ("configs", "docs", "models"):
+            (new / name).mkdir()
         _write_json(new / METADATA, _metadata(model))
         _write_json(new / INFERENCE, _inference_config(model))
+        (new / README).write_text(_readme(model), encoding="utf-8")
+        write_scripts(new)
         save_tensors(new / WEIGHTS, model.network.state_dict())
         save_tensors(new / PROTOTYPES, model.prototypes._asdict())
 
@@ -126,28 +130,40 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _metadata(model: TrainedModel) -> dict[str, Any]:
-    channels = {str(index + 1): structure.name for index, structure in enumerate(model.structures)}
-    shape = list(model.plan.patch)
-    image = {"type": "image", "format": "magnitude", "num_channels": model.plan.in_channels, "spatial_shape": shape}
-    probabilities = {"type": "image", "format": "segmentation", "num_channels": model.plan.num_classes}
+    modality = model.plan.normalization.modality
+    classes = {"0": "background"} | {str(index): structure.name for index, structure in enumerate(model.structures, 1)}
+    common = {"type": "image", "spatial_shape": list(model.plan.patch), "dtype": "float32", "is_patch_data": True}
+    image = {
+        **common,
+        "format": "hounsfield" if modality is Modality.CT else "magnitude",
+        "modality": modality.value.upper(),
+        "num_channels": model.plan.in_channels,
+        "value_range": [],
+        "channel_def": {"0": "image, resampled and normalised by scripts/planning/preprocess.py"},
+    }
+    logits = {
+        **common,
+        "format": "labels",
+        "num_channels": model.plan.num_classes,
+        "value_range": [],
+        "channel_def": classes,
+    }
+    names = ", ".join(structure.name for structure in model.structures)
     return {
-        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json",
+        "schema": SCHEMA,
         "version": "1.0.0",
         "changelog": {"1.0.0": "Written at the end of training."},
-        "monai_version": monai.__version__,
-        "pytorch_version": torch.__version__,
-        "numpy_version": np.__version__,
-        "task": "Segmentation of " + ", ".join(structure.name for structure in model.structures),
+        "monai_version": version("monai"),
+        "pytorch_version": version("torch"),
+        "numpy_version": version("numpy"),
+        "required_packages_version": {"SimpleITK": version("SimpleITK"), "scipy": version("scipy")},
+        "optional_packages_version": {"pydicom": "2.4"},
+        "task": f"Segmentation of {names}",
         "description": f"{model.plan.network} trained with the method {model.method} by SemiSupervisedSeg.",
         "authors": "The user of SemiSupervisedSeg",
         "copyright": "The user of SemiSupervisedSeg",
-        "network_data_format": {
-            "inputs": {"image": image | {"dtype": "float32", "is_patch_data": True}},
-            "outputs": {
-                "logits": probabilities
-                | {"spatial_shape": shape, "dtype": "float32", "channel_def": {"0": "background"} | channels}
-            },
-        },
+        "intended_use": "Research. Not for diagnosis.",
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": logits}},
         OWN_SECTION: {
             "bundle_version": BUNDLE_VERSION,
             "method": model.method,
@@ -161,25 +177,57 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
 
 
 def _inference_config(model: TrainedModel) -> dict[str, Any]:
-    """Return the configuration of `python -m monai.bundle run --bundle_root . --input_dir A --output_dir B`."""
+    """Return the configuration of `python -m monai.bundle run`, which works from within the folder of the bundle."""
     return {
-        "imports": [
-            "$import torch",
-            "$from SemiSupervisedSegLib.engine.inference.predict import predict_folder",
-        ],
         "bundle_root": ".",
         "input_dir": "input",
         "output_dir": "output",
-        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "network_def": {
-            "_target_": "SemiSupervisedSegLib.engine.networks.factory.build_network",
-            "name": model.plan.network.backbone,
-            "in_channels": model.plan.in_channels,
-            "num_classes": model.plan.num_classes,
-            "embedded": model.plan.network.embedded,
-            "tasks": [list(task) for task in model.plan.network.tasks],
-        },
-        "weights": f"$torch.load(@bundle_root + '/{WEIGHTS}', map_location=@device, weights_only=True)",
-        "load_weights": "$@network_def.load_state_dict(@weights)",
-        "run": ["$predict_folder(@bundle_root, @input_dir, @output_dir, @device)"],
+        "device": "auto",
+        "network_def": network_config(model.plan, FOLDER),
+        "initialize": [
+            {
+                "_target_": f"{FOLDER}.engine.inference.run_bundle.load_weights",
+                "network": "@network_def",
+                "path": f"$@bundle_root + '/{WEIGHTS}'",
+            }
+        ],
+        "run": [
+            {
+                "_target_": f"{FOLDER}.engine.inference.run_bundle.segment_folder",
+                "bundle": "@bundle_root",
+                "network": "@network_def",
+                "images": "@input_dir",
+                "output": "@output_dir",
+                "device": "@device",
+            }
+        ],
     }
+
+
+def _readme(model: TrainedModel) -> str:
+    names = "".join(f"- {index}: {structure.name}\n" for index, structure in enumerate(model.structures, 1))
+    return f"""# Segmentation model
+
+{model.plan.network}, trained with the method {model.method} by SemiSupervisedSeg for 3D Slicer.
+
+Classes of the network, after background:
+
+{names}
+## Use
+
+With Python, MONAI (with fire, PyYAML and pytorch-ignite), SimpleITK and SciPy, and pydicom for DICOM, in this folder:
+
+    python -m monai.bundle run --config_file configs/inference.json --input_dir IMAGES --output_dir SEGMENTATIONS
+
+Every image of the folder (NIfTI, NRRD, MetaImage, or a folder with a DICOM series) gets a file NAME.seg.nrrd on its own
+grid, with the names, colours and label values of the structures. It is voxel for voxel the final segmentation of
+SemiSupervisedSeg's command `predict` on the same device.
+
+`--device cpu` or `--device cuda:0` choose the device. From another folder, add this one to PYTHONPATH, and
+`--bundle_root` and the path to `--config_file`.
+
+## What needs SemiSupervisedSeg
+
+The second, prototype-based prediction (models/prototypes.pt), uncertainty, and the segmentation of chosen tasks only,
+by the prompts of UniSeMi. `scripts` holds copies of the modules of SemiSupervisedSeg that the final segmentation needs.
+"""

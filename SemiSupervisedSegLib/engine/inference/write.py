@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from torch import Tensor
 
 from ...jobs.results import MAPS, MM3_PER_ML, SEGMENTATIONS, CaseSummary, write_summary
 from ...planning.plan import Plan
-from ...planning.preprocess import probabilities_to_image_grid
 from ...study.annotations import write_segmentation
 from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
-from ..connected_components import largest_components
+from .image_maps import as_image, image_maps
 from .sliding_window import GridPrediction
-from .uncertainty import Disagreement, VoxelMaps, disagreement, voxel_maps
+from .uncertainty import Disagreement, VoxelMaps, disagreement
 
 
 def write_case_prediction(
@@ -49,19 +47,16 @@ def write_case_prediction(
     """
     if prediction.prototype is None:
         raise ValueError("A case is written with both predictions; the prototype-based one is missing.")
-    final = voxel_maps(_on_image_grid(prediction.final, plan, reference), plan.num_classes)
-    prototype = voxel_maps(_on_image_grid(prediction.prototype, plan, reference), plan.num_classes)
-    if largest_component:
-        for maps in (final, prototype):
-            maps.classes[:] = largest_components(maps.classes, plan.num_classes)
+    final = image_maps(prediction.final, plan, reference, largest_component)
+    prototype = image_maps(prediction.prototype, plan, reference, largest_component)
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
     summary = _summarise(case_id, final, prototype.classes, difference, reference, structures)
     with atomic_folder(Path(folder) / case_id) as new:
-        write_segmentation(new / SEGMENTATIONS["final"], _as_image(final.classes, reference), structures)
-        write_segmentation(new / SEGMENTATIONS["prototype"], _as_image(prototype.classes, reference), structures)
-        write_image(new / MAPS["probability"], _as_image(final.foreground, reference))
-        write_image(new / MAPS["uncertainty"], _as_image(final.uncertainty, reference))
-        write_image(new / MAPS["disagreement"], _as_image(difference.mask, reference))
+        write_segmentation(new / SEGMENTATIONS["final"], as_image(final.classes, reference), structures)
+        write_segmentation(new / SEGMENTATIONS["prototype"], as_image(prototype.classes, reference), structures)
+        write_image(new / MAPS["probability"], as_image(final.foreground, reference))
+        write_image(new / MAPS["uncertainty"], as_image(final.uncertainty, reference))
+        write_image(new / MAPS["disagreement"], as_image(difference.mask, reference))
         write_summary(new, summary)
     return summary
 
@@ -79,11 +74,6 @@ def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarra
     for index, structure in enumerate(structures, 1):
         classes[values == structure.label] = index
     return classes
-
-
-def _on_image_grid(probabilities: Tensor, plan: Plan, reference: sitk.Image) -> Iterator[np.ndarray]:
-    for probability in probabilities:
-        yield probabilities_to_image_grid(probability[None].cpu().numpy(), plan, reference)[0]
 
 
 def _summarise(
@@ -110,9 +100,3 @@ def _summarise(
         mean_uncertainty=float(final.uncertainty[inside].mean()) if inside.any() else 0.0,
         disagreement=difference.fraction,
     )
-
-
-def _as_image(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(reference)
-    return image

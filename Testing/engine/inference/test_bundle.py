@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from monai.bundle import ConfigParser, run
 
 from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, load_bundle, save_bundle
 from SemiSupervisedSegLib.engine.inference.predict import predict_image
-from SemiSupervisedSegLib.engine.inference.write import read_classes
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.factory import build_planned_network
 from SemiSupervisedSegLib.study.errors import UserError
@@ -64,38 +62,6 @@ def test_what_was_saved_comes_back(bundle, model):
     before, after = predict_image(model, image()), predict_image(loaded, image())
     assert torch.equal(before.final, after.final)
     assert torch.equal(before.prototype, after.prototype)
-
-
-def test_monai_builds_the_network_from_the_bundle_and_loads_its_weights(bundle, model):
-    parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "inference.json"))
-    parser["bundle_root"] = str(bundle)
-    network = parser.get_parsed_content("network_def")
-    keys = parser.get_parsed_content("load_weights")
-    assert not keys.missing_keys
-    assert not keys.unexpected_keys
-    for name, value in model.network.state_dict().items():
-        assert torch.equal(network.state_dict()[name], value), name
-
-
-def test_monai_runs_the_bundle_on_a_folder(bundle, tmp_path, structures):
-    (tmp_path / "in").mkdir()
-    sitk.WriteImage(image(), str(tmp_path / "in" / "patient.1.nii.gz"))
-    run(
-        config_file=str(bundle / "configs" / "inference.json"),
-        bundle_root=str(bundle),
-        input_dir=str(tmp_path / "in"),
-        output_dir=str(tmp_path / "out"),
-    )
-    assert read_classes(tmp_path / "out" / "patient.1" / "final.seg.nrrd", structures).shape == (3, 40, 36)
-
-
-def test_metadata_describes_the_task(bundle):
-    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
-    outputs = metadata["network_data_format"]["outputs"]["logits"]
-    assert outputs["channel_def"] == {"0": "background", "1": "Left ventricle", "2": "Myocardium"}
-    assert outputs["num_channels"] == 3
-    assert metadata["monai_version"]
 
 
 def test_saving_again_replaces_the_whole_folder(bundle, model):

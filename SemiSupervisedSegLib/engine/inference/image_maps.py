@@ -1,0 +1,41 @@
+"""Class probabilities on the plan's grid as maps on the original grid of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+from torch import Tensor
+
+from ...planning.plan import Plan
+from ...planning.preprocess import probabilities_to_image_grid
+from ..connected_components import largest_components
+from .uncertainty import VoxelMaps, voxel_maps
+
+
+def image_maps(probabilities: Tensor, plan: Plan, reference: sitk.Image, largest_component: bool) -> VoxelMaps:
+    """Return the maps (z, y, x) of an image; classes are resampled one at a time, to spare memory.
+
+    Args:
+        probabilities: Class probabilities (C, slices, rows, columns) on the plan's grid.
+        plan: Plan with which the image was brought to that grid.
+        reference: Original image.
+        largest_component: Whether only the largest connected part of every structure stays (26 neighbours).
+    """
+    maps = voxel_maps(_on_image_grid(probabilities, plan, reference), plan.num_classes)
+    if largest_component:
+        maps.classes[:] = largest_components(maps.classes, plan.num_classes)
+    return maps
+
+
+def as_image(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
+    """Return an array (z, y, x) as an image on the grid of another one."""
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(reference)
+    return image
+
+
+def _on_image_grid(probabilities: Tensor, plan: Plan, reference: sitk.Image) -> Iterator[np.ndarray]:
+    for probability in probabilities:
+        yield probabilities_to_image_grid(probability[None].cpu().numpy(), plan, reference)[0]
