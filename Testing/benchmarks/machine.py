@@ -1,4 +1,4 @@
-"""The machine of a benchmark in words: its hardware and the versions that figures depend on, and no name of a host."""
+"""Description of the machine of a benchmark: hardware and the versions that figures depend on, without its name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _processor() -> str:
 
 
 def _cores() -> int:
-    """Cores that this process may use, where the system tells; a container often has fewer than the processor."""
+    """Return the cores that this process may use; a container often has fewer than the processor."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -37,8 +37,8 @@ def _instructions() -> str:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     found = [words for name, words in _INSTRUCTIONS.items() if capabilities.get(name)]
     missing = [words for name, words in _INSTRUCTIONS.items() if name in capabilities and not capabilities[name]]
-    told = f"with {', '.join(found)}" if found else "with unknown vector instructions"
-    return f"{told} (no {', '.join(missing)})" if missing else told
+    description = f"with {', '.join(found)}" if found else "with unknown vector instructions"
+    return f"{description} (no {', '.join(missing)})" if missing else description
 
 
 def _graphics_card() -> str:

@@ -27,7 +27,8 @@ from .published import published_number
 from .rows import Benchmark, Row, collect
 
 PANELS = ("dice", "hd95_voxel")
-# Blue, grey and vermilion are told apart with every kind of colour vision, and each has a shape of its own as well.
+# Blue, grey and vermilion can be distinguished with every kind of colour vision, and each has a shape of its own as
+# well.
 _METHOD, _REFERENCE, _PUBLISHED, _INK = "#0072B2", "#6b7680", "#D55E00", "#1d2733"
 _LONGEST_LINE = 34
 _ROW_INCHES, _MARGIN_INCHES, _WIDTH_INCHES = 0.52, 1.5, 11.0

@@ -47,7 +47,7 @@ def make_study(
         data: folder with the lists and the scans.
         folder: of the new study.
         labeled: how many scans of train.list are labeled.
-        progress: is told how many scans are written, of how many.
+        progress: called with the number of scans written and their total.
 
     Raises:
         UserError: a list or a scan is missing or cannot be used, or the study cannot be written.

@@ -72,7 +72,7 @@ def partial_study(folder: Path, seed: int, **size: object) -> Study:
 
 
 def apart_study(folder: Path, seed: int, **size: object) -> Study:
-    """Make a study of three data sets that show one organ each, with looks of their own."""
+    """Make a study of three data sets that show one organ each, with an appearance of their own."""
     organs = [Structure(f"organ {index}", index, default_color(index - 1)) for index in range(1, STRUCTURES + 1)]
     shares = {name: value if name == "size" else value // STRUCTURES for name, value in size.items()}
     cases = []
@@ -124,7 +124,7 @@ def train(study: Study, method: str, settings: Mapping[str, object], seed: int) 
     folder = next_round(study.folder, method)
     folder.write_spec(make_training_spec(study, method, "quick", dict(settings), device="cpu", seed=seed))
     began = time.process_time()
-    # What a worker says on standard output is for the panel.
+    # The standard output of a worker is for the panel.
     with contextlib.redirect_stdout(io.StringIO()):
         code = work(folder.path)
     assert code == EXIT_FINISHED, folder.status().message

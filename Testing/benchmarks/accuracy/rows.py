@@ -91,7 +91,7 @@ class Row:
 
 @dataclass
 class Benchmark:
-    """All rows with what is said about them in tables; `counted` is what label counts are numbers of."""
+    """All rows with their notes in tables; `counted` is what label counts are numbers of."""
 
     name: str
     rows: list[Row]

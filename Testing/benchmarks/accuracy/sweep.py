@@ -3,14 +3,15 @@
     python -m Testing.benchmarks.accuracy.sweep PROTOCOL --data DATA --output FOLDER [--jobs 2] [--quick]
 
 PROTOCOL is a file as `protocol.py` describes it, or the name of one in the folder protocols. Ctrl-C lets the workers
-save their checkpoints; the same command goes on from there: finished rounds are kept, others resumed, failed ones tried
-once more. Seeds and methods may be added to the protocol meanwhile. Results are in FOLDER/results: scores.csv,
+save their checkpoints; the same command continues from there: finished rounds are kept, others resumed, failed ones
+tried once more. Seeds and methods may be added to the protocol meanwhile. Results are in FOLDER/results: scores.csv,
 tables.tex, tables.html and box plots.
 
 A cell is one method at one label count, averaged over its seeds; rounds are in FOLDER/labeled-N/rounds. ``--quick``
-runs the quick form of the protocol, for a first look. ``--best-on-test STEPS`` scores the test cases every STEPS steps,
-too, and adds the best of these scores in rows that are named so: that is how some publications choose their model, and
-it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic images.
+runs the quick form of the protocol, for a first impression. ``--best-on-test STEPS`` scores the test cases every STEPS
+steps, too, and adds the best of these scores in rows that are named so: that is how some publications choose their
+model, and it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic
+images.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def run_sweep(sweep: Sweep, data: Path | None, folder: Path, jobs: int = 1, devi
     for task in failed:
         print(f"Failed: {task.cell}: {task.problem}")
     if not complete:
-        print("Stopped. The same command goes on; the command tables shows what is there.")
+        print("Stopped. The same command continues; the command tables shows what is there.")
         return EXIT_STOPPED
     results = collect_sweep(folder)
     if results.rows:
@@ -84,7 +85,7 @@ def _task(sweep: Sweep, cell: Cell, studies: dict, device: str) -> Task:
     study = study_of(sweep.protocol, cell, studies)
     folder = round_of(sweep, cell, study, device)
     settings = load_catalogue().resolve(cell.row.method, sweep.protocol.preset, folder.spec().settings)
-    # A part of the steps may be done; the worker says so as soon as it goes on.
+    # A part of the steps may be done; the worker reports it as soon as it continues.
     return Task(cell, folder, settings["steps"], done=1.0 if is_finished(folder) else 0.0)
 
 

@@ -24,7 +24,7 @@ from .protocol import MethodRow, Protocol
 from .studies import study_name
 
 RECORD = "sweep.json"
-# These decide when something is looked at or written, and how fast it goes, not what the network learns.
+# These decide when something is read or written, and how fast it goes, not what the network learns.
 WITHOUT_EFFECT = {"validation_interval", "preview_interval", "checkpoint_interval", "threads", "cache_budget_mb"}
 
 

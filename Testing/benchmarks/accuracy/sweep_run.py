@@ -55,11 +55,11 @@ class SweepRun:
     _line: str = ""
 
     def stop(self) -> None:
-        """Ask all workers to save a checkpoint and end; asked once more, end them at once."""
+        """Request a checkpoint and the end of all workers; the second call ends them at once."""
         self.stops += 1
 
     def run(self) -> bool:
-        """Work until everything is done, or stopped; return whether it went on to the end."""
+        """Work until everything is done, or stopped; return whether everything was done."""
         waiting = deque(task for task in self.tasks if task.done < 1)
         planned = self._work_left(waiting)
         began, printed, stops = time.monotonic(), 0.0, 0
@@ -101,7 +101,7 @@ class SweepRun:
 
     def _follow(self) -> None:
         for running in list(self._running):
-            # Asked before reading, so that the last events are not lost.
+            # Checked before reading, so that the last events are not lost.
             code = running.worker.poll()
             for event in running.worker.new_events():
                 match event:
@@ -175,7 +175,7 @@ def worker_slots(jobs: int, device: str, gpus: int, environment: Mapping[str, st
         jobs: how many workers at once.
         device: of the jobs, as in a job; `cuda:N` leaves all on that GPU.
         gpus: how many this process sees.
-        environment: of this process; what it says of GPUs and threads is kept to.
+        environment: of this process, whose GPUs and threads are respected.
     """
     if gpus and device in ("auto", "cuda"):
         visible = environment.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))

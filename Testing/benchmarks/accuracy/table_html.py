@@ -35,12 +35,12 @@ def html_page(benchmark: Benchmark, pictures: Sequence[tuple[str, str]] = ()) ->
         f'<section><figure><img alt="{escape(caption)}" src="{_data_uri(svg)}"></figure></section>'
         for caption, svg in pictures
     ]
-    said = "".join(f"<p>{escape(note)}</p>" for note in notes(benchmark))
+    paragraphs = "".join(f"<p>{escape(note)}</p>" for note in notes(benchmark))
     title = f"Accuracy: {escape(benchmark.name)}"
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}{_OWN_STYLE}</style></head>'
-        f'<body><main><h1>{title}</h1><div class="lead">{said}</div>'
+        f'<body><main><h1>{title}</h1><div class="lead">{paragraphs}</div>'
         f"{''.join(sections)}{''.join(figures)}</main></body></html>\n"
     )
 

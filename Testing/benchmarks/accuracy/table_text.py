@@ -79,23 +79,23 @@ def grouped(found: Iterable[Entry]) -> dict[tuple[str, int, str], dict[str, Entr
 
 
 def notes(benchmark: Benchmark) -> list[str]:
-    """What has to be said below a table, in sentences."""
-    said = []
+    """The notes below a table, in sentences."""
+    lines = []
     if any(benchmark.reference_of(row) for row in benchmark.rows):
-        said.append(
+        lines.append(
             f"p: paired tests over cases against {benchmark.reference} at the same label count, two-sided, not "
             "corrected for their number; they say nothing of the variance between trainings."
         )
     for row in benchmark.rows:
         if len(row.runs) < row.wanted:
-            said.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} seeds are done.")
+            lines.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} seeds are done.")
     if benchmark.best_on_test:
-        said.append(
+        lines.append(
             "Best on test: the best Dice of any step on the test cases themselves, on the grid of the training; it can "
             "be compared with nothing that was not chosen in the same way."
         )
     published = benchmark.published
-    return [*said, *filter(None, [benchmark.note, published.note if published else ""])]
+    return [*lines, *filter(None, [benchmark.note, published.note if published else ""])]
 
 
 def _number(value: float | None) -> str:

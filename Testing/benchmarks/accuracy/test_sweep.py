@@ -38,7 +38,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def said(folder: JobFolder, kind: type) -> list:
+def events_of(folder: JobFolder, kind: type) -> list:
     return [event for event in folder.events()[0] if isinstance(event, kind)]
 
 
@@ -49,15 +49,15 @@ def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pyt
     command = [sys.executable, "-m", "Testing.benchmarks.accuracy.sweep", "--tiny", "--output", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: len(rounds(study)) == 2 and said(rounds(study)[1], Started))
+        wait_for(lambda: len(rounds(study)) == 2 and events_of(rounds(study)[1], Started))
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
     assert process.returncode == 130, output
-    assert "The same command goes on" in output
+    assert "The same command continues" in output
     first, second = rounds(study)
-    assert said(second, Cancelled)
+    assert events_of(second, Cancelled)
     assert second.result() is None
     assert not second.is_running()
     before = first.metrics.stat().st_mtime_ns
@@ -66,8 +66,8 @@ def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pyt
     assert "1 of 2 rounds are done." in capsys.readouterr().out
     assert [folder.name for folder in rounds(study)] == ["001-supervised", "002-cu2l"]
     assert first.metrics.stat().st_mtime_ns == before, "a finished round was trained again"
-    assert len(said(first, Started)) == 1
-    assert [event.step for event in said(second, StepDone)][-1] == 2
+    assert len(events_of(first, Started)) == 1
+    assert [event.step for event in events_of(second, StepDone)][-1] == 2
     with open(tmp_path / RESULTS / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["method"], row["kind"]) for row in rows} == {

@@ -24,7 +24,7 @@ from .table_text import csv_table, text_table
 
 
 def by_case(scores: dict, title: str, kind: str, metric: str, structures: tuple[str, ...] = STRUCTURES) -> list[float]:
-    """Mean over structures of each case, then over seeds, in the order of the cases' ids; written anew for the test."""
+    """Mean over structures of each case, then over seeds, in the order of the cases' ids, computed independently."""
     runs = [run for (own, _), run in scores.items() if own == title]
     cases = sorted({score.case for score in runs[0]})
     table = np.array(
@@ -139,12 +139,12 @@ def test_best_on_test_is_left_out_unless_asked_for_and_says_so(tmp_path: Path) -
     synthetic_sweep(tmp_path)
     benchmark = collect(tmp_path)
     assert "best on test" not in (csv_table(benchmark) + latex_tables(benchmark) + html_page(benchmark)).lower()
-    asked = dataclasses.replace(benchmark, best_on_test=True)
-    row = rows_of(asked)["UA-MT, best on test (not comparable)", "final", "dice"]
+    with_best = dataclasses.replace(benchmark, best_on_test=True)
+    row = rows_of(with_best)["UA-MT, best on test (not comparable)", "final", "dice"]
     # The best steps have 0.8 and 0.9 for the first structure, a tenth less for the second.
     assert float(row["mean"]) == pytest.approx(80.0)
     assert (row["std"], row["p_wilcoxon"], row["published"]) == ("", "", "")
-    for table in (text_table(asked), latex_tables(asked), html_page(asked)):
+    for table in (text_table(with_best), latex_tables(with_best), html_page(with_best)):
         assert "UA-MT, best on test (not comparable)" in table
 
 

@@ -91,12 +91,12 @@ class ForkedWorker(Child):
         super().__init__(lambda: command("worker", "--job", folder.path, "--detached"), folder.log, limits=limits)
 
     def new_events(self) -> list[Event]:
-        """What the worker said since the last call."""
+        """What the worker reported since the last call."""
         events, self._offset = self._folder.events(self._offset)
         return events
 
     def all_events(self) -> list[Event]:
-        """What the worker said since it was started."""
+        """What the worker reported since it was started."""
         return self._folder.events(self._start)[0]
 
 

@@ -4,7 +4,7 @@
 
 The machine's clock is not touched: the worker is started with a `sitecustomize` that replaces `time.time` and
 `time.time_ns` by ones that jump at random instants by up to 30 hours (and `datetime`, which nothing but the text of a
-lock uses, stays as it is). Each time a fresh round is started, asked to stop on its way, and resumed under another
+lock uses, stays as it is). Each time a fresh round is started, stopped on its way, and resumed under another
 clock. Times left must never be negative or absurdly long, steps and stages have to come in their order, the lock must
 not stay, the report must not tell a negative duration, and the results have to be bit for bit those of a round under a
 steady clock. The exit code is 1 if anything went otherwise. With `--output`, clock_jumps.csv has every time.
@@ -84,7 +84,7 @@ def disturb(trial: Trial, clock: JumpingClock) -> list[str]:
     codes = [worker.wait(300)]
     resumed = clock.start(folder)
     codes.append(resumed.wait(300))
-    # A worker may be at its end already when it is asked to stop.
+    # A worker may have ended when the request to stop comes.
     wrong = [] if codes[0] in (0, 3) and codes[1] == 0 else [f"exit codes {codes}"]
     wrong += wrong_events(folder.events()[0])
     if folder.is_running():

@@ -1,4 +1,4 @@
-"""Let the disk run full at random moments of a round, make space, and go on.
+"""Fill the disk at random moments of a round, make space, and resume the round.
 
     python -m Testing.benchmarks.reliability.disk_full --times 20
 
@@ -74,18 +74,18 @@ def fill(trial: Trial, disk: Disk | None, share: float, needed: int) -> list[str
         room = max(_PAGE, int(share * needed))
         disk.resize(disk.used() + room)
         code, what = ForkedWorker(folder).wait(), f"{room / 1e6:.2f} MB of room"
-        said = _problems_of_the_stop(folder, trial, code)
+        messages = _problems_of_the_stop(folder, trial, code)
         disk.resize(_PLENTY)
     else:
         size = int(1000 * (needed / 1000) ** share)
         code, what = ForkedWorker(folder, Limits(file=size)).wait(), f"files up to {size / 1e6:.3f} MB"
-        said = _problems_of_the_stop(folder, trial, code)
+        messages = _problems_of_the_stop(folder, trial, code)
     trial.run_to_end(folder)
-    said += [f"{name} is different" for name in differences(folder, trial.reference)]
-    said += [f"{path.name} is left" for path in half_written(trial.study.folder)]
+    messages += [f"{name} is different" for name in differences(folder, trial.reference)]
+    messages += [f"{path.name} is left" for path in half_written(trial.study.folder)]
     words = next((line for line in folder.log.read_text(encoding="utf-8").splitlines() if _NO_SPACE in line), "")
     shutil.rmtree(folder.path)
-    return [what, words.removeprefix(_NO_SPACE).partition(" in ")[0], *said]
+    return [what, words.removeprefix(_NO_SPACE).partition(" in ")[0], *messages]
 
 
 def _problems_of_the_stop(folder: JobFolder, trial: Trial, code: int | None) -> list[str]:

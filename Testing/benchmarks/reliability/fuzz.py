@@ -72,8 +72,8 @@ def try_input(world: World, number: int, kind: str, seed: int, log: Path) -> Tri
 
     code = Child(work, errors, output, _LIMITS).wait(_WALL_SECONDS)
     name = " ".join(map(str, made.arguments[: 2 if made.arguments[0] == "study" else 1]))
-    said = [file.read_text(encoding="utf-8", errors="replace") for file in (output, errors)]
-    outcome, why = judge(Ended(name, code, *said, before, world.contents()))
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in (output, errors)]
+    outcome, why = judge(Ended(name, code, *texts, before, world.contents()))
     return Tried(number, kind, made.what, name, outcome, why)
 
 

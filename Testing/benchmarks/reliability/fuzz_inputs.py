@@ -56,7 +56,7 @@ def _change_file(path: Path, generator: random.Random, change: Callable) -> str:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file anew; large ones are links to those that the next input begins with."""
+    """Write a file again; large ones are links to those that the next input begins with."""
     path.unlink()
     path.write_bytes(content)
 

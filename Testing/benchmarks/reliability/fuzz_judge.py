@@ -42,7 +42,7 @@ class Ended:
         command: its name.
         code: of its exit, negative for a signal; None when it was killed after the time allowed.
         output: what it printed.
-        errors: what it said on standard error.
+        errors: what it wrote to standard error.
         before: what was there.
         after: what was there then.
     """
@@ -56,7 +56,7 @@ class Ended:
 
 
 def judge(ended: Ended) -> tuple[str, str]:
-    """Return the outcome and what tells it."""
+    """Return the outcome and the reason for it."""
     changed = {name for name, content in ended.before.items() if ended.after.get(name) != content}
     # PyTorch makes an empty folder among the temporary files for a compiler that is not used.
     added = {name for name in ended.after if name not in ended.before and "/torchinductor_" not in name}
@@ -82,10 +82,10 @@ def _judge_words(ended: Ended) -> tuple[str, str]:
     if ended.code == 1 and ended.command == "study show":
         problems = [line for line in ended.output.splitlines() if line.startswith("Problem: ")]
         return (CLEAR_ERROR, problems[0]) if problems else (CRASH, "exit code 1 without a problem")
-    said = _last_line(ended.errors)
-    if ended.code != 2 or not _SENTENCE.fullmatch(said):
-        return CRASH, f"exit code {ended.code} without a sentence: {said!r}"
-    return CLEAR_ERROR, said
+    message = _last_line(ended.errors)
+    if ended.code != 2 or not _SENTENCE.fullmatch(message):
+        return CRASH, f"exit code {ended.code} without a sentence: {message!r}"
+    return CLEAR_ERROR, message
 
 
 def _last_line(text: str) -> str:

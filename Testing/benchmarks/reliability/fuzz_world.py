@@ -23,14 +23,14 @@ Contents = dict[str, tuple[object, ...]]
 
 
 class World:
-    """Folders that are set up anew for every input, always at the same place, as jobs name files by their whole path.
+    """Folders that are set up again for every input, always at the same place, as jobs name files by their whole path.
 
     Attributes:
         path: of everything below.
         study: with a labeled, a validation and an unlabeled case, and one finished round.
         round: of the study.
         prediction: the folder of a job that segments an image with the round's model.
-        outside: files of somebody else, in which nothing may change.
+        outside: files outside the study, in which nothing may change.
         temporary: the folder for temporary files of the programs.
     """
 
@@ -62,7 +62,7 @@ class World:
         folder.write_spec(make_training_spec(study, "supervised", "quick", settings, device="cpu"))
         for place in (self.outside / "folder", self.temporary):
             place.mkdir(parents=True)
-        (self.outside / "keep.txt").write_text("nobody may change this\n", encoding="utf-8")
+        (self.outside / "keep.txt").write_text("must not change\n", encoding="utf-8")
         (self.outside / "folder" / "keep.txt").write_text("nor this\n", encoding="utf-8")
         _run(folder)
         make_files(study, self.outside)
@@ -120,7 +120,7 @@ def _run(folder: JobFolder) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    # Whoever damages or replaces a file makes a new one.
+    # A file that is damaged or replaced is a new one.
     if os.path.getsize(source) > _LARGE:
         os.link(source, target)
     else:

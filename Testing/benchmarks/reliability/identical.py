@@ -31,7 +31,7 @@ def same_content(ours: Any, theirs: Any) -> bool:
 def differences(folder: JobFolder, reference: JobFolder) -> list[str]:
     """Return the files of a finished round that are not, bit for bit, those of another one: model, predictions, scores.
 
-    The report tells times and is only asked to be there.
+    The report contains times and only has to exist.
     """
     found = [name for name in _TENSORS if not same_content(load(folder, name), load(reference, name))]
     ours, theirs = _results(folder), _results(reference)

@@ -6,7 +6,7 @@ A worker trains CU2L on a small synthetic study, with checkpoints, validation an
 time is over. The first quarter of the samples is warm-up and left out. A robust line (Theil-Sen) is fitted to the
 remaining ones; the table has its rise per hour, and the largest value above the first one after the warm-up.
 Memory is flat when its line rises by less than 3 % of the median over the whole time; open files and threads, when
-theirs rise by less than one. The exit code is 1 if something is not flat, or if the worker does not stop when asked. A
+theirs rise by less than one. The exit code is 1 if something is not flat, or if the worker does not stop on request. A
 line through a few minutes says little, so the short forms show it without judging memory. With `--output`, soak.csv has
 all samples and soak.png shows memory over time.
 """
@@ -76,7 +76,7 @@ class Trend:
     largest: float
 
     def is_flat(self) -> bool:
-        """Whether the line rises by nothing that matters; the disk grows by what a round tells of itself."""
+        """Whether the line rises by nothing that matters; the disk grows by the log of the round."""
         limits = {"memory_mb": LARGEST_RISE * self.median, "open_files": 1.0, "threads": 1.0}
         return self.over_all < limits.get(self.name, np.inf)
 

@@ -59,7 +59,7 @@ class Kill:
     Attributes:
         place: the last one that the worker had reported.
         half_written: what it left incomplete, as names of files and folders.
-        step: of the checkpoint from which the round goes on; None when there is none yet.
+        step: of the checkpoint from which the round continues; None when there is none yet.
     """
 
     place: Place
@@ -106,7 +106,7 @@ class Trial:
         return begin, min((moment for moment, place in self._timeline if place.stage > number), default=self.seconds)
 
     def new_round(self) -> JobFolder:
-        """Make a round that nobody has worked at, and forget the prepared images."""
+        """Make a new round, and remove the preprocessed images."""
         shutil.rmtree(self.study.folder / "cache", ignore_errors=True)
         folder = next_round(self.study.folder, self.spec.method)
         folder.write_spec(self.spec)
@@ -177,7 +177,7 @@ def _reach(worker: WorkerProcess | ForkedWorker, place: Place) -> bool:
     # A machine that is busier today is slower: the clock is that of the places, and only between two real time.
     reached: list[Place] = []
     while worker.poll() is None and not (reached and reached[-1] >= place):
-        # All of them, as the stage of a step is told by an earlier event.
+        # All of them, as an earlier event names the stage of a step.
         reached = [now for _, now in _places(worker.all_events())]
         time.sleep(_POLL_SECONDS)
     return worker.poll() is None

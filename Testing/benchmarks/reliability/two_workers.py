@@ -53,9 +53,9 @@ def one_round(trial: Trial, place: Path) -> list[str]:
     codes = start_together([folder] * WORKERS, errors)
     wrong = [] if sorted(codes, key=str) == sorted([0, *[2] * (WORKERS - 1)], key=str) else [f"exit codes {codes}"]
     for code, file in zip(codes, errors, strict=True):
-        said = file.read_text(encoding="utf-8").strip()
-        if code != 0 and not _IN_USE.fullmatch(said):
-            wrong.append(f"said {said!r}")
+        message = file.read_text(encoding="utf-8").strip()
+        if code != 0 and not _IN_USE.fullmatch(message):
+            wrong.append(f"said {message!r}")
         file.unlink()
     return wrong + _wrong_results(trial, folder)
 
@@ -66,7 +66,7 @@ def several_rounds(trial: Trial, place: Path) -> list[str]:
     errors = [place / f"errors-{number}.txt" for number in range(WORKERS)]
     codes = start_together(folders, errors)
     wrong = [] if codes == [0] * WORKERS else [f"exit codes {codes}"]
-    wrong += [f"said {said!r}" for file in errors if (said := file.read_text(encoding="utf-8").strip())]
+    wrong += [f"said {message!r}" for file in errors if (message := file.read_text(encoding="utf-8").strip())]
     for file in errors:
         file.unlink()
     return wrong + [problem for folder in folders for problem in _wrong_results(trial, folder)]

@@ -17,7 +17,7 @@ from SemiSupervisedSegLib.engine.device import Device
 
 
 class Contender:
-    """A process that works when asked.
+    """A process that works on request.
 
     Args:
         serve: called there with `work` and a pipe; sends through `answer_turns`, and whatever else at the end.

@@ -1,4 +1,4 @@
-"""Time from Start to the first prediction that a user can look at while a round trains.
+"""Time from Start to the first prediction that a user can see while a round trains.
 
     python -m Testing.benchmarks.speed.first_prediction [--quick] [--method cu2l] [--output FOLDER]
 

@@ -95,7 +95,7 @@ def overlap_of(task: Task) -> tuple[float, ...] | float:
 
 
 def serve_project(task: Task, pipe: Connection) -> None:
-    """Predict with this project's engine whenever asked; saves the last maps."""
+    """Predict with this project's engine on request; saves the last maps."""
     device = choose_device(task.device, "float32", task.threads)
     network, prototypes, image = make_parts(task)
     dimensions = len(task.patch)

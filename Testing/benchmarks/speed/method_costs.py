@@ -36,7 +36,7 @@ REFERENCE = "mean_teacher"
 WARM_UP = 1
 STAGE_STEPS = 1000
 FEWER = {"prototype_batches": 2}
-"""What would only take long here: batches that AUA looks at between its stages."""
+"""What would only take long here: batches that AUA reads between its stages."""
 
 
 def random_batch(patch: tuple[int, ...], batch: int, classes: int, device: torch.device) -> Batch:
@@ -53,7 +53,7 @@ def random_batch(patch: tuple[int, ...], batch: int, classes: int, device: torch
 
 
 def build(method_id: str, options: argparse.Namespace, patch: tuple[int, ...], device: Device) -> tuple[Method, dict]:
-    """The method as a round with the preset "paper" has it, on the network asked for."""
+    """The method as a round with the preset "paper" has it, on the requested network."""
     sizes = dict.fromkeys(("labeled_batch", "unlabeled_batch", "external_batch"), options.batch)
     known = {setting.name for setting in load_catalogue().method(method_id).settings}
     wanted = {name: value for name, value in {**sizes, **FEWER}.items() if name in known}

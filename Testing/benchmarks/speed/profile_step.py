@@ -3,7 +3,7 @@
     python -m Testing.benchmarks.speed.profile_step [--quick] [--only v_net] [--method cu2l] [--plain] [--threads 1]
 
 Both run under PyTorch's profiler in a process with the environment of a worker, and the time of its operators, without
-that of those they call, is summed in groups that have words for names. With --plain the loop and the inference in the
+that of those they call, is summed in named groups. With --plain the loop and the inference in the
 published style are profiled instead, in this process.
 """
 

@@ -45,7 +45,7 @@ def write_samples(cases: Sequence[CachedCase], folder: Path, dimensions: int) ->
 
 
 class Samples(Dataset):
-    """Opens the file of a sample whenever it is asked for, and augments what is in it."""
+    """Opens the file of a sample on every access and augments it."""
 
     def __init__(self, files: Sequence[Path], patch: Sequence[int]) -> None:
         self._files = files

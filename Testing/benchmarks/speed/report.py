@@ -1,4 +1,4 @@
-"""What every benchmark of this folder says: the machine, figures as CSV files, and targets that are met or not."""
+"""What every benchmark of this folder prints: the machine, figures as CSV files, and targets that are met or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TARGETS = "targets.csv"
 def parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the options that all benchmarks have."""
     made = argparse.ArgumentParser(description=description.splitlines()[0])
-    made.add_argument("--quick", action="store_true", help="a first look in a few minutes")
+    made.add_argument("--quick", action="store_true", help="a short form of a few minutes")
     made.add_argument("--tiny", action="store_true", help="only see that it runs")
     made.add_argument("--output", type=Path, help="folder for the figures as CSV")
     return made

@@ -65,11 +65,11 @@ def main() -> None:
     for work in WORK:
         before, after = found[small][work], found[large][work]
         growth = (after["cpu_s"] / large) / (max(before["cpu_s"], _LEAST_SECONDS) / small)
-        told = f"{growth:.2f} times"
+        description = f"{growth:.2f} times"
         report.judge(
             f"{work}, CPU time of a case from {small} to {large}",
             f"at most {ALLOWED_GROWTH:g} times",
-            told,
+            description,
             growth <= ALLOWED_GROWTH,
         )
     report.write()

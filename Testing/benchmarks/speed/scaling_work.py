@@ -42,14 +42,14 @@ def add(source: Path, folder: Path) -> Work:
 
 
 def show(source: Path, folder: Path) -> Work:
-    """What `study show` does, files of all cases looked at."""
+    """What `study show` does, including the files of all cases."""
     from SemiSupervisedSegLib.__main__ import main
 
     return lambda: main(["study", "show", str(folder)])
 
 
 def open_in_session(source: Path, folder: Path) -> Work:
-    """Open the study as the panel does, and ask where the user is in the loop."""
+    """Open the study as the panel does, and compute where the user is in the loop."""
     from ...slicer_stand_in import desktop
 
     desktop.start()
@@ -77,7 +77,7 @@ def write_job(source: Path, folder: Path) -> Work:
 
 
 def preprocess(source: Path, folder: Path) -> Work:
-    """What a worker does before its first step: look at all images, and bring them to the cache if they are not."""
+    """What a worker does before its first step: inspect all images, and preprocess those that the cache lacks."""
     from SemiSupervisedSegLib.engine.worker.prepare import prepare
     from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 

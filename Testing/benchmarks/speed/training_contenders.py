@@ -58,7 +58,7 @@ class Stopped(Exception):  # noqa: N818 - a request, not an error
 
 
 def serve_project(prepared: Prepared, pipe: Connection) -> None:
-    """Train in this project's loop whenever asked, and answer the seconds of each step; at the end the facts."""
+    """Train in this project's loop on request, and return the seconds of each step; at the end the facts."""
     device = prepared.choose_device()
     loop, batches = make_loop(prepared, device)
     counter = FlopCounterMode(display=False)

@@ -5,7 +5,7 @@
 The other loop (`published_style.py`) is Mean Teacher's. Without --methods this project trains Mean Teacher as well, and
 the ratio says what the loops differ in. With --methods the steps of further methods are related to that same loop, so
 that the ratio also holds what a method computes more; of a method with several stages, steps of the first are timed,
-and a step that also looks at images of other sites has a third stream. Loops run in processes of their own and take
+and a step that also uses images of other sites has a third stream. Loops run in processes of their own and take
 turns, so that a change of the machine's load meets both. The project's process has the environment of a worker. CPU
 seconds are those of a process with its data loaders; they say more than the clock where other programs run beside.
 """

@@ -73,7 +73,7 @@ class Prepared:
 
     @property
     def images_a_step(self) -> int:
-        """Images of all streams that a step of the method looks at."""
+        """Images of all streams that a step of the method uses."""
         return self.trial.batch * len(load_catalogue().method(self.method).streams)
 
     def with_method(self, method: str) -> Prepared:
