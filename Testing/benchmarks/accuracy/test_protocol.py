@@ -103,10 +103,10 @@ def test_included_protocols_are_sound(name: str) -> None:
         check_published(protocol.published, protocol.methods)
 
 
-def test_the_acdc_protocol_has_every_method_at_its_published_length() -> None:
+def test_the_acdc_protocol_has_methods_of_the_catalogue_at_their_published_length() -> None:
     protocol = read_protocol("acdc")
     catalogue = load_catalogue()
-    assert {row.method for row in protocol.methods} == set(catalogue.methods)
+    assert {row.method for row in protocol.methods} <= set(catalogue.methods)
     for row in protocol.methods:
         settings = catalogue.resolve(row.method, protocol.preset, protocol.settings_of(row), 2)
         assert settings["steps"] == (40000 if row.method == "bcp" else 30000)
