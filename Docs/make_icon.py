@@ -16,7 +16,7 @@ FRAME, ANNOTATED, TO_DO = QColor("#1f3b57"), QColor("#4fc3a1"), QColor("#f2c14e"
 
 
 def organ() -> QPainterPath:
-    """A closed outline like that of a liver in an axial slice."""
+    """Return a closed outline like that of a liver in an axial slice."""
     path = QPainterPath(QPointF(18, 58))
     path.cubicTo(QPointF(18, 26), QPointF(52, 14), QPointF(78, 22))
     path.cubicTo(QPointF(104, 30), QPointF(116, 46), QPointF(110, 62))
@@ -27,7 +27,7 @@ def organ() -> QPainterPath:
 
 
 def draw(painter: QPainter) -> None:
-    """The left half filled, as annotated by a person; the right half still an outline, which the model finds."""
+    """Draw the left half filled, as annotated by a person, and the right half as an outline for the model."""
     painter.setRenderHint(QPainter.Antialiasing)
     painter.setPen(Qt.NoPen)
     painter.setBrush(FRAME)

@@ -50,11 +50,11 @@ class StandIn:
         self._window.fit()
 
     def grab(self) -> Any:
-        """The window as a picture."""
+        """Return the window as a picture."""
         return self._window.grab()
 
     def save_thumbnail(self) -> None:
-        """The picture of the sample study in the module Sample Data."""
+        """Take the picture of the sample study in the module Sample Data."""
         from Testing.slicer_stand_in.pyside import QtCore
 
         view = self._window.grabView("Red")
@@ -77,7 +77,7 @@ class Desktop:
         slicer.util.resetSliceViews()
 
     def grab(self) -> Any:
-        """The window as a picture."""
+        """Return the window as a picture."""
         slicer.util.forceRenderAllViews()
         return slicer.util.mainWindow().grab().toImage()
 
@@ -111,7 +111,7 @@ class Tour:
         self.go_on()
 
     def make_study(self) -> None:
-        """The sample data and the form of the study."""
+        """Show the sample data and the form of the study."""
         from SemiSupervisedSegLib.panel.scene.views import showVolume
         from Testing.panel.loop_driver import loadPhantoms
 
@@ -128,7 +128,7 @@ class Tour:
         self.loop.createStudy(self.folder / "study")
 
     def mark_cases(self) -> None:
-        """The table of cases."""
+        """Show the table of cases."""
         self.loop.addVolumes()
         ids = [case.id for case in self.panel.session.study.cases]
         for site in ("East", "West"):
@@ -141,7 +141,7 @@ class Tour:
         self.shoot("2-cases", "Cases")
 
     def annotate(self) -> None:
-        """The Segment Editor in the panel."""
+        """Show the Segment Editor in the panel."""
         self.loop.annotate("Home-2")
         self.stage.fit()
         go_to(self.panel.scene.nodes.annotation)
@@ -149,7 +149,7 @@ class Tour:
         self.loop.click(self.panel.ui.discardEditButton)
 
     def train(self) -> None:
-        """A round from its settings to its end."""
+        """Show a round from its settings to its end."""
         self.loop.show("Home-4")
         self.stage.fit()
         self.loop.setUpTraining("cu2l", "quick", **STEPS)
@@ -165,7 +165,7 @@ class Tour:
         set_layout("SlicerLayoutOneUpRedSliceView")
 
     def review(self) -> None:
-        """The result that needs a look most, in three ways."""
+        """Show the result with the highest priority for review, in three ways."""
         ui = self.loop.ui("Review")
         self.loop.review(0)
         self.stage.fit()
@@ -181,7 +181,7 @@ class Tour:
         self.stage.fit()
 
     def correct(self) -> None:
-        """The Segment Editor on a copy of the result, from which loose pieces are erased."""
+        """Show the Segment Editor on a copy of the result, from which loose pieces are erased."""
         ui, boxes = self.loop.ui("Review"), ("showPrototypeBox", "showFinalBox")
         self.loop.correct()
         for box in boxes:
@@ -196,7 +196,7 @@ class Tour:
             getattr(ui, box).setChecked(True)
 
     def go_on(self) -> None:
-        """The next round, and the export."""
+        """Show the next round and the export."""
         self.loop.offerNextRound()
         self.loop.setUpTraining("cu2l", "quick", **NEXT_STEPS)
         folder = self.loop.start()

@@ -65,11 +65,11 @@ class SemiSupervisedSegWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(self.panel.widget)
 
     def enter(self) -> None:
-        """The user chooses the module."""
+        """Show the panel when the user chooses the module."""
         self.panel.enter()
 
     def exit(self) -> None:
-        """The user chooses another module."""
+        """Leave the panel when the user chooses another module."""
         self.panel.exit()
 
     def cleanup(self) -> None:
@@ -77,7 +77,7 @@ class SemiSupervisedSegWidget(ScriptedLoadableModuleWidget):
         self.panel.cleanup()
 
     def onReload(self) -> None:
-        """The developer's button Reload."""
+        """Reload the module (the developer's button)."""
         from SemiSupervisedSegLib.panel.reloading import unloadPackage
 
         unloadPackage()

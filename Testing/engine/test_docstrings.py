@@ -21,9 +21,6 @@ from SemiSupervisedSegLib.engine.methods import parts
 SHAPE = re.compile(r"\((?:[A-Z]\w*(?:, | |\)|,\))|\*spatial\))")
 SOURCE = re.compile(r"[Ee]quations? \d|section [\dIV]|[Tt]able \d|[Ff]igure \d|\b(?:19|20)\d\d\b")
 
-ARGUMENTS = re.compile(r"^Args:\n((?:    .*\n?|\n(?=    ))+)", re.MULTILINE)
-ENTRY = re.compile(r"^    (\w+): (.*)", re.MULTILINE)
-
 
 def modules_of(*packages: ModuleType) -> list[str]:
     """Return the names of the modules of some packages and of nothing below these."""
@@ -79,14 +76,6 @@ def test_losses_and_parts_name_the_paper_they_come_from(name):
 def test_losses_and_parts_show_an_example(name):
     functions = {key: text for key, text in tensor_functions(name).items() if "." not in key}
     assert [key for key, text in functions.items() if "Examples:" not in text] == []
-
-
-@pytest.mark.parametrize("name", WITH_SHAPES)
-def test_arguments_are_those_of_the_function_and_begin_with_a_noun(name):
-    for key, value in public_definitions(importlib.import_module(name)):
-        entries = [entry for block in ARGUMENTS.findall(inspect.getdoc(value) or "") for entry in ENTRY.findall(block)]
-        assert [text for _, text in entries if not re.match(r"[A-Z\"]", text)] == [], key
-        assert {argument for argument, _ in entries} <= set(inspect.signature(value).parameters), key
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

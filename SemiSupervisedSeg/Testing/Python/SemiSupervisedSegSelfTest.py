@@ -57,7 +57,7 @@ class PanelTest(unittest.TestCase):
             self.addCleanup(patch.stop)
 
     def failWith(self, error: Exception) -> None:
-        """An error that the user would see is a failure here."""
+        """Fail on an error that the user would see."""
         self.fail(f"The panel said: {error}")
 
     def waitFor(self, until: Callable[[], bool], seconds: float, what: str) -> None:
@@ -69,14 +69,14 @@ class PanelTest(unittest.TestCase):
             time.sleep(0.01)
 
     def makeStudy(self, name: str = "phantom", **changes: Any) -> Any:
-        """A small made-up study of two sites; it is not opened."""
+        """Return a small synthetic study of two sites, which is not opened."""
         from SemiSupervisedSegLib.phantom.generate import generate_study
 
         counts = {"sites": 2, "labeled": 1, "validation": 1, "unlabeled": 1, "external": 1}
         return generate_study(self.folder / name, **{**counts, "size": (32, 32, 4), **changes})
 
     def assertSameImage(self, first: sitk.Image, second: sitk.Image) -> None:
-        """Same voxels at the same places."""
+        """Assert that two images have the same voxels at the same places."""
         np.testing.assert_array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
         for get in ("GetSpacing", "GetOrigin", "GetDirection"):
             np.testing.assert_allclose(getattr(first, get)(), getattr(second, get)(), atol=1e-4)
@@ -191,7 +191,7 @@ class LoopTest(PanelTest):
         return painted
 
     def exportAndCompare(self, caseId: str, painted: np.ndarray) -> None:
-        """The file for other programs has what was painted, on the grid of the image."""
+        """Assert that the file for other programs has what was painted, on the grid of the image."""
         from SemiSupervisedSegLib.study.exporting import annotation_sources, chosen_sources, export_cases
         from SemiSupervisedSegLib.study.images import read_image
 
