@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 
@@ -18,3 +21,18 @@ def append_axes(values: Tensor, like: Tensor) -> Tensor:
         torch.Size([2, 1, 1, 1])
     """
     return values.view(*values.shape, *(1,) * (like.dim() - values.dim()))
+
+
+def promote(value: Any) -> Any:
+    """Return a tensor of half precision as float32, and everything else unchanged (Micikevicius et al., ICLR 2018).
+
+    Args:
+        value: Tensor of any shape, or anything else.
+
+    Examples:
+        >>> promote(torch.ones(2, dtype=torch.bfloat16)).dtype, promote(torch.ones(2, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+        return value.float()
+    return value

@@ -16,6 +16,7 @@ from .spec import JobSpec, SettingValue
 _FOLDER = Path(__file__).with_name("methods")
 _RELEASED_CODE = "released_code"
 _DIMENSIONS = {"2d": 2, "3d": 3}
+_SIZES = {"patch_size": "patch size", "window_stride": "step between windows"}
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,13 @@ class Catalogue:
         if dimensions not in entry.dimensions:
             raise UserError(f"The method {entry.id} does not work in {dimensions}D.", "Choose another method.")
         self.backbone(str(values["network"]), dimensions)
-        size = size_of(str(values["patch_size"]))
-        if size and len(size) != dimensions:
-            raise UserError(
-                f"The patch size {values['patch_size']} does not fit {dimensions}D.",
-                f"Set patch_size to auto, or give {dimensions} sides.",
-            )
+        for name, words in _SIZES.items():
+            size = size_of(str(values[name]))
+            if size and len(size) != dimensions:
+                raise UserError(
+                    f"The {words} {values[name]} does not fit {dimensions}D.",
+                    f"Set {name} to auto, or give {dimensions} sides.",
+                )
 
 
 @cache

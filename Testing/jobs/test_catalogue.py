@@ -54,6 +54,41 @@ def test_the_papers_numbers() -> None:
     assert int(96 * (1 - cpcl["window_overlap"])) == 64
 
 
+@pytest.mark.parametrize(
+    ("method", "stride", "largest_component", "augmentation"),
+    [
+        ("ss_net", "4x18x18", True, "rotations"),
+        ("bcp", "4x18x18", True, "rotations"),
+        ("ua_mt", "4x18x18", False, "rotations"),
+        ("mc_net", "4x18x18", False, "rotations"),
+        ("aua", "16x16x16", False, "none"),
+        ("unisemi", "4x16x16", False, "none"),
+        ("cpcl", "auto", False, "rotations"),
+    ],
+)
+def test_volumes_are_trained_and_segmented_as_published(method, stride, largest_component, augmentation) -> None:
+    values = resolve(method, "paper", {}, 3)
+    found = (values["window_stride"], values["largest_component"], values["augmentation"])
+    assert found == (stride, largest_component, augmentation)
+
+
+def test_the_paper_of_ss_net_weights_its_memory_and_the_released_code_does_not() -> None:
+    assert resolve("ss_net", "paper", {}, 2)["weight_memory"] is True
+    assert resolve("ss_net", "paper", {"fidelity": "released_code"}, 2)["weight_memory"] is False
+
+
+@pytest.mark.parametrize("method", ["mean_teacher", "ua_mt"])
+def test_a_ramp_of_30000_steps_belongs_to_30000_steps(method) -> None:
+    values = resolve(method, "paper", {"fidelity": "released_code"}, 2)
+    assert values["steps"] == values["ramp_steps"] == 30000
+
+
+def test_released_batches_and_patches() -> None:
+    unisemi = resolve("unisemi", "paper", {"fidelity": "released_code"}, 3)
+    assert (unisemi["labeled_batch"], unisemi["unlabeled_batch"]) == (8, 8)
+    assert resolve("cpcl", "paper", {"fidelity": "released_code"}, 3)["patch_size"] == "80x112x112"
+
+
 def test_the_released_code_differs_and_the_user_wins() -> None:
     values = resolve("cpcl", "paper", {"fidelity": "released_code", "steps": 77}, 3)
     assert (values["network"], values["ramp_unit"], values["ramp_steps"]) == ("v_net", "block150", 6000)
@@ -93,6 +128,7 @@ def test_streams_that_a_method_does_not_use_are_empty() -> None:
         ({"patch_size": "256"}, "auto, or sides"),
         ({"patch_size": "256x0"}, "auto, or sides"),
         ({"patch_size": "64x64x64"}, "does not fit 2D"),
+        ({"window_stride": "4x18x18"}, "step between windows 4x18x18 does not fit 2D"),
         ({"network": "v_net"}, "does not work in 2D"),
         ({"fidelity": "released_code"}, "has no setting 'fidelity'"),
     ],

@@ -44,6 +44,7 @@ class BatchSource:
         device: torch.device,
     ) -> None:
         self._seed = seed
+        self._augments = settings.get("augmentation") != "none"
         self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = streams_of(cases, streams)
@@ -93,7 +94,8 @@ class BatchSource:
 
     def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
         images, labels = self._streams[name].draw(step, self._counts[name])
-        images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
+        if self._augments:
+            images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
         return images.contiguous(memory_format=self._memory_format), labels
 
 

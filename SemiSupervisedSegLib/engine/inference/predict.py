@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def predict_image(
     image: sitk.Image,
     *,
     device: torch.device | str = "cpu",
-    overlap: float = 0.5,
+    overlap: float | Sequence[float] = 0.5,
     autocast: AbstractContextManager | None = None,
     windows_at_once: int = 4,
 ) -> GridPrediction:

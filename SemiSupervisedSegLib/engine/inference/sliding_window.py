@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
+from ...jobs.settings import size_of
 from ...planning.plan import PATCH_MULTIPLE, Plan
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
@@ -87,6 +89,20 @@ def predict_grid(
         return GridPrediction(_as_grid(answers, plan), None)
     final, prototype = answers
     return GridPrediction(_as_grid(final, plan), _as_grid(prototype, plan))
+
+
+def overlap_of_windows(settings: Mapping[str, Any], plan: Plan) -> float | tuple[float, ...]:
+    """Return the overlap that `predict_grid` takes: as set, or along each axis from the step between windows.
+
+    Args:
+        settings: Settings "window_overlap" and "window_stride", the latter in voxels for windows of the patch's size.
+        plan: Plan of the model.
+    """
+    steps = size_of(settings["window_stride"])
+    if not steps:
+        return settings["window_overlap"]
+    # Half a voxel more, because the inferer rounds down what it computes from the overlap.
+    return tuple(max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, plan.patch, strict=True))
 
 
 def _window_size(plan: Plan, size: Sequence[int]) -> tuple[int, ...]:

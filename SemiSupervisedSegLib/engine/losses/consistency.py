@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -82,7 +83,7 @@ def predictive_entropy(probabilities: Tensor) -> Tensor:
 
 
 @full_precision
-def sharpen(logits: Tensor, temperature: float) -> Tensor:
+def sharpen(logits: Tensor, temperature: float, *, per_channel: bool = False) -> Tensor:
     """Return probabilities (B, C, *spatial) raised to 1 / T and normalised again (MC-Net, equation 1).
 
     For any number of classes; with two it is the published p^(1/T) / (p^(1/T) + (1 - p)^(1/T)). The logits are scaled,
@@ -91,17 +92,25 @@ def sharpen(logits: Tensor, temperature: float) -> Tensor:
     Args:
         logits: Logits (B, C, *spatial) of p.
         temperature: Temperature T.
+        per_channel: Whether each channel is sharpened against the sum of the others, as in the released code, so that
+            more than two do not add up to 1.
 
     Examples:
         >>> logits = torch.tensor([[[0.2], [0.0]]])
         >>> logits.softmax(dim=1).flatten(), sharpen(logits, 0.1).flatten()
         (tensor([0.5498, 0.4502]), tensor([0.8808, 0.1192]))
     """
+    if per_channel:
+        classes = range(logits.shape[1])
+        others = [logits[:, [k for k in classes if k != c]].logsumexp(dim=1) for c in classes]
+        return ((logits - torch.stack(others, dim=1)) / temperature).sigmoid()
     return (logits / temperature).softmax(dim=1)
 
 
 @full_precision
-def mutual_consistency(logits: Tensor, other_logits: Tensor, temperature: float) -> Tensor:
+def mutual_consistency(
+    logits: Tensor, other_logits: Tensor, temperature: float, *, per_channel: bool = False
+) -> Tensor:
     """Return the mean squared difference of a decoder's probabilities to another's sharpened ones (MC-Net, equation 2).
 
     The gradient runs into both, as published.
@@ -110,9 +119,10 @@ def mutual_consistency(logits: Tensor, other_logits: Tensor, temperature: float)
         logits: Logits (B, C, *spatial) of the one decoder.
         other_logits: Logits (B, C, *spatial) of the other decoder.
         temperature: Temperature of the sharpening.
+        per_channel: As in :func:`sharpen`.
 
     Examples:
         >>> mutual_consistency(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), temperature=0.1)
         tensor(0.)
     """
-    return functional.mse_loss(logits.softmax(dim=1), sharpen(other_logits, temperature))
+    return functional.mse_loss(logits.softmax(dim=1), sharpen(other_logits, temperature, per_channel=per_channel))

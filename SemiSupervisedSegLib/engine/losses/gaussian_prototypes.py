@@ -102,7 +102,8 @@ def prototype_contrast(
     The closed-form bound of a contrastive loss with infinitely many samples of each class: with
     logits_c = (f mu_c + f^T Sigma_c f / (2 tau)) / tau it is the mean over voxels of
     CE(logits, y) + f^T Sigma_y f / (2 tau^2). A class that was never seen is no answer, and its voxels do not count;
-    with fewer than two classes, or no voxel that counts, the loss is 0.
+    with fewer than two classes, or no voxel that counts, the loss is 0. Equation 12 as printed lacks the factor
+    1 / (2 tau^2) of the last term, which its derivation gives.
 
     Args:
         features: Feature maps f (B, L, *spatial).

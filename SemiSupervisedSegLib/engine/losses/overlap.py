@@ -66,6 +66,7 @@ def dice_loss(
         >>> dice_loss(torch.full_like(target, 0.5), target, squared=False)
         tensor(0.5000)
     """
+    target = target.to(probabilities.dtype)
     if mask is not None:
         weight = mask.unsqueeze(1).to(probabilities.dtype)
         probabilities, target = probabilities * weight, target * weight

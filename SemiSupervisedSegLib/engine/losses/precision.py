@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..tensors import promote
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def _promote(value: Any) -> Any:
-    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-        return value.float()
-    return value
 
 
 def _device_types(values: Iterable[object]) -> Iterator[str]:
@@ -45,6 +41,6 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def promoted(*args: P.args, **kwargs: P.kwargs) -> R:
         with torch.autocast(next(_device_types(args)), enabled=False):
-            return function(*map(_promote, args), **{name: _promote(value) for name, value in kwargs.items()})
+            return function(*map(promote, args), **{name: promote(value) for name, value in kwargs.items()})
 
     return promoted

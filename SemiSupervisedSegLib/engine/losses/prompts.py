@@ -14,7 +14,9 @@ SOFT_SHARPNESS = 10.0
 
 
 @full_precision
-def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None) -> Tensor:
+def prompted_loss(
+    logits: Tensor, labels: Tensor, unknown: Tensor | None = None, *, include_background: bool = True
+) -> Tensor:
     """Return Dice plus cross-entropy, both with weight 1, over the voxels that are known (UniSeMi, equation 5).
 
     Dice is batch-joint with squared denominator over all channels. Where nothing is known it costs nothing.
@@ -23,6 +25,7 @@ def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None)
         logits: Logits (B, C, *spatial), the answers to each image's prompt.
         labels: Channel indices (B, *spatial).
         unknown: Voxels that count nowhere, bool (B, *spatial); None for none.
+        include_background: Whether the Dice is taken over the background as well; the released code leaves it out.
 
     Examples:
         >>> logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
@@ -32,7 +35,9 @@ def prompted_loss(logits: Tensor, labels: Tensor, unknown: Tensor | None = None)
     known = torch.ones_like(labels, dtype=torch.bool) if unknown is None else ~unknown
     voxels = functional.cross_entropy(logits, labels, reduction="none")
     cross_entropy = (voxels * known).sum() / known.sum().clamp(min=1)
-    return dice_loss(logits.softmax(dim=1), one_hot(labels, logits.shape[1]), known) + cross_entropy
+    target = one_hot(labels, logits.shape[1])
+    dice = dice_loss(logits.softmax(dim=1), target, known, include_background=include_background)
+    return dice + cross_entropy
 
 
 @full_precision
@@ -72,18 +77,22 @@ def aggregate_foregrounds(foregrounds: Tensor, soft: bool = False) -> Tensor:
 
 
 @full_precision
-def foreground_agreement(first: Tensor, second: Tensor) -> Tensor:
+def foreground_agreement(first: Tensor, second: Tensor, *, include_background: bool = True) -> Tensor:
     """Return the Dice loss of two foreground probabilities, background beside it (UniSeMi, equation 9).
 
-    With the squared denominator it is 0 where both are the same, whether 0, 1 or between.
+    With the squared denominator it is 0 where both are the same, whether 0, 1 or between. The released loss
+    broadcasts the two maps to (B, B, ...) and so compares each image with all others; here an image is compared with
+    itself.
 
     Args:
         first: Probabilities (B, *spatial).
         second: Probabilities (B, *spatial).
+        include_background: Whether the background beside it counts; the released code leaves it out.
 
     Examples:
         >>> maps = torch.tensor([[0.3, 0.7]])
         >>> foreground_agreement(maps, maps).abs() < 1e-6, foreground_agreement(maps, 1 - maps)
         (tensor(True), tensor(0.2759))
     """
-    return dice_loss(torch.stack([1 - first, first], dim=1), torch.stack([1 - second, second], dim=1))
+    pair = torch.stack([1 - first, first], dim=1), torch.stack([1 - second, second], dim=1)
+    return dice_loss(*pair, include_background=include_background)

@@ -37,7 +37,7 @@ class Prototypes(NamedTuple):
 
 def _masses(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return weighted feature sums (B, C, L) and weight sums (B, C), as if features were upsampled."""
-    coarse = adjoint_upsample(weights, features.shape[2:]).flatten(2)
+    coarse = adjoint_upsample(weights.to(features.dtype), features.shape[2:]).flatten(2)
     sums = torch.einsum("bcv,blv->bcl", coarse, features.flatten(2))
     return sums, weights.flatten(2).sum(dim=2)
 

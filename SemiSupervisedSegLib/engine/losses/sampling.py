@@ -15,7 +15,7 @@ def near_boundary(labels: Tensor, *, one_sided: bool = False) -> Tensor:
 
     Args:
         labels: Class indices (B, *spatial).
-        one_sided: Whether neighbourhoods have 2 voxels a side and reach forward only, as the released code of AUA
+        one_sided: Whether neighbourhoods have 2 voxels a side and reach backward only, as the released code of AUA
             dilates.
 
     Examples:
@@ -24,8 +24,8 @@ def near_boundary(labels: Tensor, *, one_sided: bool = False) -> Tensor:
     """
     dimensions = labels.dim() - 1
     pool = (functional.max_pool2d, functional.max_pool3d)[dimensions - 2]
-    side, before = (2, 0) if one_sided else (3, 1)
-    padded = functional.pad(labels.unsqueeze(1).float(), (before, 1) * dimensions, mode="replicate")
+    side, before, after = (2, 1, 0) if one_sided else (3, 1, 1)
+    padded = functional.pad(labels.unsqueeze(1).float(), (before, after) * dimensions, mode="replicate")
     largest, smallest = pool(padded, side, stride=1), -pool(-padded, side, stride=1)
     return (largest > smallest).squeeze(1)
 

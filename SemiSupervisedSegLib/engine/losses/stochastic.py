@@ -32,7 +32,7 @@ def antithetic_samples(mean: Tensor, deviation: Tensor, factor: Tensor, pairs: i
         >>> samples.shape, torch.allclose(samples.mean(dim=1), mean, atol=1e-5)
         (torch.Size([1, 4, 2, 4, 4]), True)
     """
-    shared = torch.randn(len(mean), pairs, factor.shape[1], device=mean.device)
+    shared = torch.randn(len(mean), pairs, factor.shape[1], dtype=factor.dtype, device=mean.device)
     coherent = (shared @ factor.flatten(2)).unflatten(2, mean.shape[1:])
     offsets = torch.addcmul(coherent, deviation.unsqueeze(1), torch.randn_like(coherent))
     center = mean.unsqueeze(1)

@@ -25,6 +25,8 @@ def supervised_contrast(
     -mean_i 1/|P(i)| sum_{j in P(i)} [a_i a_j / tau - log sum_{k != i} exp(a_i a_k / tau)] with unit vectors a and
     P(i) the other vectors of the class of i; then the mean over the images that have anchors. A vector that is alone in
     its class is no anchor. The matrix of similarities is never in memory as a whole.
+    The released code of AUA selects vectors from channel-first maps, which mixes channels and voxels; here a vector has
+    the features of one voxel.
 
     Args:
         vectors: Feature vectors (B, k, L) of any length.

@@ -1,18 +1,15 @@
 """AUA + BCL + PCL: aleatoric uncertainty and two contrastive losses, in two stages.
 
-H. Wu, X. Li and K.-T. Cheng, "Exploring Feature Representation Learning for Semi-supervised Medical Image
-Segmentation", IEEE Trans. Neural Networks and Learning Systems, 2023. Ablations of its Tables V and VI by settings:
-"AUA" without ``use_boundary`` and ``use_retraining``, "AUA + BCL" without ``use_retraining``, "+ Pseudo labeling"
-without ``use_prototypes``, and all on; the supervised baseline is the method Supervised. ``fidelity="released_code"``
-takes one-sided boundaries, a projection without batch normalisation, the background into the energy distance,
-diagonal covariances, features on the unit sphere, and anchors of structures only.
+Wu et al., IEEE TNNLS 2023. Ablations of its Tables V and VI: "AUA" without ``use_boundary`` and ``use_retraining``,
+"AUA + BCL" without ``use_retraining``, "+ Pseudo labeling" without ``use_prototypes``. As released it has
+one-sided boundaries, a projection without batch normalisation, the background into the energy distance, diagonal
+covariances, features on the unit sphere, and anchors of structures only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,8 +25,9 @@ from ..losses.supervised_contrast import supervised_contrast
 from ..networks.base import SegmentationNetwork
 from ..networks.embedding import with_embedding
 from ..networks.low_rank import LogitDistribution, LowRankHead
-from ..networks.output import FeatureLevel, NetworkOutput
+from ..networks.output import NetworkOutput
 from ..networks.projection import PointwiseProjection
+from ..tensors import append_axes
 from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
 from .parts.banks import GaussianBank
 from .parts.teacher import MeanTeacher, TeacherStudent
@@ -39,8 +37,6 @@ FIRST, SECOND = "uncertainty", "retraining"
 
 class AUA(TeacherStudent):
     """Stage 1: L_AUA + lambda_c L_BCL (equation 14); stage 2, from scratch: L_ced + lambda_r L_PCL (equation 15)."""
-
-    prototype_level: ClassVar[FeatureLevel] = "decoder_full"
 
     def __init__(self, context: MethodContext) -> None:
         context = replace(context, build_network=lambda build=context.build_network: with_embedding(build()))
@@ -57,7 +53,8 @@ class AUA(TeacherStudent):
         """Return the two stages, or the first alone for an ablation."""
         share = self.settings["first_stage_share"] if self.settings["use_retraining"] else 1.0
         first = Stage(FIRST, "Learning with uncertainty", share)
-        second = Stage(SECOND, "Learning from pseudo-labels", 1.0 - share, self._prototype_batches())
+        batches = self.settings["prototype_batches"] if self.settings["use_prototypes"] else 0
+        second = Stage(SECOND, "Learning from pseudo-labels", 1.0 - share, batches)
         return (first, second) if self.settings["use_retraining"] else (first,)
 
     def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
@@ -68,9 +65,6 @@ class AUA(TeacherStudent):
         for labeled in (draw(step).labeled for step in range(stage.batches)):
             self.prototypes.update(self.label(labeled.images).decoder_full, labeled.labels)
         self.student.load_state_dict(self._fresh_network().state_dict())
-
-    def _prototype_batches(self) -> int:
-        return self.settings["prototype_batches"] if self.settings["use_prototypes"] else 0
 
     def label(self, images: Tensor) -> NetworkOutput:
         """Return the output of the frozen student of stage 1 for images (B, C_in, *spatial), in evaluation mode."""
@@ -96,7 +90,7 @@ class AUA(TeacherStudent):
         return self.retraining_losses(batch) if step.stage == SECOND else self.uncertainty_losses(batch, step)
 
     def uncertainty_losses(self, batch: Batch, step: TrainingStep) -> Losses:
-        """Return L_AUA and L_BCL; the consistency is computed on labeled and unlabeled images."""
+        """Return L_AUA and L_BCL; the consistency is that of the unlabeled images (section III-C)."""
         labeled, images = batch.labeled, torch.cat([batch.labeled.images, batch.unlabeled.images])
         student = self.student(images)
         distribution = self._distribution(self.uncertainty(student), images)
@@ -105,10 +99,8 @@ class AUA(TeacherStudent):
         count = len(labeled.images)
         likelihood = marginal_cross_entropy(samples[:count], labeled.labels)
         supervised = self._with_dice(likelihood, student.logits[:count], labeled.labels)
-        losses = {
-            "supervised": Loss(supervised),
-            "consistency": Loss(self.consistency(samples, images), self.consistency_weight(step)),
-        }
+        consistency = self.consistency(samples[count:], batch.unlabeled.images)
+        losses = {"supervised": Loss(supervised), "consistency": Loss(consistency, self.consistency_weight(step))}
         if self.settings["use_boundary"]:
             boundary = self.boundary_contrast(student.decoder_full[:count], labeled.labels)
             losses["boundary"] = Loss(boundary, self.settings["boundary_weight"])
@@ -125,7 +117,7 @@ class AUA(TeacherStudent):
             images: Images (B, C_in, *spatial).
         """
         noisy = self.noisy(images)
-        distribution = self._distribution(self.teacher_uncertainty(self.teacher(noisy)), noisy)
+        distribution = self._distribution(self.teacher_uncertainty(self.teacher(noisy)), images)
         targets = antithetic_samples(*distribution, self.settings["sample_pairs"])
         # The paper sums over all classes; with a structure in few voxels the background would decide alone.
         first = 0 if self._released else 1
@@ -144,12 +136,12 @@ class AUA(TeacherStudent):
         count = len(batch.labeled.images)
         labeled, unlabeled = self.student(torch.cat([batch.labeled.images, batch.unlabeled.images])).split(count)
         labels, pseudo = batch.labeled.labels, self.label(batch.unlabeled.images).logits.argmax(dim=1)
-        losses: Losses = {}
-        for name, logits, target in (
-            ("supervised", labeled.logits, labels),
-            ("pseudo_label", unlabeled.logits, pseudo),
-        ):
-            losses[name] = Loss(self._with_dice(functional.cross_entropy(logits, target), logits, target))
+        entropy = functional.cross_entropy(labeled.logits, labels)
+        pseudo_entropy = functional.cross_entropy(unlabeled.logits, pseudo)
+        losses = {
+            "supervised": Loss(self._with_dice(entropy, labeled.logits, labels)),
+            "pseudo_label": Loss(self._with_dice(pseudo_entropy, unlabeled.logits, pseudo)),
+        }
         if self.settings["use_prototypes"]:
             losses |= self.prototype_losses(labeled.decoder_full, labels, unlabeled.decoder_full, pseudo)
         return losses
@@ -185,7 +177,14 @@ class AUA(TeacherStudent):
         )
 
     def _distribution(self, distribution: LogitDistribution, images: Tensor) -> LogitDistribution:
-        return distribution.masked((images > 0).float()) if self.settings["tissue_only"] else distribution
+        """Return a distribution that is certain outside of the tissue, where the setting asks for it.
+
+        Tissue is above 0 before normalisation, as released; in normalised images (B, 1, *spatial) 0 is the minimum.
+        """
+        if not self.settings["tissue_only"]:
+            return distribution
+        lowest = images.flatten(1).amin(dim=1)
+        return distribution.masked((images > append_axes(lowest, images)).to(images.dtype))
 
     def _with_dice(self, cross_entropy: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Return half a cross-entropy plus half the Dice loss of the structures."""

@@ -1,6 +1,6 @@
 """BCP: labeled and unlabeled images are pasted into each other, and so are labels and pseudo labels.
 
-Y. Bai et al., "Bidirectional Copy-Paste for Semi-Supervised Medical Image Segmentation", CVPR 2023.
+Bai et al., CVPR 2023.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..connected_components import largest_components
 from ..data.batch import Batch
-from ..losses.overlap import masked_cross_entropy, one_hot, sample_dice_loss
+from ..losses.overlap import dice_loss, masked_cross_entropy, one_hot, sample_dice_loss
 from .method import Loss, Losses, Method, MethodContext, Stage, TrainingStep
 from .parts.masks import outside_a_box, paste
 from .parts.teacher import MeanTeacher
@@ -31,8 +31,9 @@ class BidirectionalCopyPaste(Method):
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
+        self.dimensions = context.dimensions
         # Released for slices: the whole state is averaged, not the parameters only.
-        averages_buffers = context.dimensions == 2
+        averages_buffers = self.dimensions == 2
         decay = context.settings["ema_decay"]
         self.teacher = MeanTeacher(self.student, decay, warm_up=False, buffers=averages_buffers)
 
@@ -56,13 +57,17 @@ class BidirectionalCopyPaste(Method):
     def pretraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
         """Return the supervised loss on pairs of labeled images pasted into each other (section 3.4).
 
+        The released code for slices adds the losses outside and inside the box, each normalised by itself.
+
         Args:
             batch: Batch with an even number of labeled images.
             keep: Mask (*spatial), 0 in the box that is pasted.
         """
         (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
-        logits = self.student(paste(first, second, keep)).logits
-        return {"supervised": Loss(mixture_loss(logits, paste(own, other, keep), torch.ones_like(keep)))}
+        logits, labels = self.student(paste(first, second, keep)).logits, paste(own, other, keep)
+        if self.dimensions == 3:
+            return {"supervised": Loss(mixture_loss(logits, labels, torch.ones_like(keep)))}
+        return {"supervised": Loss(mixture_loss(logits, labels, keep) + mixture_loss(logits, labels, 1 - keep))}
 
     def selftraining_losses(self, batch: Batch, keep: Tensor) -> Losses:
         """Return L_in and L_out, the first with annotations outside of the box, the second inside (equations 3, 4).
@@ -88,9 +93,13 @@ class BidirectionalCopyPaste(Method):
     def pseudo_labels(self, images: Tensor) -> Tensor:
         """Return the teacher's classes (B, *spatial), of each structure only the largest piece (section 3.3).
 
+        The halves of the images are segmented one after the other, each with batch statistics of its own, as released.
         Pieces are found on the CPU, the one place where a step waits for the device.
+
+        Args:
+            images: Images (B, C_in, *spatial), an even number.
         """
-        classes = self.teacher(images).logits.argmax(dim=1)
+        classes = torch.cat([self.teacher(half).logits.argmax(dim=1) for half in images.chunk(2)])
         pieces = [largest_components(image.numpy(), self.num_classes) for image in classes.cpu()]
         return torch.stack([torch.from_numpy(image) for image in pieces]).to(classes.device)
 
@@ -101,11 +110,20 @@ class BidirectionalCopyPaste(Method):
 
 
 def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Return half cross-entropy, half Dice over the part of a mixture where the mask (*spatial) is 1 (equation 7)."""
+    """Return half cross-entropy, half Dice over the part of a mixture where the mask is 1 (equation 7).
+
+    Where the paper is silent the Dice is that of the released code: of slices squared and joint over the batch, of
+    volumes linear and for each image.
+
+    Args:
+        logits: Logits (B, C, *spatial).
+        labels: Class indices (B, *spatial).
+        mask: Mask (*spatial) of 0 and 1.
+    """
     everywhere = mask.expand(labels.shape)
-    target = one_hot(labels, logits.shape[1])
-    dice = sample_dice_loss(logits.softmax(dim=1), target, everywhere)
-    return 0.5 * (masked_cross_entropy(logits, labels, everywhere) + dice)
+    dice = dice_loss if logits.dim() == 4 else sample_dice_loss
+    overlap = dice(logits.softmax(dim=1), one_hot(labels, logits.shape[1]), everywhere)
+    return 0.5 * (masked_cross_entropy(logits, labels, everywhere) + overlap)
 
 
 def build(context: MethodContext) -> Method:

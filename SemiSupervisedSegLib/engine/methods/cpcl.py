@@ -1,6 +1,6 @@
 """CPCL: cyclic prototype consistency learning.
 
-Z. Xu et al., "All-Around Real Label Supervision", IEEE J. Biomed. Health Inform. 26(7), 2022.
+Xu et al., IEEE JBHI 2022.
 Ablations of its Table II by settings: MT, F-PCL, B-PCL, MT-F-PCL, MT-B-PCL, MT-C-PCL and CPCL are the
 combinations of ``use_mean_teacher``, ``use_forward`` and ``use_backward``.
 """
@@ -23,6 +23,7 @@ from ..losses.prototypes import (
     prototype_logits,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
+from ..tensors import promote
 from .cpcl_released import ReleasedCPCL
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.teacher import TeacherStudent
@@ -62,7 +63,7 @@ class CPCL(TeacherStudent):
         prototypes = image_mean_prototypes(self.prototype_features(student), masks)
         logits = self._propagate(self.prototype_features(teacher), prototypes, teacher.logits)
         return has_two_classes(prototypes) * functional.mse_loss(
-            logits.softmax(dim=1), teacher.logits.float().softmax(dim=1)
+            logits.softmax(dim=1), promote(teacher.logits).softmax(dim=1)
         )
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:

@@ -20,6 +20,7 @@ from ..losses.consistency import logit_consistency
 from ..losses.overlap import one_hot, supervised_loss
 from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
 from ..networks.output import FeatureLevel, NetworkOutput
+from ..tensors import promote
 from .method import Loss, Losses, TrainingStep
 from .parts.teacher import TeacherStudent
 
@@ -35,8 +36,8 @@ class ReleasedCPCL(TeacherStudent):
         images = torch.cat([batch.labeled.images, batch.unlabeled.images])
         student, teacher = self.student(images), self.teacher(self.noisy(images))
         student_labeled, _ = student.split(count)
-        _, teacher_unlabeled = teacher.split(count)
         with torch.no_grad():
+            teacher_unlabeled = self.teacher(batch.unlabeled.images)
             forward = self.forward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
             backward = self.backward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
         return {
@@ -48,11 +49,11 @@ class ReleasedCPCL(TeacherStudent):
 
     def forward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """Return L_fpc with one confidence-weighted set of prototypes per labeled image."""
-        weights = one_hot(labeled.labels, self.num_classes) * student.logits.float().softmax(dim=1)
+        weights = one_hot(labeled.labels, self.num_classes) * promote(student.logits).softmax(dim=1)
         propagated = self._propagate_pairwise(
             self.prototype_features(student), weights, self.prototype_features(teacher), teacher.logits
         )
-        return functional.mse_loss(propagated, teacher.logits.float().softmax(dim=1))
+        return functional.mse_loss(propagated, promote(teacher.logits).softmax(dim=1))
 
     def backward_consistency(self, student: NetworkOutput, labeled: Labeled, teacher: NetworkOutput) -> Tensor:
         """Return L_bpc with one set of prototypes per unlabeled image and a second softmax inside the cross-entropy."""

@@ -1,6 +1,6 @@
 """CPS: two networks of different initialisation that give each other pseudo labels.
 
-X. Chen et al., "Semi-Supervised Semantic Segmentation with Cross Pseudo Supervision", CVPR 2021.
+Chen et al., CVPR 2021.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ..data.batch import Batch
 from ..losses.overlap import supervised_loss
-from ..networks.layers import kaiming_normal
+from ..networks.layers import kaiming_normal, xavier_normal
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
 
@@ -21,7 +21,12 @@ class CrossPseudoSupervision(Method):
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
-        self.second = kaiming_normal(context.build_network())
+        self.second = context.build_network()
+        if not context.follows_released_code:
+            kaiming_normal(self.second)
+        elif context.dimensions == 3:
+            kaiming_normal(self.student)
+            xavier_normal(self.second)
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup of both networks and what each learns from the other on the unlabeled images."""

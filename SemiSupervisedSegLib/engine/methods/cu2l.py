@@ -26,6 +26,7 @@ from ..losses.prototypes import (
     prototype_regularization,
 )
 from ..networks.output import FeatureLevel, NetworkOutput
+from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep, total
 from .parts.banks import PrototypeBank
 from .parts.ramps import gaussian_ramp
@@ -90,9 +91,9 @@ class CU2L(TeacherStudent):
             step: Place of the step, on which the threshold delta(t) depends that rises from 0.75 to 0.9.
             weight: Weight lambda(t).
         """
-        confidence, pseudo_labels = teacher.float().softmax(dim=1).max(dim=1)
+        confidence, pseudo_labels = promote(teacher).softmax(dim=1).max(dim=1)
         mask = (confidence >= self.threshold(step)).float()
-        loss = self._regional_dice(student.float().softmax(dim=1), one_hot(pseudo_labels, self.num_classes), mask)
+        loss = self._regional_dice(promote(student).softmax(dim=1), one_hot(pseudo_labels, self.num_classes), mask)
         return {"pseudo_label": Loss(loss, weight), "confident_share": Loss(mask.mean(), 0.0)}
 
     def threshold(self, step: TrainingStep) -> float:

@@ -1,7 +1,6 @@
 """DAN: a discriminator must not tell predictions for unlabeled images from those for labeled ones.
 
-Y. Zhang et al., "Deep Adversarial Networks for Biomedical Image Segmentation Utilizing Unannotated Images",
-MICCAI 2017.
+Zhang et al., MICCAI 2017.
 """
 
 from __future__ import annotations

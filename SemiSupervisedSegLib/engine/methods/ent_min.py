@@ -9,6 +9,7 @@ import torch
 from ..data.batch import Batch
 from ..losses.consistency import predictive_entropy
 from ..losses.overlap import supervised_loss
+from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
 
@@ -23,7 +24,7 @@ class EntropyMinimization(Method):
         """Return L_sup and the mean entropy of a voxel, from 0 (certain) to 1 (all classes alike)."""
         labeled, unlabeled = self.joint_pass(batch)
         logits = torch.cat([labeled.logits, unlabeled.logits]) if self.on_all_images else unlabeled.logits
-        entropy = predictive_entropy(logits.float().softmax(dim=1)).mean() / math.log(self.num_classes)
+        entropy = predictive_entropy(promote(logits).softmax(dim=1)).mean() / math.log(self.num_classes)
         return {
             "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
             "entropy": Loss(entropy, self.consistency_weight(step)),

@@ -1,7 +1,6 @@
 """MC-Net: decoders that upsample in different ways agree with each other's sharpened predictions.
 
-Y. Wu et al., "Semi-supervised Left Atrium Segmentation with Mutual Consistency Training", MICCAI 2021; with three
-decoders it is MC-Net+ (Medical Image Analysis 81, 2022).
+Wu et al., MICCAI 2021; with three decoders it is MC-Net+ (Medical Image Analysis 81, 2022).
 """
 
 from __future__ import annotations
@@ -18,14 +17,16 @@ from ..losses.overlap import voxelwise_dice_loss
 from ..networks.base import Upsampling
 from .method import Loss, Losses, Method, MethodContext, TrainingStep, total
 
-DICE_WEIGHT = {2: 1.0, 3: 0.5}
-"""Of the supervised loss, by the number of dimensions, as released."""
+DICE_WEIGHT = 0.5
+"""w_d; the released code for slices has 1.0 with a Dice without the factor 2, which is half of this one."""
 
 
 class MutualConsistency(Method):
     """L = w_d sum_i Dice(p_i, y) + lambda(t) sum_{i != j} mean (p_i - s(p_j))^2, equations 2 and 3.
 
-    All decoders share the student's encoder. The student's own decoder, the first, predicts.
+    All decoders share the student's encoder. The student's decoder, the first, predicts. With more than two classes the
+    paper has no formula: the sharpened probabilities of a voxel add up to 1 here; the released code sharpens each
+    channel on its own (``fidelity="released_code"``) and counts a step before it weights its losses.
     """
 
     def __init__(self, context: MethodContext) -> None:
@@ -34,7 +35,8 @@ class MutualConsistency(Method):
         networks = [context.build_network(upsampling=kind) for kind in others[: context.settings["decoders"] - 1]]
         self.decoders = nn.ModuleList(network.decoder for network in networks)
         self.heads = nn.ModuleList(network.head for network in networks)
-        self.dice_weight = DICE_WEIGHT[context.dimensions]
+        self.per_channel = context.follows_released_code
+        self.ramp_lead = int(context.follows_released_code)
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the Dice losses on the labeled images and the mutual consistency on all images."""
@@ -42,10 +44,11 @@ class MutualConsistency(Method):
         labels, temperature = batch.labeled.labels, self.settings["sharpening_temperature"]
         supervised = total(voxelwise_dice_loss(logits[: len(labels)], labels) for logits in answers)
         consistency = total(
-            mutual_consistency(logits, other, temperature) for logits, other in itertools.permutations(answers, 2)
+            mutual_consistency(logits, other, temperature, per_channel=self.per_channel)
+            for logits, other in itertools.permutations(answers, 2)
         )
         return {
-            "supervised": Loss(supervised, self.dice_weight),
+            "supervised": Loss(supervised, DICE_WEIGHT),
             "mutual_consistency": Loss(consistency, self.consistency_weight(step)),
         }
 

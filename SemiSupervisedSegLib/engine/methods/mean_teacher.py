@@ -1,6 +1,6 @@
 """Mean Teacher: the student agrees with an averaged copy of itself on noisy unlabeled images.
 
-A. Tarvainen and H. Valpola, NeurIPS 2017, as run for medical segmentation by the papers compared here.
+Tarvainen and Valpola, NeurIPS 2017, as run for medical segmentation by the papers compared here.
 """
 
 from __future__ import annotations

@@ -121,10 +121,12 @@ class Method(nn.Module):
             takes the classifier's input, where classes are apart best (Docs/experiments.md).
         shared_anatomy: Whether images show all structures, also those that they are not annotated for; else a case is
             segmented for the structures that it is annotated or taken for.
+        ramp_lead: Steps by which the ramp is ahead; 1 for released codes that count a step before they weight it.
     """
 
     prototype_level: ClassVar[FeatureLevel] = "decoder_full"
     shared_anatomy: bool = True
+    ramp_lead: int = 0
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__()
@@ -169,7 +171,7 @@ class Method(nn.Module):
 
     def consistency_weight(self, step: TrainingStep) -> float:
         """Return lambda(t), the weight of the losses on unlabeled images, of the settings of the group "ramp"."""
-        return consistency_weight(step.index, step.total_steps, self.settings)
+        return consistency_weight(step.index + self.ramp_lead, step.total_steps, self.settings)
 
     def prototype_features(self, output: NetworkOutput) -> Tensor:
         """Return the feature map (B, L, *spatial') at `prototype_level`."""

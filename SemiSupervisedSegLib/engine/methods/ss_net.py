@@ -1,6 +1,6 @@
 """SS-Net: pixel-level smoothness and inter-class separation.
 
-Y. Wu et al., "Exploring Smoothness and Class-Separation for Semi-supervised Medical Image Segmentation", MICCAI 2022.
+Wu et al., MICCAI 2022.
 Ablations of its table 3 by settings: ``use_smoothness``, ``discrepancy`` and ``use_class_separation``.
 """
 
@@ -21,6 +21,7 @@ from ..losses.overlap import voxelwise_dice_loss
 from ..losses.smoothness import adversarial_perturbation, dice_discrepancy, kl_discrepancy
 from ..networks.output import NetworkOutput
 from ..networks.separation_heads import WIDTH, SeparationHeads
+from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.banks import FeatureMemory
 from .parts.batchnorm import RecomputeWithoutBatchNormUpdate, eval_mode, frozen_statistics
@@ -45,6 +46,7 @@ class SSNet(Method):
         }
         self.discrepancy = by_name[context.settings["discrepancy"]]
         self.dimensions = context.dimensions
+        self.ramp_lead = int(context.dimensions == 3 and context.follows_released_code)
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_seg, and L_lds and L_cs where the settings leave them on."""
@@ -74,7 +76,7 @@ class SSNet(Method):
         """
         scale = math.sqrt(images[0, 0].numel() / PUBLISHED_VOXELS[self.dimensions]) * self.settings["perturbation"]
         with torch.no_grad():
-            clean = self.student(images).logits.float().softmax(dim=1)
+            clean = promote(self.student(images).logits).softmax(dim=1)
         with frozen_statistics(self.student):
             perturbation = adversarial_perturbation(
                 self._logits,
@@ -92,6 +94,8 @@ class SSNet(Method):
     def remember(self, labeled: NetworkOutput, labels: Tensor) -> None:
         """Put the best of the correctly predicted labeled voxels of every class into the memory (section 2.2).
 
+        As released, features are projected in evaluation mode and scored with the statistics of the batch.
+
         Args:
             labeled: Output of the student for the labeled images.
             labels: Class indices (B, *spatial).
@@ -99,10 +103,13 @@ class SSNet(Method):
         features, truth = _voxels(labeled), labels.flatten()
         correct = labeled.logits.argmax(dim=1).flatten() == truth
         highest = self.settings["memory_selection"] == "highest"
-        with eval_mode(self.heads):
-            for label in self._classes():
+        for label in self._classes():
+            attention = self.heads.query_attention[label]
+            with eval_mode(self.heads.projector):
                 projected = self.heads.projector(features[correct & (truth == label)])
-                self.memory.keep(label, projected, self.heads.query_attention[label](projected), highest=highest)
+            # Batch normalisation has no statistics of a single feature.
+            with eval_mode(attention) if len(projected) < 2 else nullcontext():
+                self.memory.keep(label, projected, attention(projected), highest=highest)
 
     def separation(self, output: NetworkOutput, classes: Tensor) -> Tensor:
         """Return L_cs: features approach the memory of their class, the true or else the predicted one (equation 4).
@@ -147,7 +154,7 @@ class SSNet(Method):
 
 def _voxels(output: NetworkOutput) -> Tensor:
     """Return the classifier's input as a list of features (B * voxels, L)."""
-    return output.decoder_full.movedim(1, -1).flatten(0, -2).float()
+    return promote(output.decoder_full.movedim(1, -1).flatten(0, -2))
 
 
 def build(context: MethodContext) -> Method:

@@ -1,6 +1,6 @@
 """UA-MT: a mean teacher that is followed only where it is certain.
 
-L. Yu et al., "Uncertainty-Aware Self-ensembling Model for Semi-supervised 3D Left Atrium Segmentation", MICCAI 2019.
+Yu et al., MICCAI 2019.
 The teacher answers several times with dropout and noise; voxels whose mean answer has a low entropy count.
 """
 
@@ -10,10 +10,12 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..data.batch import Batch
 from ..losses.consistency import certain_probability_consistency, predictive_entropy
-from ..losses.overlap import supervised_loss
+from ..losses.overlap import dice_loss, one_hot, supervised_loss
+from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.ramps import gaussian_ramp
 from .parts.teacher import TeacherStudent
@@ -23,7 +25,14 @@ FIRST_SHARE = 0.75
 
 
 class UncertaintyAwareMeanTeacher(TeacherStudent):
-    """L = L_sup + lambda(t) L_c, the consistency being taken over the certain voxels (equations 1 and 4)."""
+    """L = L_sup + lambda(t) L_c, the consistency being taken over the certain voxels (equations 1 and 4).
+
+    With ``fidelity="released_code"`` the teacher answers on doubled batches, which share batch statistics.
+    """
+
+    def __init__(self, context: MethodContext) -> None:
+        super().__init__(context)
+        self.follows_released_code = context.follows_released_code
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and L_c on the unlabeled images, and the share of certain voxels."""
@@ -32,18 +41,28 @@ class UncertaintyAwareMeanTeacher(TeacherStudent):
         certain = (self.uncertainty(batch.unlabeled.images) < self.threshold(step)).float()
         consistency = certain_probability_consistency(unlabeled.logits, target, certain)
         return {
-            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised(labeled.logits, batch.labeled.labels)),
             "consistency": Loss(consistency, self.consistency_weight(step)),
             "certain_share": Loss(certain.mean(), 0.0),
         }
 
     def uncertainty(self, images: Tensor) -> Tensor:
         """Return U (B, *spatial), the entropy in nats of the mean of T answers with dropout and noise (equation 3)."""
-        passes = self.settings["stochastic_passes"]
+        passes, at_once = self.settings["stochastic_passes"], 2 if self.follows_released_code else 1
         mean = torch.zeros((), device=images.device)
-        for _ in range(passes):
-            mean = mean + self.teacher(self.noisy(images)).logits.float().softmax(dim=1) / passes
+        for done in range(0, passes, at_once):
+            copies = torch.cat([images] * min(at_once, passes - done))
+            probabilities = promote(self.teacher(self.noisy(copies)).logits).softmax(dim=1)
+            mean = mean + probabilities.unflatten(0, (-1, len(images))).sum(dim=0) / passes
         return predictive_entropy(mean)
+
+    def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return L_sup of logits (B, C, *spatial); the authors' Dice, of volumes, is that of the structures only."""
+        if not (self.follows_released_code and labels.dim() == 4):
+            return supervised_loss(logits, labels)
+        target = one_hot(labels, self.num_classes)
+        dice = dice_loss(logits.softmax(dim=1), target, include_background=False)
+        return 0.5 * (functional.cross_entropy(logits, labels) + dice)
 
     def threshold(self, step: TrainingStep) -> float:
         """Return H, which rises from 0.75 ln C to ln C; the paper's ln 2 is that of its two classes."""

@@ -1,6 +1,6 @@
 """UniSeMi: one network for several tasks, each case being annotated for one of them.
 
-"UniSeMi: Toward Unified Semi-Supervised Medical Image Segmentation", 2023 (later VerSemi). A task is a structure or a
+UniSeMi 2023, later called VerSemi. A task is a structure or a
 group of structures. A dynamic head answers prompts; prompt k < K asks for task k and prompt K for the synthetic task
 "any structure", which is learned on labeled images mixed with each other and lets unlabeled images of unknown task
 take part. Where the paper is silent: the Dice is squared and batch-joint, one mask is drawn per step and stream, an
@@ -104,16 +104,19 @@ class UniSeMi(Method):
         }
 
     def encode(self, batch: Batch) -> EncodedBatch:
-        """Mix the images (equations 3, 4 and 6) and encode all of them in one pass."""
+        """Mix the images (equations 3, 4 and 6) and encode them, each kind with batch statistics of its own."""
         keep, keep_unlabeled = self.mask(batch.labeled.images), self.mask(batch.unlabeled.images)
         images = (
             batch.labeled.images,
             mixture(batch.labeled.images, keep),
             mixture(batch.unlabeled.images, keep_unlabeled),
         )
-        features = self.student.encode(torch.cat(images)).split([len(part) for part in images])
-        labeled, mixed, unlabeled = features
+        labeled, mixed, unlabeled = self.encode_kinds(*images)
         return EncodedBatch(labeled, mixed, unlabeled, keep, keep_unlabeled)
+
+    def encode_kinds(self, *kinds: Tensor) -> list[PromptFeatures]:
+        """Return the features of labeled, mixed and unlabeled images (B, C_in, *spatial)."""
+        return [self.student.encode(images) for images in kinds]
 
     def mask(self, images: Tensor) -> Tensor:
         """Draw the mask M (*spatial) of equations 3, 4 and 6.

@@ -33,6 +33,10 @@ class SharedAnatomyUniSeMi(UniSeMi):
         super().__init__(context)
         self.consistency_learner = "synthetic"
 
+    def encode_kinds(self, *kinds: Tensor) -> list[PromptFeatures]:
+        """Return the features of labeled, mixed and unlabeled images (B, C_in, *spatial) from one pass for all."""
+        return self.student.encode(torch.cat(kinds)).split([len(images) for images in kinds])
+
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the published losses, and those of all prompts on all mixtures."""
         encoded = self.encode(batch)

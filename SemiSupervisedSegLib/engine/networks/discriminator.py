@@ -18,7 +18,8 @@ class Discriminator(nn.Module):
     """Judges a probability map together with its image (DAN, in the public benchmark's form).
 
     Map and image go through a strided 4x4 convolution each, to 64 channels, and are added; three more such
-    convolutions double the channels, with LeakyReLU(0.2) and dropout 0.5 between. Averaging over all of space, where
+    convolutions double the channels, with LeakyReLU(0.2) and dropout 0.5 between, but
+    in 2D not after the sum. Averaging over all of space, where
     the benchmark pools with a window made for 256x256, admits every patch whose sides are at least 16.
 
     Args:
@@ -32,7 +33,9 @@ class Discriminator(nn.Module):
         convolution, dropout = CONVOLUTION[dimensions], CHANNEL_DROPOUT[dimensions]
         self.from_map = convolution(num_classes, CHANNELS[0], 4, stride=2, padding=1)
         self.from_image = convolution(in_channels, CHANNELS[0], 4, stride=2, padding=1)
-        layers: list[nn.Module] = [nn.LeakyReLU(0.2), dropout(0.5)]
+        # In the benchmark's 2D form the sum goes straight to the next convolution; identities keep the weights' places.
+        first = (nn.Identity(), nn.Identity()) if dimensions == 2 else (nn.LeakyReLU(0.2), dropout(0.5))
+        layers: list[nn.Module] = [*first]
         for before, after in itertools.pairwise(CHANNELS):
             layers += [convolution(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2), dropout(0.5)]
         self.rest = nn.Sequential(

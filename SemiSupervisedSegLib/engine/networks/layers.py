@@ -14,9 +14,20 @@ GLOBAL_POOLING = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 Network = TypeVar("Network", bound=nn.Module)
 
 
+_Kernels = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d
+
+
 def kaiming_normal(network: Network) -> Network:
     """Draw the kernels of all convolutions of a network anew (He et al., ICCV 2015) and return it."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        if isinstance(module, _Kernels):
             nn.init.kaiming_normal_(module.weight)
+    return network
+
+
+def xavier_normal(network: Network) -> Network:
+    """Draw the kernels of all convolutions of a network anew (Glorot and Bengio, AISTATS 2010) and return it."""
+    for module in network.modules():
+        if isinstance(module, _Kernels):
+            nn.init.xavier_normal_(module.weight)
     return network

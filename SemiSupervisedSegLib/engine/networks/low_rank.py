@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..tensors import promote
 from .layers import CONVOLUTION
 from .output import NetworkOutput
 
@@ -51,7 +52,7 @@ class LowRankHead(nn.Module):
     def forward(self, output: NetworkOutput) -> LogitDistribution:
         """Return the distribution, in float32, around the logits of an embedded network's answer."""
         rectified = output.decoder_full.relu()
-        log_variance = self.log_variance(rectified).float().clamp(*LOG_VARIANCE_RANGE)
+        log_variance = promote(self.log_variance(rectified)).clamp(*LOG_VARIANCE_RANGE)
         variance = log_variance.exp() + 2 * VARIANCE_EPSILON
-        factor = self.factor(rectified).float().unflatten(1, (self.rank, -1))
-        return LogitDistribution(output.logits.float(), variance.sqrt(), factor)
+        factor = promote(self.factor(rectified)).unflatten(1, (self.rank, -1))
+        return LogitDistribution(promote(output.logits), variance.sqrt(), factor)

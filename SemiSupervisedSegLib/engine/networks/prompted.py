@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..tensors import append_axes
+from ..tensors import append_axes, promote
 from .base import SegmentationNetwork
 from .layers import BATCH_NORM, CONVOLUTION
 from .output import NetworkOutput
@@ -156,7 +156,7 @@ class PromptedNetwork(SegmentationNetwork):
 
     def decode(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
         """Return the logits (B, outputs, *spatial) in float32 of one prompt (B,) for each image (equation 2)."""
-        logits = self.head(inputs, prompts).float()
+        logits = promote(self.head(inputs, prompts))
         known = append_axes(self.known[prompts], logits)
         return logits.masked_fill(~known, NO_CHANNEL)
 

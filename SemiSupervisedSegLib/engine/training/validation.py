@@ -13,7 +13,7 @@ from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from ..device import Device
 from ..inference.optimize import optimize_for_inference
-from ..inference.sliding_window import predict_grid
+from ..inference.sliding_window import overlap_of_windows, predict_grid
 from ..networks.base import SegmentationNetwork
 
 
@@ -49,7 +49,7 @@ def validation_dice(
             arrays.image,
             plan,
             device=device.torch,
-            overlap=settings["window_overlap"],
+            overlap=overlap_of_windows(settings, plan),
             autocast=device.autocast(),
         ).final
         labels = torch.from_numpy(arrays.labels).to(final.device, torch.int64)

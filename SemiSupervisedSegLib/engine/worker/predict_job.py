@@ -17,7 +17,7 @@ from ..inference.predict import optimize_model
 from .case_predictions import CasePredictor
 from .reporter import Reporter
 
-_NEEDED = ("precision", "threads", "window_overlap", "largest_component")
+_NEEDED = ("precision", "threads", "window_overlap", "window_stride", "largest_component")
 
 
 def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
@@ -59,7 +59,9 @@ def _settings(model: TrainedModel, spec: JobSpec) -> dict[str, Any]:
     """Return the settings of predictions: those of the job, else those that the model was trained with."""
     try:
         method, values = load_catalogue().method(model.method), {**model.training["settings"], **spec.settings}
-        return {name: method.setting(name).parse(values[name]) for name in _NEEDED}
+        # Models of older programs do not know every setting.
+        needed = {name: method.setting(name) for name in _NEEDED}
+        return {name: setting.parse(values.get(name, setting.default)) for name, setting in needed.items()}
     except (KeyError, TypeError, UserError) as error:
         raise UserError(
             "The description of the model (metadata.json) is damaged.",

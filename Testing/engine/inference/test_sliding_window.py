@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from SemiSupervisedSegLib.engine.inference import sliding_window
-from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
+from SemiSupervisedSegLib.engine.inference.sliding_window import overlap_of_windows, predict_grid
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 
 SIZES_3D = [(5, 9, 7), (16, 16, 16), (20, 37, 16), (33, 8, 50)]
@@ -95,3 +95,33 @@ def test_half_precision_autocast_still_answers_in_float32(plan_of):
         assert grid.dtype == torch.float32
         assert grid.shape == (2, 2, 40, 24)
         torch.testing.assert_close(grid.sum(0), torch.ones(2, 40, 24))
+
+
+@pytest.mark.parametrize("step", range(1, 41))
+def test_windows_are_as_far_apart_as_set(plan_of, step):
+    for patch in ((80, 112, 112), (96, 96, 96), (32, 48, 64)):
+        settings = {"window_stride": f"{step}x{step + 2}x{step}", "window_overlap": 0.5}
+        overlaps = overlap_of_windows(settings, plan_of(patch))
+        # As the inferer computes the distance of windows.
+        assert [int(side * (1 - overlap)) for side, overlap in zip(patch, overlaps, strict=True)] == [
+            min(step, patch[0]),
+            min(step + 2, patch[1]),
+            min(step, patch[2]),
+        ]
+    assert overlap_of_windows(settings | {"window_stride": "auto"}, plan_of(patch)) == 0.5
+
+
+def test_windows_start_where_the_published_code_lets_them_start(plan_of, constant_network):
+    """Starts are multiples of the step, the last one is clamped to the border (UA-MT's test code)."""
+    starts, answer = set(), constant_network([0.0, 1.0])
+    image = torch.arange(40.0)[:, None, None].expand(40, 32, 32).contiguous()
+
+    class Recording(torch.nn.Module):
+        def forward(self, windows):
+            starts.update(windows[:, 0, 0, 0, 0].int().tolist())
+            return answer(windows)
+
+    settings = {"window_stride": "4x16x16", "window_overlap": 0.5}
+    plan = plan_of((16, 32, 32))
+    predict_grid(Recording(), image, plan, overlap=overlap_of_windows(settings, plan))
+    assert starts == {0, 4, 8, 12, 16, 20, 24}

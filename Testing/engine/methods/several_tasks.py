@@ -36,6 +36,19 @@ def partial_batch(dimensions: int = 2, labels: torch.Tensor | None = None) -> Ba
     return Batch(Labeled(toy_images(full), own, torch.arange(3)), Unlabeled(toy_images(full.flip(-1)), unlabeled_tasks))
 
 
+def paired_batch(dimensions: int = 2) -> Batch:
+    """Four images, of which the first and the third have the same task."""
+    batch, other = partial_batch(dimensions), partial_batch(dimensions)
+    order = torch.tensor([0, 1, 0, 2])
+    labeled = Labeled(
+        torch.cat([batch.labeled.images, other.labeled.images])[torch.tensor([0, 1, 3, 2])],
+        batch.labeled.labels[order],
+        batch.labeled.tasks[order],
+    )
+    images = torch.cat([batch.unlabeled.images, other.unlabeled.images[:1]])
+    return Batch(labeled, Unlabeled(images, torch.full((4,), UNKNOWN_TASK)))
+
+
 def softmax(logits: torch.Tensor) -> np.ndarray:
     return logits.detach().double().softmax(dim=1).numpy()
 

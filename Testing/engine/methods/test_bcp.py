@@ -12,7 +12,7 @@ from SemiSupervisedSegLib.engine.methods.parts.masks import outside_a_box, paste
 from .. import reference
 from ..reference import array
 from .checks import EVERYTHING, MethodChecks
-from .toys import SHAPES, Recorder, toy_batch, toy_method, values, weights
+from .toys import SHAPES, Recorder, in_float64, toy_batch, toy_method, values, weights
 
 SELFTRAINING = TrainingStep(500, 1000, "selftrain")
 TRAINED = dict.fromkeys(
@@ -26,20 +26,22 @@ class TestBCP(MethodChecks):
 
 
 def mixture(logits, labels, mask):
-    """Half Dice per sample and class, half cross-entropy, over the voxels of the mask."""
+    """Half Dice, half cross-entropy over the voxels of the mask; volumes have a Dice per sample and class."""
     p, q = reference.softmax(logits), reference.indicators(labels, logits.shape[1])
+    counted = np.broadcast_to(mask, labels.shape) > 0
+    if labels.ndim == 3:
+        return 0.5 * (reference.dice(p, q, counted) + reference.cross_entropy(logits, labels, counted))
     overlaps = []
     for b in range(len(p)):
         for c in range(p.shape[1]):
             both = (mask * p[b, c] * q[b, c]).sum()
             overlaps.append(1 - (2 * both + 1e-5) / ((mask * (p[b, c] + q[b, c])).sum() + 1e-5))
-    counted = np.broadcast_to(mask, labels.shape) > 0
     return 0.5 * (np.mean(overlaps) + reference.cross_entropy(logits, labels, counted))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_selftraining(shape):
-    method, batch = toy_method("bcp", *shape), toy_batch(*shape)
+    method, batch = in_float64(toy_method("bcp", *shape), toy_batch(*shape))
     with torch.no_grad():
         method.teacher.network.head.weight.mul_(6)
     recorder = Recorder(method)
@@ -47,6 +49,11 @@ def test_selftraining(shape):
     losses = values(method.losses(batch, SELFTRAINING))
     torch.manual_seed(3)
     keep = outside_a_box(batch.unlabeled.images, 2 / 3)
+    halves = [
+        torch.equal(seen, half)
+        for (seen, _), half in zip(recorder.teacher, batch.unlabeled.images.chunk(2), strict=True)
+    ]
+    assert halves == [True, True], "each half of the unlabeled images has batch statistics of its own"
     pseudo = method.pseudo_labels(batch.unlabeled.images)
     (inward_images, inward), (outward_images, outward) = recorder.student
     assert torch.equal(inward_images, paste(batch.labeled.images[:1], batch.unlabeled.images[:1], keep))
@@ -55,10 +62,10 @@ def test_selftraining(shape):
     out = paste(pseudo[1:], batch.labeled.labels[1:], keep).numpy()
     outside = keep.numpy().astype(float)
     assert losses == {
-        "inward_annotated": pytest.approx(mixture(array(inward.logits), into, outside), abs=1e-5),
-        "inward_pseudo": pytest.approx(mixture(array(inward.logits), into, 1 - outside), abs=1e-5),
-        "outward_annotated": pytest.approx(mixture(array(outward.logits), out, 1 - outside), abs=1e-5),
-        "outward_pseudo": pytest.approx(mixture(array(outward.logits), out, outside), abs=1e-5),
+        "inward_annotated": pytest.approx(mixture(array(inward.logits), into, outside), abs=1e-10),
+        "inward_pseudo": pytest.approx(mixture(array(inward.logits), into, 1 - outside), abs=1e-10),
+        "outward_annotated": pytest.approx(mixture(array(outward.logits), out, 1 - outside), abs=1e-10),
+        "outward_pseudo": pytest.approx(mixture(array(outward.logits), out, outside), abs=1e-10),
     }
 
 
@@ -71,8 +78,9 @@ def test_places_without_annotation_count_half():
     }
 
 
-def test_pretraining_pastes_labeled_images_and_their_labels():
-    method, batch = toy_method("bcp", 2, 4), toy_batch(2, 4)
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_pretraining_pastes_labeled_images_and_their_labels(dimensions):
+    method, batch = in_float64(toy_method("bcp", dimensions, 4), toy_batch(dimensions, 4))
     recorder = Recorder(method)
     torch.manual_seed(5)
     losses = values(method.losses(batch, TrainingStep(0, 10, "pretrain")))
@@ -81,7 +89,10 @@ def test_pretraining_pastes_labeled_images_and_their_labels():
     ((images, output),) = recorder.student
     assert torch.equal(images, paste(batch.labeled.images[:1], batch.labeled.images[1:], keep))
     labels = paste(batch.labeled.labels[:1], batch.labeled.labels[1:], keep).numpy()
-    assert losses == {"supervised": pytest.approx(mixture(array(output.logits), labels, np.ones((32, 24))), abs=1e-5)}
+    outside = keep.numpy().astype(float)
+    masks = (outside, 1 - outside) if dimensions == 2 else (np.ones_like(outside),)
+    expected = sum(mixture(array(output.logits), labels, mask) for mask in masks)
+    assert losses == {"supervised": pytest.approx(expected, abs=1e-10)}
     assert not recorder.teacher
 
 
@@ -94,7 +105,7 @@ def test_pseudo_labels_keep_the_largest_piece_of_each_structure():
 
     class Teacher(torch.nn.Module):
         def forward(self, images):
-            return type("Output", (), {"logits": torch.from_numpy(answer)})
+            return type("Output", (), {"logits": torch.from_numpy(answer)[: len(images)]})
 
     method.teacher = Teacher()
     pseudo = method.pseudo_labels(torch.zeros(1, 1, 32, 24))

@@ -32,15 +32,19 @@ class TestReleasedCPCL(TeacherStudentChecks):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values(shape):
     losses, batch, recorder, _ = run("cpcl", shape, **RELEASED)
-    ((student_images, student),), ((teacher_images, teacher),) = recorder.student, recorder.teacher
+    ((student_images, student),), ((teacher_images, teacher), (clean_images, clean)) = (
+        recorder.student,
+        recorder.teacher,
+    )
+    assert clean_images is batch.unlabeled.images, "prototypes come from a pass without noise"
     images = torch.cat([batch.labeled.images, batch.unlabeled.images])
     assert torch.equal(student_images, images)
     assert_noise(teacher_images, images)
     labels, size, classes = batch.labeled.labels.numpy(), SIZES[shape[0]], shape[1]
     student_logits, teacher_logits = array(student.logits), array(teacher.logits)
-    student_features, teacher_features = array(student.bottleneck)[:2], array(teacher.bottleneck)[2:]
+    student_features, teacher_features = array(student.bottleneck)[:2], array(clean.bottleneck)
     own = reference.indicators(labels, classes) * reference.softmax(student_logits[:2])
-    pseudo = reference.confidence_weights(teacher_logits[2:])
+    pseudo = reference.confidence_weights(array(clean.logits))
 
     def paired(support, weights, query):
         maps = np.zeros((2, classes, *size))
@@ -49,14 +53,14 @@ def test_values(shape):
             maps[b, valid] = reference.softmax(reference.similarity(query[b : b + 1], vectors[valid], size, 20.0))[0]
         return maps
 
-    forward = paired(student_features, own, teacher_features) - reference.softmax(teacher_logits[2:])
+    forward = paired(student_features, own, teacher_features) - reference.softmax(array(clean.logits))
     backward = paired(teacher_features, pseudo, student_features)
     assert losses == {
-        "supervised": pytest.approx(reference.supervised(student_logits[:2], labels), abs=1e-5),
-        "consistency": pytest.approx(np.mean((student_logits - teacher_logits) ** 2), abs=1e-5),
-        "forward_prototype": pytest.approx(np.mean(forward**2), abs=1e-5),
+        "supervised": pytest.approx(reference.supervised(student_logits[:2], labels), abs=1e-10),
+        "consistency": pytest.approx(np.mean((student_logits - teacher_logits) ** 2), abs=1e-10),
+        "forward_prototype": pytest.approx(np.mean(forward**2), abs=1e-10),
         # Probabilities are taken for logits, as released.
-        "backward_prototype": pytest.approx(reference.cross_entropy(backward, labels), abs=1e-5),
+        "backward_prototype": pytest.approx(reference.cross_entropy(backward, labels), abs=1e-10),
     }
 
 

@@ -13,7 +13,7 @@ from .checks import EVERYTHING, MethodChecks
 from .toys import MIDDLE, SHAPES, toy_batch, toy_method, values, weights
 
 RAMP = math.exp(-5 * 0.5**2)
-VARIANTS = {"paper": {}}
+VARIANTS = {"paper": {}, "released_code": {"fidelity": "released_code"}}
 TRAINED = {"supervised": EVERYTHING, "cross_pseudo": EVERYTHING}
 
 
@@ -50,6 +50,26 @@ def test_each_network_learns_from_the_other_and_they_start_apart():
     assert not torch.equal(*starts)
     method.losses(batch, MIDDLE)["cross_pseudo"].value.backward()
     assert all(weight.grad.abs().max() > 0 for weight in starts)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "fidelity", "gains"),
+    [
+        (2, "paper", (None, "kaiming")),
+        (3, "paper", (None, "kaiming")),
+        (2, "released_code", (None, None)),
+        (3, "released_code", ("kaiming", "xavier")),
+    ],
+)
+def test_kernels_are_drawn_as_released(dimensions, fidelity, gains):
+    """The variance of a kernel is 2 / fan-in (Kaiming), 2 / (fan-in + fan-out) (Xavier), else 1 / (3 fan-in)."""
+    method = toy_method("cps", dimensions, fidelity=fidelity)
+    for network, gain in zip((method.student, method.second), gains, strict=True):
+        weight = network.encoder.stages[2][0].weight
+        voxels = weight[0, 0].numel()
+        fan_in, fan_out = weight.shape[1] * voxels, weight.shape[0] * voxels
+        expected = {None: 1 / (3 * fan_in), "kaiming": 2 / fan_in, "xavier": 2 / (fan_in + fan_out)}[gain]
+        assert weight.var().item() == pytest.approx(expected, rel=0.15)
 
 
 def test_the_weight_follows_the_ramp():

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from .. import reference
 from ..reference import array
@@ -54,6 +55,26 @@ def test_it_judges_unlabeled_predictions_and_learns_from_constant_ones():
     )
     assert all(torch.equal(value, statistics[name]) for name, value in method.student.named_buffers())
     assert method.student.training
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_discriminator_of_slices_has_nothing_between_the_sum_and_the_next_convolution(dimensions):
+    judge = toy_method("dan", dimensions, 4).discriminator.double().eval()
+    maps, images = torch.rand(2, 4, *[32] * dimensions).double(), torch.randn(2, 1, *[32] * dimensions).double()
+    convolve = (functional.conv2d, functional.conv3d)[dimensions - 2]
+    convolutions = [module for module in judge.rest if hasattr(module, "kernel_size")]
+    current = sum(
+        convolve(x, layer.weight, layer.bias, stride=2, padding=1)
+        for x, layer in ((maps, judge.from_map), (images, judge.from_image))
+    )
+    if dimensions == 3:
+        current = torch.where(current > 0, current, 0.2 * current)
+    for layer in convolutions:
+        current = convolve(current, layer.weight, layer.bias, stride=2, padding=1)
+        current = torch.where(current > 0, current, 0.2 * current)
+    last = judge.rest[-1]
+    expected = array(current).reshape(2, 512, -1).mean(axis=2) @ array(last.weight).T + array(last.bias)
+    np.testing.assert_allclose(array(judge(maps, images)), expected, atol=1e-10)
 
 
 def test_the_discriminator_has_its_own_adam():

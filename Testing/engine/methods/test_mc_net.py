@@ -7,13 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from SemiSupervisedSegLib.engine.methods.method import TrainingStep
+
 from .. import reference
 from ..reference import array, dice_of_dimension
 from .checks import EVERYTHING, MethodChecks
-from .toys import MIDDLE, SHAPES, toy_batch, toy_method, values, weights
+from .toys import MIDDLE, SHAPES, in_float64, toy_batch, toy_method, values, weights
 
 RAMP = math.exp(-5 * 0.5**2)
-VARIANTS = {"mc_net": {}, "mc_net_plus": {"decoders": 3}}
+VARIANTS = {"mc_net": {}, "mc_net_plus": {"decoders": 3}, "released_code": {"fidelity": "released_code"}}
 TRAINED = {"supervised": EVERYTHING, "mutual_consistency": EVERYTHING}
 
 
@@ -24,7 +26,7 @@ class TestMCNet(MethodChecks):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values(variant, shape):
-    method, batch = toy_method("mc_net", *shape, **VARIANTS[variant]), toy_batch(*shape)
+    method, batch = in_float64(toy_method("mc_net", *shape, **VARIANTS[variant]), toy_batch(*shape))
     answers = []
     for head in (method.student.head, *method.heads):
         head.register_forward_hook(lambda _, inputs, output: answers.append(array(output)))
@@ -33,13 +35,15 @@ def test_values(variant, shape):
     probabilities = [reference.softmax(logits) for logits in answers]
     powers = [p**10 for p in probabilities]
     sharp = [power / power.sum(axis=1, keepdims=True) for power in powers]
+    if variant == "released_code":
+        sharp = [power / (power + (1 - p) ** 10) for p, power in zip(probabilities, powers, strict=True)]
     mutual = sum(np.mean((p - s) ** 2) for i, p in enumerate(probabilities) for j, s in enumerate(sharp) if i != j)
     labels = batch.labeled.labels.numpy()
     assert losses == {
         "supervised": pytest.approx(
-            sum(dice_of_dimension(logits[:2], labels, shape[0]) for logits in answers), abs=1e-5
+            sum(dice_of_dimension(logits[:2], labels, shape[0]) for logits in answers), abs=1e-10
         ),
-        "mutual_consistency": pytest.approx(mutual, abs=1e-5),
+        "mutual_consistency": pytest.approx(mutual, abs=1e-10),
     }
 
 
@@ -58,4 +62,10 @@ def test_it_shares_its_encoder_and_differs_in_how_it_upsamples():
 
 def test_the_weights_follows_the_ramp():
     found = weights("mc_net", MIDDLE, ramp_steps=1000, ramp_unit="iteration")
-    assert found == pytest.approx({"supervised": 1.0, "mutual_consistency": 0.1 * RAMP})
+    assert found == pytest.approx({"supervised": 0.5, "mutual_consistency": 0.1 * RAMP})
+
+
+@pytest.mark.parametrize(("index", "blocks"), [(148, 0), (149, 1)])
+def test_the_released_code_counts_a_step_before_it_weights_it(index, blocks):
+    found = weights("mc_net", TrainingStep(index, 9000), 3, fidelity="released_code")
+    assert found["mutual_consistency"] == pytest.approx(math.exp(-5 * (1 - blocks * 150 / 6000) ** 2))

@@ -20,8 +20,9 @@ PACKAGE = Path(SemiSupervisedSegLib.__file__).parent
 READ_ELSEWHERE = {
     *("steps", "labeled_batch", "unlabeled_batch", "external_batch", "foreground_share", "cache_budget_mb"),
     *("optimizer", "learning_rate", "momentum", "weight_decay", "learning_rate_schedule"),
-    *("network", "dimension", "patch_size", "in_plane_scale", "precision", "threads"),
-    *("validation_interval", "checkpoint_interval", "preview_interval", "window_overlap", "largest_component"),
+    *("network", "dimension", "patch_size", "in_plane_scale", "precision", "threads", "augmentation"),
+    "largest_component",
+    *("validation_interval", "checkpoint_interval", "preview_interval", "window_overlap", "window_stride"),
 }
 """What the plan, the loop, the batches and the predictions read, whatever the method."""
 FEW = {"prototype_batches": 1, "boundary_voxels": 50}

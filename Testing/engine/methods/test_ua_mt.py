@@ -17,7 +17,7 @@ from .toys import MIDDLE, SHAPES, assert_noise, run, toy_batch, toy_method, valu
 
 RAMP = math.exp(-5 * 0.5**2)
 THREE_PASSES = {"stochastic_passes": 3}
-VARIANTS = {"paper": THREE_PASSES}
+VARIANTS = {"paper": THREE_PASSES, "released_code": {"fidelity": "released_code", **THREE_PASSES}}
 TRAINED = {"supervised": EVERYTHING, "consistency": EVERYTHING, "certain_share": NOTHING}
 
 
@@ -43,6 +43,27 @@ def test_values(shape):
         "supervised": pytest.approx(reference.supervised(array(student.logits)[:2], labels), abs=1e-5),
         "consistency": pytest.approx(expected, abs=1e-5),
         "certain_share": pytest.approx(certain.mean(), abs=1e-5),
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_of_the_released_code(shape):
+    losses, batch, recorder, _ = run("ua_mt", shape, **VARIANTS["released_code"])
+    ((_, student),), ((_, target), (images, doubled), (_, single)) = recorder.student, recorder.teacher
+    assert len(images) == 4, "two answers at once, of one batch"
+    assert_noise(images, torch.cat([batch.unlabeled.images] * 2))
+    answers = [reference.softmax(array(output.logits)) for output in (doubled, single)]
+    mean = (answers[0][:2] + answers[0][2:] + answers[1]) / 3
+    certain = -(mean * np.log(mean + 1e-6)).sum(axis=1) < (0.75 + 0.25 * RAMP) * math.log(shape[1])
+    squares = (reference.softmax(array(student.logits)[2:]) - reference.softmax(array(target.logits))) ** 2
+    logits, labels = array(student.logits)[:2], batch.labeled.labels.numpy()
+    dice = reference.dice(reference.softmax(logits), reference.indicators(labels, shape[1]), first=shape[0] - 2)
+    assert losses == {
+        "supervised": pytest.approx(0.5 * (reference.cross_entropy(logits, labels) + dice), abs=1e-10),
+        "consistency": pytest.approx(
+            (certain[:, None] * squares).sum() / (shape[1] * certain.sum() + 1e-16), abs=1e-10
+        ),
+        "certain_share": pytest.approx(certain.mean(), abs=1e-6),
     }
 
 

@@ -174,3 +174,11 @@ def test_images_that_are_one_structure_throughout_are_survived(dimensions, share
     labels = torch.tensor([1, 2, 3]).view(3, *(1,) * dimensions).expand(3, *SIZES[dimensions])
     method = unisemi(dimensions, shared_anatomy=shared_anatomy)
     assert_finite(method, method.losses(partial_batch(dimensions, labels), MIDDLE))
+
+
+def test_labeled_mixed_and_unlabeled_images_have_batch_statistics_of_their_own():
+    method, batch = unisemi(), partial_batch()
+    seen = []
+    method.student.encoder.register_forward_hook(lambda _, inputs, output: seen.append(len(inputs[0])))
+    method.losses(batch, MIDDLE)
+    assert seen == [3, 3, 3]

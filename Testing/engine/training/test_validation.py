@@ -25,6 +25,12 @@ def test_a_structure_that_no_validation_case_shows_has_no_dice(tmp_path):
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
     with torch.no_grad():
-        dice = validation_dice(network, [case], plan_2d(), {"window_overlap": 0.0}, choose_device("cpu", "float32", 1))
+        dice = validation_dice(
+            network,
+            [case],
+            plan_2d(),
+            {"window_overlap": 0.0, "window_stride": "auto"},
+            choose_device("cpu", "float32", 1),
+        )
     # Where all classes are equally likely the first one wins: background, which misses the shown structure.
     assert dice == pytest.approx([0.0, np.nan], nan_ok=True)

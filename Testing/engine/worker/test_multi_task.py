@@ -161,7 +161,7 @@ def test_validation_counts_annotated_structures_only(study, finished):
     model, spec = load_bundle(finished.model), finished.spec()
     cases = prepare_cache(spec.cases, model.plan, study.folder / "cache", spec.structures, lambda done, total: None)
     partly, whole = (case for case in cases if case.role is Role.VALIDATION)
-    settings, device = {"window_overlap": 0.0}, choose_device("cpu", "float32", 1)
+    settings, device = {"window_overlap": 0.0, "window_stride": "auto"}, choose_device("cpu", "float32", 1)
     alone, both = (
         validation_dice(model.network, group, model.plan, settings, device) for group in ([partly], [partly, whole])
     )
