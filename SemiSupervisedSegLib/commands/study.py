@@ -137,6 +137,9 @@ def _new_cases(study: Study, arguments: argparse.Namespace) -> list[Case]:
             " ..." if len(left_out) > _MOST_NAMES else ""
         )
         print(f"Left out {len(left_out)} that are no images, such as segmentations and label maps: {names}")
+    for folder in images:
+        if folder.is_dir() and folder not in given:
+            print(f"The slices in {folder} are one image, a DICOM series.")
     if not images:
         raise UserError(f"No image matches {arguments.pattern}.", "Change the pattern so that it matches images.")
     return cases_from_images(study, images, annotations=arguments.annotations, **use)

@@ -71,6 +71,8 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         lines = lines[1:]
     columns = [name.casefold() for name in lines[0][1]] if lines else []
     _check_columns(table, columns)
+    if len(lines) < 2:
+        raise UserError(f"The table {table.name} has no case.", "Write a line for each case below the columns.")
     return [(number, _by_column(table, number, columns, row)) for number, row in lines[1:]]
 
 

@@ -78,8 +78,12 @@ class Frame:
         """Return the rescaled values (frames, rows, columns) of the file; raises UserError when it is damaged."""
         if self.scales is not None:
             return _read_with_own_scales(self.path, self.scales)
+        reader = sitk.ImageFileReader()
+        # By their names and beginnings alone, ITK does not know all DICOM files.
+        reader.SetImageIO("GDCMImageIO")
+        reader.SetFileName(str(self.path))
         try:
-            voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(self.path)))
+            voxels = sitk.GetArrayFromImage(reader.Execute())
         except (RuntimeError, MemoryError) as error:
             raise damaged(self.path) from error
         return voxels.reshape(-1, *self.size)

@@ -93,7 +93,8 @@ def repeated_images(digests: Iterable[tuple[Case, str]]) -> list[str]:
 def _stamp(path: Path) -> str:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     stats = [(file.name, file.stat()) for file in files]
-    parts = [str(path.name), *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)]
+    # Files of one size may be written within one tick of the clock, so their places count as well.
+    parts = [str(path.resolve()), *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)]
     return hashlib.blake2b("\n".join(parts).encode("utf-8", "surrogateescape"), digest_size=_BYTES).hexdigest()
 
 

@@ -25,12 +25,34 @@ _LONGEST_SKIP = 1 << 24
 
 
 def check_header(path: Path) -> None:
-    """Raise UserError for a MetaImage header that crashes ITK: with more dimensions than any image has."""
-    if not path.name.lower().endswith((".mha", ".mhd")):
+    """Raise UserError for a header whose data file is missing, and for a MetaImage header that crashes ITK.
+
+    That has more dimensions than any image has.
+    """
+    name = path.name.lower()
+    if name.endswith((".mha", ".mhd")):
+        fields = meta_fields(path)
+        dimensions = fields.get("ndims", "")
+        if not (dimensions.isdecimal() and len(dimensions) < 3 and 1 <= int(dimensions) <= _MOST_DIMENSIONS):
+            raise damaged(path)
+        _check_data_file(path, fields.get("elementdatafile", ""))
+    elif name.endswith((".nrrd", ".nhdr")):
+        try:
+            with path.open("rb") as file:
+                fields = nrrd_fields(file)
+        except OSError as error:
+            raise damaged(path) from error
+        _check_data_file(path, fields.get("data file") or fields.get("datafile") or "")
+
+
+def _check_data_file(path: Path, name: str) -> None:
+    # A list or pattern of files is left to ITK.
+    if not name or name.upper() in ("LOCAL", "LIST") or set("% ") & set(name) or (path.parent / name).exists():
         return
-    dimensions = meta_fields(path).get("ndims", "")
-    if not (dimensions.isdecimal() and len(dimensions) < 3 and 1 <= int(dimensions) <= _MOST_DIMENSIONS):
-        raise damaged(path)
+    raise UserError(
+        f"{path.name} is the header of {name}, which is not beside it.",
+        "Put both files into one folder, or save the image as one file.",
+    )
 
 
 def check_complete(path: Path, voxels: int, size: int) -> None:

@@ -30,6 +30,7 @@ def test_table(study, files):
         ("image,site,role\na.nrrd,here,teacher\n", "Line 2 .* no role 'teacher'"),
         ('image,site,role\n"a.nrrd,here,labeled\n', "is damaged"),
         ("", "lacks the column"),
+        ("image,site,role\n\n", "has no case"),
         ("image,site,role\na.nrrd,,unlabeled\n", "Line 2 .* names no site"),
         ("image,site,role\nnone.nrrd,here,unlabeled\n", "Case none: There is no file"),
         ("image,site,role,id\na.nrrd,here,unlabeled,x\nb.nrrd,here,unlabeled,X\n", "case id X occurs twice"),

@@ -159,3 +159,10 @@ def test_a_truncated_slice_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"02\.dcm could not be read"):
         read_image(tmp_path / "s")
+
+
+def test_files_from_before_the_mark_are_read_by_their_suffix(tmp_path):
+    write_volume(tmp_path / "s", VOXELS, PLACES)
+    for path in (tmp_path / "s").iterdir():
+        path.write_bytes(path.read_bytes()[132:])
+    assert_volume(read_image(tmp_path / "s"))

@@ -58,6 +58,18 @@ def test_ignored_cases_may_repeat_an_image_and_are_told_when_they_are_used(grown
     assert any("a and copy have the same image" in warning for warning in check_study(used))
 
 
+def test_files_of_one_name_size_and_time_are_told_apart(study, files, tmp_path):
+    digests = ImageDigests(study.layout)
+    found = set()
+    for name in "ab":
+        path = tmp_path / name / "t2.nrrd"
+        path.parent.mkdir()
+        path.write_bytes((files / f"{name}.nrrd").read_bytes().ljust(9000, b"\0"))
+        os.utime(path, (1000, 1000))
+        found.add(digests.of(path))
+    assert len(found) == 2
+
+
 def test_what_is_known_of_images_is_not_read_again(grown, files, monkeypatch):
     digests = ImageDigests(grown.layout)
     add_cases(grown, [new_case(grown, files / "b.nrrd", site="here", role="unlabeled")], digests)

@@ -260,3 +260,11 @@ def test_any_damage_is_read_or_is_a_user_error(fuzzed, make_image, name, start, 
     for read in (read_image, image_geometry):
         with contextlib.suppress(UserError):
             read(path)
+
+
+@pytest.mark.parametrize(("header", "data"), [("a.nhdr", "a.raw"), ("a.mhd", "a.raw")])
+def test_a_header_without_its_data_file_names_it(tmp_path, make_image, header, data):
+    sitk.WriteImage(make_image(), str(tmp_path / header))
+    (tmp_path / data).unlink()
+    with pytest.raises(UserError, match=rf"{header} is the header of {data}, which is not beside it"):
+        read_image(tmp_path / header)
