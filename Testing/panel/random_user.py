@@ -129,6 +129,7 @@ class RandomUser:
             "select": (self._select, 10),
             "double click": (self._doubleClick, 5),
             "choose": (self._choose, 4),
+            "unfold": (self._unfold, 2),
             "draw": (self._draw, 14),
             "load an image": (self._loadImage, 2),
             "close the scene": (self._closeScene, 1),
@@ -189,8 +190,6 @@ class RandomUser:
 
     def _makePanel(self) -> Panel:
         panel = Panel(UI, self.scene, self.services)
-        for fold in panel.folds.values():
-            fold.setProperty("collapsed", False)
         train = panel.sections["Train"]
         # To ask for it takes seconds.
         train.probe.devices = (DeviceInfo("cpu", "Processor", 4 * 10**9, 8 * 10**9, 100.0, False),)
@@ -203,6 +202,10 @@ class RandomUser:
         kinds = panel.sections["Review"].ui.kindBox
         kinds.setCurrentIndex(kinds.findData("prototype"))
         return panel
+
+    def _unfold(self) -> None:
+        for fold in self.panel.folds.values():
+            fold.setProperty("collapsed", False)
 
     def _ui(self, section: str) -> Any:
         return self.panel.ui if section == "Panel" else self.panel.sections[section].ui

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import slicer
+import vtk
 
 from ..services import Color
 from .segments import segmentsOf
@@ -79,7 +80,9 @@ def applyHeatmapStyle(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     display.SetAndObserveColorNodeID(_heatColors().GetID())
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, 1.0)
-    display.SetThreshold(_THRESHOLD, 1.0)
+    # Slicer rounds the threshold to the type of the voxels, and a mask would be seen everywhere.
+    isMask = node.GetImageData().GetScalarType() not in (vtk.VTK_FLOAT, vtk.VTK_DOUBLE)
+    display.SetThreshold(1.0 if isMask else _THRESHOLD, 1.0)
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
     display.EndModify(before)

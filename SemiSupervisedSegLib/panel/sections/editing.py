@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What the options of Paint, the widest effect, need. The panel keeps this width once something was edited: a panel
 # that changes its width while drawing moves the image away under the mouse.
-_WIDTH = 500
+_WIDTH = 560
 # While something is edited the sections leave their height to the editor, whose options lie at its bottom.
 _SECTIONS_HEIGHT, _NO_LIMIT = 200, 16_777_215
 

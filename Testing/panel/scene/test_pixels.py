@@ -58,6 +58,7 @@ def folder(study, case, image):
     probability = np.where(block(*FINAL) > 0, 0.9, 0.02).astype(np.float32)
     write_image(place / "probability.nrrd", like(probability, image))
     write_image(place / "uncertainty.nrrd", like(1 - probability, image))
+    write_image(place / "disagreement.nrrd", like(block(*FINAL) ^ block(*PROTOTYPE), image))
     return round_folder
 
 
@@ -175,7 +176,10 @@ def test_nothing_is_drawn_on_slices_without_segments(plain, eye):
     assert not is_grey(eye.at(14, 12, 3))
 
 
-@pytest.mark.parametrize(("kind", "hot", "cold"), [("probability", (9, 12), (26, 24)), ("uncertainty", (26, 24), None)])
+@pytest.mark.parametrize(
+    ("kind", "hot", "cold"),
+    [("probability", (9, 12), (26, 24)), ("uncertainty", (26, 24), None), ("disagreement", (8, 12), (26, 24))],
+)
 def test_a_heatmap_covers_only_high_values(case_scene, plain, eye, kind, hot, cold):
     for other in ("final", "prototype", "annotation"):
         case_scene.setVisible(other, False)

@@ -170,12 +170,12 @@ def _colorPicture(color: Color) -> qt.QPixmap:
 
 def _scalePicture() -> qt.QPixmap:
     """Draw the colours of heatmaps from 0 to 1 with their numbers."""
-    picture = qt.QPixmap(_SCALE_WIDTH + 70, _ICON)
+    picture = qt.QPixmap(_SCALE_WIDTH + 90, _ICON)
     picture.fill(qt.QColor(0, 0, 0, 0))
     painter = qt.QPainter(picture)
     painter.setPen(qt.QApplication.palette().color(qt.QPalette.WindowText))
     painter.drawText(0, 0, 30, _ICON, qt.Qt.AlignRight | qt.Qt.AlignVCenter, "0 %")
-    painter.drawText(_SCALE_WIDTH + 34, 0, 40, _ICON, qt.Qt.AlignLeft | qt.Qt.AlignVCenter, "100 %")
+    painter.drawText(_SCALE_WIDTH + 36, 0, 54, _ICON, qt.Qt.AlignLeft | qt.Qt.AlignVCenter, "100 %")
     for x in range(_SCALE_WIDTH):
         painter.fillRect(32 + x, 4, 1, _ICON - 8, qt.QColor(*heatColor(x / (_SCALE_WIDTH - 1))))
     painter.end()
