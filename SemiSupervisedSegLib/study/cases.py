@@ -17,7 +17,7 @@ from .duplicates import ImageDigests, same_image
 from .errors import UserError
 from .model import CASE_ID, Case, Role, Study, name_key
 from .partial_annotations import case_structures
-from .paths import existing_spelling, path_from
+from .paths import check_is_text, existing_spelling, path_from
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
 
@@ -235,13 +235,7 @@ def free_id(taken: Container[str], case_id: str) -> str:
 def stored_path(study: Study, path: Path | str) -> str:
     """Return a path as a study stores it, see `path_from`; raises UserError for a name that is not valid text."""
     path = existing_spelling(path)
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        shown = path.name.encode("utf-8", "backslashreplace").decode()
-        raise UserError(
-            f"The name of the file or folder {shown} is not valid UTF-8 text.", "Rename it, and add it again."
-        ) from error
+    check_is_text(path)
     return path_from(study.folder, path)
 
 

@@ -124,8 +124,20 @@ def _ordered(path: Path) -> list[Frame]:
 
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
-    # The identifier alone does not tell: some anonymisers give the same one to all slices.
-    return list({(frame.instance, frame.index, frame.place): frame for frame in reversed(frames)}.values())[::-1]
+    """Return the frames without those that are in another file as well."""
+    # The identifier alone does not tell: some anonymisers give the same one to all slices and phases.
+    alike: dict[object, list[Frame]] = {}
+    for frame in frames:
+        alike.setdefault((frame.instance, frame.index, frame.place), []).append(frame)
+    return [
+        frame
+        for first, *others in alike.values()
+        for frame in (first, *(other for other in others if not _same_pixels(first, other)))
+    ]
+
+
+def _same_pixels(first: Frame, second: Frame) -> bool:
+    return np.array_equal(first.read_file()[first.index], second.read_file()[second.index])
 
 
 def _checked(frames: Sequence[Frame], what: str) -> list[Frame]:

@@ -12,12 +12,14 @@ import SimpleITK as sitk
 
 from .errors import UserError
 from .integrity import damaged
+from .paths import check_is_text
 
 _SUFFIXES = (".dcm", ".ima")
 # In the names of the classes of objects with an image.
 _IMAGES = ("Image Storage", "Volume Storage")
 # What pydicom raises for bytes that are no DICOM, and conversions for values that are no numbers.
 _DAMAGES = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+_PALETTE_SAMPLES = 3
 _MARK = b"DICM"
 _MARK_END = 132
 _TAGS = [
@@ -28,7 +30,10 @@ _TAGS = [
     "Rows",
     "Columns",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
     "BitsAllocated",
+    "BitsStored",
+    "HighBit",
     "NumberOfFrames",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -76,6 +81,7 @@ class Frame:
 
     def read_file(self) -> np.ndarray:
         """Return the rescaled values (frames, rows, columns) of the file; raises UserError when it is damaged."""
+        check_is_text(self.path)
         if self.scales is not None:
             return _read_with_own_scales(self.path, self.scales)
         reader = sitk.ImageFileReader()
@@ -146,6 +152,9 @@ def _frames(path: Path, header: Any) -> list[Frame]:
     size = (int(header.Rows), int(header.Columns))
     samples = int(header.get("SamplesPerPixel", 1) or 1)
     _check_length(path, header, count * size[0] * size[1] * samples)
+    _check_bits(path, header)
+    # GDCM looks the colours of a palette up, three values for each pixel.
+    samples = _PALETTE_SAMPLES if header.get("PhotometricInterpretation") == "PALETTE COLOR" else samples
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     own = list(header.get("PerFrameFunctionalGroupsSequence") or [])
     groups = [
@@ -202,6 +211,16 @@ def _check_length(path: Path, header: Any, values: int) -> None:
     is_native = syntax is None or not syntax.is_compressed
     if is_native and path.stat().st_size < values * int(header.get("BitsAllocated", 8) or 8) // 8:
         raise damaged(path)
+
+
+def _check_bits(path: Path, header: Any) -> None:
+    # A layout from before DICOM was fixed, with the value in the upper bits; GDCM cuts it off instead of moving it.
+    stored = int(header.get("BitsStored", 0) or 0)
+    if stored and int(header.get("HighBit", stored - 1)) != stored - 1:
+        raise UserError(
+            f"{path.name} stores its pixels in an outdated layout, in which they are not in the lowest bits.",
+            "Convert it with a DICOM toolkit, or export it again.",
+        )
 
 
 def _read_with_own_scales(path: Path, scales: tuple[tuple[float, float], ...]) -> np.ndarray:

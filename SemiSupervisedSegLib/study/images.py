@@ -15,6 +15,7 @@ from .geometry import Geometry
 from .integrity import check_complete, check_header, damaged
 from .memory import check_memory
 from .nifti import as_itk_reads
+from .paths import check_is_text
 from .spacing import check_spacing_is_given
 
 _ORTHOGONAL = 1e-3
@@ -98,6 +99,7 @@ def _voxels_and_bytes(path: Path, reader: sitk.ImageFileReader) -> tuple[int, in
 def write_image(path: Path | str, image: sitk.Image) -> None:
     """Write an image as compressed NRRD, completely or not at all; raises UserError when the disk is full."""
     path = Path(path)
+    check_is_text(path)
     with atomic_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
@@ -129,6 +131,7 @@ def _check_values(path: Path, values: np.ndarray) -> None:
 
 
 def _check_exists(path: Path) -> None:
+    check_is_text(path)
     try:
         # Devices and pipes can be opened, and never end.
         exists = path.is_file() or path.is_dir()

@@ -6,6 +6,8 @@ import os
 import unicodedata
 from pathlib import Path
 
+from .errors import UserError
+
 # The root and a folder such as /home or /data.
 _UNRELATED_PARTS = 2
 
@@ -48,3 +50,14 @@ def existing_spelling(path: Path | str) -> Path:
         return next(entry for entry in parent.iterdir() if unicodedata.normalize("NFC", entry.name) == name)
     except (OSError, StopIteration):
         return parent / path.name
+
+
+def check_is_text(path: Path | str) -> None:
+    """Raise UserError for a path that is not valid text, at which ITK would end the whole process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = Path(path).name.encode("utf-8", "backslashreplace").decode()
+        raise UserError(
+            f"The name of the file or folder {shown} is not valid UTF-8 text.", "Rename it, and add it again."
+        ) from error

@@ -13,6 +13,7 @@ from .files import write_error, write_text_atomically
 from .layout import StudyFolder
 from .locking import hold_lock
 from .model import Modality, Structure, Study, structure_to_dict
+from .paths import check_is_text
 
 _CORRECT_FILE = "Correct study.json or restore it from a copy."
 
@@ -22,6 +23,7 @@ def create_study(
 ) -> Study:
     """Make a study without cases in a new or existing folder; raises UserError when there is one or a value is bad."""
     folder = Path(folder).absolute()
+    check_is_text(folder)
     if StudyFolder(folder).exists():
         raise UserError(f"There is a study in {folder} already.", "Choose another folder.")
     bare = {"schema_version": 1, "name": name, "modality": str(modality), "local_site": local_site, "cases": []}

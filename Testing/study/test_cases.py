@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from SemiSupervisedSegLib.study.cases import (
 )
 from SemiSupervisedSegLib.study.checks import check_study
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.image_files import matching_paths
+from SemiSupervisedSegLib.study.image_files import images_among, matching_paths
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
 from SemiSupervisedSegLib.study.partial_annotations import case_structures
@@ -189,6 +191,10 @@ def test_a_name_that_is_no_text_is_told_without_a_word_of_files_behind_the_scene
     with pytest.raises(UserError, match=r"file or folder M\\udcfcller\.nrrd is not valid UTF-8") as caught:
         new_case(study, odd, site="here", role="unlabeled")
     assert caught.value.advice.startswith("Rename")
+    # ITK would end the process.
+    assert images_among([Path(odd)], study.structures) == ([Path(odd)], [])
+    with pytest.raises(UserError, match="not valid UTF-8"):
+        read_image(odd)
 
 
 def test_another_spelling_of_a_site_is_the_same_site(study, files):

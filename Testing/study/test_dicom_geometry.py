@@ -166,3 +166,32 @@ def test_files_from_before_the_mark_are_read_by_their_suffix(tmp_path):
     for path in (tmp_path / "s").iterdir():
         path.write_bytes(path.read_bytes()[132:])
     assert_volume(read_image(tmp_path / "s"))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({"PhotometricInterpretation": "PALETTE COLOR"}, "has colours"), ({"BitsStored": 12}, "outdated layout")],
+)
+def test_pixels_that_are_no_plain_grey_values_are_refused(tmp_path, values, words):
+    def change(dataset):
+        for name, value in values.items():
+            setattr(dataset, name, value)
+
+    write_volume(tmp_path / "s", VOXELS, PLACES, change=change)
+    with pytest.raises(UserError, match=words):
+        read_image(tmp_path / "s")
+
+
+def test_copies_of_a_slice_are_left_out_and_another_slice_of_the_same_identifier_is_not(tmp_path):
+    write_volume(tmp_path / "s", VOXELS, PLACES)
+    shutil.copy(tmp_path / "s/02.dcm", tmp_path / "s/02 copy.dcm")
+    assert_volume(read_image(tmp_path / "s"))
+
+    def same_identifier(dataset):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.5"
+
+    write_volume(tmp_path / "phases", VOXELS, PLACES, change=same_identifier)
+    assert_volume(read_image(tmp_path / "phases"))
+    write_slice(tmp_path / "phases/a.dcm", VOXELS[0] + 5, PLACES[0], change=same_identifier)
+    with pytest.raises(UserError, match="several images of one place: 6 images of 5 places"):
+        read_image(tmp_path / "phases")
