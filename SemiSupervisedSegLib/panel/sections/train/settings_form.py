@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import ctk
 import qt
 from slicer.i18n import tr as _
 
@@ -13,6 +14,8 @@ from ....jobs.spec import SettingValue
 from ....study.errors import UserError
 
 _EDITOR_COLUMN, _RESET_COLUMN = 1, 2
+# What most users change, if anything; the others are folded.
+_BASIC = {"steps", "labeled_batch", "patch_size", "validation_interval", "preview_interval"}
 
 
 class SettingsForm:
@@ -66,13 +69,15 @@ class SettingsForm:
             self._page.hide()
             self._page.deleteLater()
         self._page = qt.QWidget()
-        grid = qt.QGridLayout(self._page)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(0, 3)
-        grid.setColumnStretch(_EDITOR_COLUMN, 2)
+        column = qt.QVBoxLayout(self._page)
+        column.setContentsMargins(0, 0, 0, 0)
+        basic, expert = qt.QWidget(), ctk.ctkCollapsibleButton()
+        expert.setText(_("Expert settings"))
+        expert.setProperty("collapsed", True)
+        grids = {True: _addGrid(column, basic), False: _addGrid(column, expert)}
         self._method = method.id
         self.rows = {
-            setting.name: SettingRow(setting, grid, place, self._onChanged)
+            setting.name: SettingRow(setting, grids[setting.name in _BASIC], place, self._onChanged)
             for place, setting in enumerate(method.settings)
         }
         self._layout.addWidget(self._page)
@@ -156,6 +161,15 @@ class SettingRow:
             widget.setToolTip(f"{problem}\n{tip}" if problem else tip)
         self.resetButton.setToolTip(_("Back to {value}").format(value=_text(self._base)))
         self.resetButton.setEnabled(self.isChanged)
+
+
+def _addGrid(column: qt.QVBoxLayout, widget: qt.QWidget) -> qt.QGridLayout:
+    grid = qt.QGridLayout(widget)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setColumnStretch(0, 3)
+    grid.setColumnStretch(_EDITOR_COLUMN, 2)
+    column.addWidget(widget)
+    return grid
 
 
 def _makeEditor(setting: Setting, onEdited: Callable[[], None]) -> qt.QWidget:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ctk
 import pytest
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, resolve
@@ -43,6 +44,10 @@ def test_every_method_has_a_form_with_its_values(panel: TrainPanel, method: str)
     assert panel.ui.methodLabel.text.startswith(entry.summary)
     assert list(rows) == [setting.name for setting in entry.settings]
     assert panel.section.form.settings.overrides() == {}
+    fold = panel.ui.settingsContainer.findChildren(ctk.ctkCollapsibleButton)[-1]
+    assert fold.collapsed
+    shown = {name for name, row in rows.items() if not fold.isAncestorOf(row.editor)}
+    assert shown == {"steps", "labeled_batch", "patch_size", "validation_interval", "preview_interval"}
     values = resolve(method, "quick", {}, 2)
     for name, row in rows.items():
         assert row.value == values[name], name
