@@ -36,7 +36,7 @@ def annotated_structures(folder: JobFolder, structures: Sequence[Structure]) -> 
     for structure in structures:
         # A structure that the study no longer has must not claim the label value of another one.
         former = replace(structure, label=next(free)) if structure.label in taken else structure
-        before.append(now.pop(structure.name, None) or former)
+        before.append(now.pop(structure.name, former))
     return (*before, *now.values())
 
 

@@ -86,8 +86,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
     described = read_description(folder)
     weights, prototypes = load_tensors(folder / WEIGHTS, device), load_tensors(folder / PROTOTYPES, device)
     try:
-        if described.prototype_level not in get_args(FeatureLevel):
-            raise ValueError(described.prototype_level)
+        levels: dict[str, FeatureLevel] = {level: level for level in get_args(FeatureLevel)}
         plan = Plan.from_dict(described.plan)
         model = TrainedModel(
             network=build_planned_network(plan).to(device).eval(),
@@ -95,7 +94,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
             structures=described.structures,
             method=described.method,
             prototypes=_checked_prototypes(prototypes, plan.num_classes),
-            level=described.prototype_level,
+            level=levels[described.prototype_level],
             training=described.training,
             shared_anatomy=_shared_anatomy(described),
         )
