@@ -129,6 +129,35 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _metadata(model: TrainedModel) -> dict[str, Any]:
+    names = ", ".join(structure.name for structure in model.structures)
+    return {
+        "schema": SCHEMA,
+        "version": "1.0.0",
+        "changelog": {"1.0.0": "Written at the end of training."},
+        "monai_version": version("monai"),
+        "pytorch_version": version("torch"),
+        "numpy_version": version("numpy"),
+        "required_packages_version": {"SimpleITK": version("SimpleITK"), "scipy": version("scipy")},
+        "optional_packages_version": {"pydicom": "2.4"},
+        "task": f"Segmentation of {names}",
+        "description": f"{model.plan.network} trained with the method {model.method} by SemiSupervisedSeg.",
+        "authors": "The user of SemiSupervisedSeg",
+        "copyright": "The user of SemiSupervisedSeg",
+        "intended_use": "Research. Not for diagnosis.",
+        "network_data_format": _data_format(model),
+        OWN_SECTION: {
+            "bundle_version": BUNDLE_VERSION,
+            "method": model.method,
+            "prototype_level": model.level,
+            "shared_anatomy": model.shared_anatomy,
+            "plan": model.plan.to_dict(),
+            "structures": [asdict(structure) for structure in model.structures],
+            "training": dict(model.training),
+        },
+    }
+
+
+def _data_format(model: TrainedModel) -> dict[str, Any]:
     modality = model.plan.normalization.modality
     classes = {"0": "background"} | {str(index): structure.name for index, structure in enumerate(model.structures, 1)}
     common = {"type": "image", "spatial_shape": list(model.plan.patch), "dtype": "float32", "is_patch_data": True}
@@ -147,32 +176,7 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
         "value_range": [],
         "channel_def": classes,
     }
-    names = ", ".join(structure.name for structure in model.structures)
-    return {
-        "schema": SCHEMA,
-        "version": "1.0.0",
-        "changelog": {"1.0.0": "Written at the end of training."},
-        "monai_version": version("monai"),
-        "pytorch_version": version("torch"),
-        "numpy_version": version("numpy"),
-        "required_packages_version": {"SimpleITK": version("SimpleITK"), "scipy": version("scipy")},
-        "optional_packages_version": {"pydicom": "2.4"},
-        "task": f"Segmentation of {names}",
-        "description": f"{model.plan.network} trained with the method {model.method} by SemiSupervisedSeg.",
-        "authors": "The user of SemiSupervisedSeg",
-        "copyright": "The user of SemiSupervisedSeg",
-        "intended_use": "Research. Not for diagnosis.",
-        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": logits}},
-        OWN_SECTION: {
-            "bundle_version": BUNDLE_VERSION,
-            "method": model.method,
-            "prototype_level": model.level,
-            "shared_anatomy": model.shared_anatomy,
-            "plan": model.plan.to_dict(),
-            "structures": [asdict(structure) for structure in model.structures],
-            "training": dict(model.training),
-        },
-    }
+    return {"inputs": {"image": image}, "outputs": {"pred": logits}}
 
 
 def _inference_config(model: TrainedModel) -> dict[str, Any]:
