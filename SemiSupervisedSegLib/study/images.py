@@ -21,8 +21,12 @@ from .spacing import check_spacing_is_given
 _ORTHOGONAL = 1e-3
 # In what ITK says of NIfTI files with such axes.
 _NOT_ORTHONORMAL = "orthonormal"
-# Programs mark missing data by the largest numbers of float32 and float64, which would decide the contrast of an image.
-_LARGEST_VALUE = 1e30
+# Programs mark missing data by 1e20 or the largest number of float32, which would decide the contrast of an image.
+_LARGEST_VALUE = 1e20
+_SCALARS = (
+    *(sitk.sitkUInt8, sitk.sitkUInt16, sitk.sitkUInt32, sitk.sitkUInt64, sitk.sitkFloat32),
+    *(sitk.sitkInt8, sitk.sitkInt16, sitk.sitkInt32, sitk.sitkInt64, sitk.sitkFloat64),
+)
 
 
 def read_image(path: Path | str) -> sitk.Image:
@@ -37,7 +41,8 @@ def read_image(path: Path | str) -> sitk.Image:
     check_spacing_is_given(path)
     _check_geometry(path, Geometry.of(image))
     _check_values(path, sitk.GetArrayViewFromImage(image))
-    return image
+    # Lists and vectors of a single value are volumes as well.
+    return image if image.GetPixelID() in _SCALARS else sitk.VectorIndexSelectionCast(image)
 
 
 def image_geometry(path: Path | str) -> Geometry:
@@ -123,7 +128,7 @@ def _check_values(path: Path, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise UserError(f"{path.name} has voxels that are not a number or infinite.", "Repair or leave out this image.")
     for extreme in (values.min(), values.max()):
-        if abs(extreme) > _LARGEST_VALUE:
+        if abs(extreme) >= _LARGEST_VALUE:
             raise UserError(
                 f"{path.name} has voxels with the value {extreme:.3g}, which is no intensity.",
                 "Replace values that mark missing data by 0, or leave out this image.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +18,13 @@ from .nifti import GZIP_MAGIC, parse_nifti_header, read_nifti_start
 
 _CHUNK = 1 << 20
 _WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
+_WITH_ANY_HEADER = zlib.MAX_WBITS | 32
 _LONGEST_HEADER_LINE = 1 << 20
 # Deflate makes at most 1032 bytes of one.
 _MOST_EXPANSION = 1040
 _MOST_DIMENSIONS = 16
 _LONGEST_SKIP = 1 << 24
+_LONGEST_LIST = 1 << 24
 
 
 def check_header(path: Path) -> None:
@@ -136,30 +139,64 @@ def _check_nrrd_data(file: BinaryIO, fields: dict[str, str], voxels: int, size: 
 
 
 def _check_meta(path: Path, voxels: int, size: int) -> None:
-    fields = meta_fields(path)
-    name = fields.get("elementdatafile", "")
-    separate = path if name.upper() == "LOCAL" else path.parent / name
-    # A list or pattern of files is left to ITK; devices never end.
-    if not separate.is_file():
-        if separate.exists() and name:
-            raise EOFError
+    with path.open("rb") as file:
+        fields = _meta_fields_of(file)
+        name = fields.get("elementdatafile", "")
+        if name.upper() == "LOCAL":
+            _check_meta_data(file, fields, voxels, size)
+        elif name.upper().startswith("LIST"):
+            names = [line.decode("utf-8", "replace").strip() for line in file.read(_LONGEST_LIST).splitlines()]
+            _check_meta_list([path.parent / name for name in names if name], size)
+    separate = path.parent / name
+    # A pattern of files is left to ITK; devices never end.
+    if separate.is_file():
+        with separate.open("rb") as file:
+            _check_meta_data(file, fields, voxels, size)
+    elif separate.exists() and name:
+        raise EOFError
+
+
+def _check_meta_data(file: BinaryIO, fields: dict[str, str], voxels: int, size: int) -> None:
+    if fields.get("compresseddata", "").lower() == "true":
+        _check_inflated(file, size)
         return
     is_text = fields.get("binarydata", "").lower() == "false"
-    is_packed = fields.get("compresseddata", "").lower() == "true"
-    if separate.stat().st_size * (_MOST_EXPANSION if is_packed else 1) < (voxels if is_text else size):
+    # A negative number of bytes is counted from the end.
+    skipped = max(int(fields.get("headersize") or 0), 0)
+    if _rest(file) < skipped + (voxels if is_text else size):
+        raise EOFError
+
+
+def _check_meta_list(paths: Sequence[Path], size: int) -> None:
+    # Each slice is a file; ITK leaves memory as it is where the list ends before the volume.
+    if sum(path.stat().st_size for path in paths if path.is_file()) < size:
+        raise EOFError
+
+
+def _check_inflated(file: BinaryIO, needed: int) -> None:
+    if _rest(file) * _MOST_EXPANSION < needed:
+        raise EOFError
+    stream, size = zlib.decompressobj(_WITH_ANY_HEADER), 0
+    while not stream.eof and size <= needed and (data := stream.unconsumed_tail or file.read(_CHUNK)):
+        size += len(stream.decompress(data, _CHUNK))
+    if size < needed or not (stream.eof or size > needed):
         raise EOFError
 
 
 def meta_fields(path: Path) -> dict[str, str]:
     """Return the header of a MetaImage file, keys in lower case; raises UserError when it cannot be read."""
-    fields: dict[str, str] = {}
     try:
         with path.open("rb") as file:
-            while "elementdatafile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
-                key, _, value = line.decode("latin-1").partition("=")
-                fields[key.strip().lower()] = value.strip()
+            return _meta_fields_of(file)
     except OSError as error:
         raise UserError(f"{path.name} could not be read ({error.strerror}).", "Check that you may read it.") from error
+
+
+def _meta_fields_of(file: BinaryIO) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    while "elementdatafile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
+        key, _, value = line.decode("latin-1").partition("=")
+        fields[key.strip().lower()] = value.strip()
     return fields
 
 

@@ -7,7 +7,7 @@ import gzip
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ _SECOND_VERSION = 540
 _CHUNK = 1 << 20
 _MOST_VOXELS = 32767
 _TOLERANCE = 0.01
+# Difference of direction cosines, about three degrees.
+_TURNED = 0.05
+_CORRECT_HEADER = "Correct its header, or save the volume again from a program that shows it right."
 _FIRST_VERSION_BYTES = 352
 
 
@@ -37,8 +40,9 @@ class NiftiHeader:
         bits: Bits of a voxel.
         offset: Place of the voxels in their file.
         spacing: Distances between voxels in the header's unit, of the first three axes.
-        has_qform: Whether the position is given by a rotation.
-        sform: Axes and position (3, 4), None where the position is not given by a matrix.
+        codes: Kinds of space of the first (qform) and the second (sform) description of axes and position, 0 for none.
+        qform: Axes and position (3, 4) by a rotation, None without.
+        sform: Axes and position (3, 4) by a matrix, None without.
     """
 
     raw: bytes
@@ -48,7 +52,8 @@ class NiftiHeader:
     bits: int
     offset: int
     spacing: tuple[float, ...]
-    has_qform: bool
+    codes: tuple[int, int]
+    qform: np.ndarray | None
     sform: np.ndarray | None
 
     @property
@@ -72,8 +77,9 @@ def parse_nifti_header(raw: bytes) -> NiftiHeader:
     rank, *sizes = (int(value) for value in read(("8q", 16), ("8h", 40)))
     if not 1 <= rank <= 7:
         raise EOFError
-    spacing = read(("8d", 104), ("8f", 76))[1:]
-    sform_code, qform_code = (read(("i", at), ("h", first))[0] for at, first in ((348, 254), (344, 252)))
+    sign, *spacing = read(("8d", 104), ("8f", 76))
+    qform_code, sform_code = (int(read(("i", at), ("h", first))[0]) for at, first in ((344, 252), (348, 254)))
+    rotation = read(("6d", 352), ("6f", 256))
     return NiftiHeader(
         raw=raw,
         order=order,
@@ -81,10 +87,26 @@ def parse_nifti_header(raw: bytes) -> NiftiHeader:
         sizes=tuple(sizes[:rank]),
         bits=int(read(("h", 14), ("h", 72))[0]),
         offset=int(read(("q", 168), ("f", 108))[0]),
-        spacing=spacing[: min(rank, 3)],
-        has_qform=qform_code > 0,
+        spacing=tuple(spacing[: min(rank, 3)]),
+        codes=(qform_code, sform_code),
+        qform=_rotated(rotation, spacing[:3], sign) if qform_code > 0 else None,
         sform=np.reshape(read(("12d", 400), ("12f", 280)), (3, 4)) if sform_code > 0 else None,
     )
+
+
+def _rotated(values: Sequence[float], spacing: Sequence[float], sign: float) -> np.ndarray:
+    """Return axes and position (3, 4) from a quaternion without its first part, and a position."""
+    b, c, d, *position = values
+    a = max(0.0, 1.0 - b * b - c * c - d * d) ** 0.5
+    axes = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    lengths = np.array([*spacing[:2], -spacing[2] if sign < 0 else spacing[2]])
+    return np.column_stack([axes * lengths, position])
 
 
 def read_nifti_start(path: Path) -> bytes:
@@ -108,14 +130,31 @@ def check_nifti_spacing(path: Path) -> None:
     spacing = np.abs(header.spacing)
     if not np.isfinite(spacing).all() or spacing.min() <= 0:
         raise no_spacing(path)
-    if header.sform is not None and not header.has_qform and len(spacing) == 3:
-        lengths = np.linalg.norm(header.sform[:, :3], axis=0)
-        if not np.allclose(lengths, spacing, rtol=_TOLERANCE):
-            first, second = (" x ".join(f"{value:.4g}" for value in values) for values in (spacing, lengths))
-            raise UserError(
-                f"{path.name} gives two different voxel spacings, {first} (pixdim) and {second} (sform).",
-                "Correct its header, or save the volume again from a program that shows it right.",
-            )
+    if header.sform is None or len(spacing) < 3 or not np.isfinite(header.sform).all():
+        return
+    lengths = np.linalg.norm(header.sform[:, :3], axis=0)
+    says_more = header.codes[0] == header.codes[1] or header.qform is None
+    if says_more and lengths.all() and not np.allclose(lengths, spacing, rtol=_TOLERANCE):
+        first, second = (" x ".join(f"{value:.4g}" for value in values) for values in (spacing, lengths))
+        raise UserError(
+            f"{path.name} gives two different voxel spacings, {first} (pixdim) and {second} (sform).", _CORRECT_HEADER
+        )
+    if header.qform is not None and lengths.all():
+        _check_same_place(path, header.qform, header.sform, one_space=header.codes[0] == header.codes[1])
+
+
+def _check_same_place(path: Path, qform: np.ndarray, sform: np.ndarray, *, one_space: bool) -> None:
+    """Raise UserError where axes and positions (3, 4) of one space differ, or those of two are mirror images."""
+    mirrored = np.linalg.det(qform[:, :3]) * np.linalg.det(sform[:, :3]) < 0
+    turned = np.abs(_unit(qform[:, :3]) - _unit(sform[:, :3])).max() > _TURNED
+    moved = np.linalg.norm(qform[:, 3] - sform[:, 3]) > np.linalg.norm(qform[:, :3], axis=0).max()
+    if mirrored or (one_space and (turned or moved)):
+        what = "mirror images of each other" if mirrored else "which differ in direction or place"
+        raise UserError(f"{path.name} describes its axes twice (qform and sform), {what}.", _CORRECT_HEADER)
+
+
+def _unit(axes: np.ndarray) -> np.ndarray:
+    return axes / np.linalg.norm(axes, axis=0)
 
 
 def no_spacing(path: Path) -> UserError:
@@ -149,7 +188,10 @@ def as_itk_reads(path: Path, *, header_only: bool = False) -> Iterator[Path]:
         # What is wrong with it is said when it is read.
         yield path
         return
-    if not header.is_second and (not is_packed or path.name.lower().endswith(".gz")):
+    # ITK takes endings in capital or in small letters, and not in both.
+    ending = path.name[path.name.lower().rindex(".nii") :]
+    is_mixed = not (ending.islower() or ending.isupper())
+    if not (header.is_second or is_mixed or (is_packed and not ending.lower().endswith(".gz"))):
         yield path
         return
     if max(header.sizes) > _MOST_VOXELS:

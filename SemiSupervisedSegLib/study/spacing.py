@@ -13,13 +13,15 @@ from .integrity import damaged, meta_fields, nrrd_fields
 from .nifti import check_nifti_spacing, no_spacing
 
 _AXES = 3
+# Formats that know no distance between slices.
+_PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 _MILLIMETRES = {"mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", ""}
 _QUOTED = re.compile(r'"([^"]*)"')
 _NUMBERS = re.compile(r"[^\s(),]+")
 
 
 def check_spacing_is_given(path: Path) -> None:
-    """Raise UserError for an NRRD, NIfTI or MetaImage file whose header gives no spacing in mm."""
+    """Raise UserError for an NRRD, NIfTI or MetaImage file whose header gives no spacing in mm, and for pictures."""
     name = path.name.lower()
     try:
         if name.endswith((".nrrd", ".nhdr")):
@@ -28,6 +30,8 @@ def check_spacing_is_given(path: Path) -> None:
             fields = meta_fields(path)
             if "elementspacing" not in fields and "elementsize" not in fields:
                 raise no_spacing(path)
+        elif name.endswith(_PICTURES):
+            raise no_spacing(path)
         else:
             check_nifti_spacing(path)
     except (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error) as error:

@@ -132,7 +132,8 @@ def test_a_compressed_file_is_expanded_to_what_its_header_needs_and_no_further(t
 
 
 @pytest.mark.parametrize(
-    ("dtype", "value"), [(np.float32, -np.finfo(np.float32).max), (np.float64, 1e39), (np.float64, 1.7e308)]
+    ("dtype", "value"),
+    [(np.float32, -np.finfo(np.float32).max), (np.float32, 1e20), (np.float64, 1e39), (np.float64, 1.7e308)],
 )
 def test_values_that_are_no_intensity_are_refused(tmp_path, dtype, value):
     array = np.ones((2, 3, 4), dtype=dtype)

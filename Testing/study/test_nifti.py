@@ -43,6 +43,7 @@ def second_version(first: bytes) -> bytes:
     ("name", "convert"),
     [
         ("packed.nii", gzip.compress),
+        ("capitals.NII.gz", gzip.compress),
         ("second.nii", second_version),
         ("second.nii.gz", lambda raw: gzip.compress(second_version(raw))),
         ("packed-second.nii", lambda raw: gzip.compress(second_version(raw))),
@@ -86,3 +87,28 @@ def test_two_spacings_in_one_header_are_refused_with_both(tmp_path, plain):
     (tmp_path / "a.nii").write_bytes(plain)
     with pytest.raises(UserError, match=r"0\.7 x 0\.8 x 5 \(pixdim\) and 1\.4 x 1\.6 x 10 \(sform\)"):
         read_image(tmp_path / "a.nii")
+
+
+def test_two_descriptions_of_the_axes_that_contradict_each_other_are_refused(tmp_path, plain):
+    rows = np.array(struct.unpack_from("<12f", plain, 280)).reshape(3, 4)
+    flipped, moved = rows.copy(), rows.copy()
+    flipped[:, 0] *= -1
+    moved[0, 3] += 30
+    for sform, code, words in ((flipped, 2, "mirror images"), (moved, 1, "differ in direction or place")):
+        changed = bytearray(plain)
+        struct.pack_into("<2h", changed, 252, 1, code)
+        struct.pack_into("<12f", changed, 280, *sform.ravel())
+        (tmp_path / "a.nii").write_bytes(changed)
+        with pytest.raises(UserError, match=words):
+            read_image(tmp_path / "a.nii")
+    # Another space, such as that of an atlas, is no contradiction.
+    struct.pack_into("<2h", plain, 252, 1, 4)
+    struct.pack_into("<12f", plain, 280, *moved.ravel())
+    (tmp_path / "a.nii").write_bytes(plain)
+    assert read_image(tmp_path / "a.nii").GetOrigin() == pytest.approx((-11.0, 20.0, 7.5))
+
+
+def test_a_vector_of_one_value_is_a_volume(tmp_path, plain, make_image):
+    struct.pack_into("<h", plain, 68, 1007)
+    (tmp_path / "a.nii").write_bytes(plain)
+    assert np.array_equal(sitk.GetArrayFromImage(read_image(tmp_path / "a.nii")), sitk.GetArrayFromImage(make_image()))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import image_geometry, read_image
@@ -43,3 +44,9 @@ def test_a_header_without_a_spacing_in_millimetres_is_refused(tmp_path, name, he
 def test_a_header_with_one_is_read(tmp_path, name, header):
     write(tmp_path / name, header)
     assert read_image(tmp_path / name).GetSpacing() == (2.0, 2.0, 2.0)
+
+
+def test_a_stack_of_pictures_has_no_spacing(tmp_path):
+    sitk.WriteImage(sitk.Image((5, 4, 3), sitk.sitkUInt8), str(tmp_path / "stack.tif"))
+    with pytest.raises(UserError, match="does not say how far"):
+        read_image(tmp_path / "stack.tif")
