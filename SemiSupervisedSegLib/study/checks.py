@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a study, found before a job starts and said in words for the user."""
+"""Everything that can be wrong with a study, checked before a job starts and described for the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .model import Case, Role, Study
 from .segments import is_segmentation
 
 _MOST_NAMES = 5
-# Fewer cases do not tell what is usual.
+# Fewer cases do not show what is usual.
 _FEW = 3
 # Centimetres taken for millimetres are 10 times off; protocols differ by less.
 _ODD = 8.0
@@ -26,7 +26,7 @@ _ODD = 8.0
 def check_study(study: Study, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
     """Check the study and all cases that are not ignored, and return warnings.
 
-    `progress` is told how many cases are done. Raises UserError when there is no labeled case or a case cannot be used.
+    `progress` gets the number of cases done. Raises UserError when there is no labeled case or a case cannot be used.
     """
     check_roles(study)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
@@ -38,7 +38,7 @@ def check_study(study: Study, progress: Callable[[int, int], None] = lambda done
 
 
 class Findings:
-    """What is found out about the cases of a study while each is read once.
+    """Properties of the cases of a study, collected while each is read once.
 
     Args:
         study: Study whose cases are read.

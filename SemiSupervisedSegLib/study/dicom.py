@@ -125,7 +125,7 @@ def _ordered(path: Path) -> list[Frame]:
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Return the frames without those that are in another file as well."""
-    # The identifier alone does not tell: some anonymisers give the same one to all slices and phases.
+    # The identifier alone is not reliable: some anonymisers give the same one to all slices and phases.
     alike: dict[object, list[Frame]] = {}
     for frame in frames:
         alike.setdefault((frame.instance, frame.index, frame.place), []).append(frame)

@@ -49,7 +49,7 @@ class ImageDigests:
         return self._known[stamp]
 
     def save(self) -> None:
-        """Write what is known into the cache of the study; raises UserError when the disk refuses."""
+        """Write the hashes into the cache of the study; raises UserError when the disk refuses."""
         self._file.parent.mkdir(exist_ok=True)
         write_text_atomically(self._file, json.dumps(self._known, indent=1) + "\n")
 
@@ -69,7 +69,7 @@ class ImageDigests:
                 return False
             return self.of(other) == self.of(path, image)
         except (OSError, UserError):
-            # What is wrong with the other image is said where it is used.
+            # Errors of the other image are reported where it is used.
             return False
 
 

@@ -31,7 +31,7 @@ def is_label_map(image: sitk.Image, structures: Sequence[Structure]) -> bool:
     """Return whether an image (X, Y, Z) has no values but 0 and label values of the structures."""
     values = sitk.GetArrayViewFromImage(image)
     largest = max(structure.label for structure in structures)
-    # Most images are told by their largest value, without a look at the others.
+    # The largest value decides for most images, without reading the remaining ones.
     if values.min() != 0 or not 0 < values.max() <= largest:
         return False
     labels = [structure.label for structure in structures]
@@ -95,5 +95,5 @@ def _has_labels(path: Path, structures: Sequence[Structure]) -> bool:
         is_candidate = header.GetPixelID() in _EIGHT_BITS or any(part in path.name.lower() for part in _NAMES_OF_LABELS)
         return is_candidate and header.GetNumberOfComponents() == 1 and is_label_map(read_file(path), structures)
     except UserError:
-        # What is wrong with it is said when it is read as an image.
+        # Its errors are reported when it is read as an image.
         return False

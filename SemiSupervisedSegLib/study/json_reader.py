@@ -1,4 +1,4 @@
-"""Strict reading of JSON objects: every value has the expected type and range, or the user is told which has not."""
+"""Strict reading of JSON objects: every value has the expected type and range, or an error names it."""
 
 from __future__ import annotations
 

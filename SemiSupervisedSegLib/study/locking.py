@@ -45,7 +45,7 @@ def hold_lock(path: Path | str, what: str) -> Iterator[None]:
 
 
 def is_locked(path: Path | str) -> bool:
-    """Return whether a process holds the lock file at `path`; the check takes the lock for an instant, unsigned."""
+    """Return whether a process holds the lock file at `path`; the check takes the lock for an instant."""
     try:
         file = open(path, "r+b")  # noqa: SIM115 (closed below)
     except OSError:
@@ -58,7 +58,7 @@ def is_locked(path: Path | str) -> bool:
 
 
 def _try_for_a_moment(file: BinaryIO) -> bool:
-    # Somebody may only be looking whether it is free.
+    # Another process may only be checking whether it is free.
     for _ in range(_ATTEMPTS):
         if _try_lock(file):
             return True

@@ -12,7 +12,7 @@ _LINUX = Path("/proc/meminfo")
 
 
 def main_memory() -> tuple[int, int]:
-    """Return the available and the total main memory in bytes, 0 where the system does not tell."""
+    """Return the available and the total main memory in bytes, 0 where the system does not report it."""
     if _LINUX.exists():
         lines = _LINUX.read_text(encoding="ascii").splitlines()
         sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
@@ -31,7 +31,7 @@ def check_memory(what: str, needed: int, advice: str) -> None:
         advice: Advice for the user.
 
     Raises:
-        UserError: Fewer bytes are available, or in total where the system tells no more.
+        UserError: Fewer bytes are available, or in total where the system reports no more.
     """
     available, total = main_memory()
     limit = available or total

@@ -185,7 +185,7 @@ def as_itk_reads(path: Path, *, header_only: bool = False) -> Iterator[Path]:
         with path.open("rb") as file:
             is_packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
-        # What is wrong with it is said when it is read.
+        # Its errors are reported when it is read.
         yield path
         return
     # ITK takes endings in capital or in small letters, and not in both.

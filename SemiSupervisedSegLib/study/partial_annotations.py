@@ -14,7 +14,7 @@ _MOST_NAMES = 5
 
 
 class AnnotatedCase(Protocol):
-    """What tells a partially annotated case, in a study as in a job."""
+    """What describes a partially annotated case, in a study as in a job."""
 
     @property
     def id(self) -> str:
@@ -58,7 +58,7 @@ def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str]
 def check_fully_annotated(cases: Iterable[AnnotatedCase], method_title: str) -> None:
     """Raise UserError when a labeled case is not annotated for all structures, for a method that needs it.
 
-    Such a method would learn that the structures which nobody has annotated are background.
+    Such a method would learn that structures which are not annotated are background.
     """
     partial = [case.id for case in cases if case.role == Role.LABELED and case.structures is not None]
     if partial:

@@ -111,7 +111,7 @@ def structures_of(path: Path | str) -> tuple[Structure, ...]:
 
 def _metadata(path: Path) -> dict[str, str]:
     header = read_header(path)
-    # A damaged key cannot even be asked for.
+    # A damaged key cannot even be queried.
     return {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
 
 
