@@ -86,7 +86,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class WarningRaised(Event):
-    """Something the user should know, while the job goes on."""
+    """Something the user should know, while the job continues."""
 
     message: str
 

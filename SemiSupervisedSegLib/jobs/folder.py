@@ -1,4 +1,4 @@
-"""The job folder: every file by which a worker and whoever asked for the job speak to each other."""
+"""The job folder: all files by which a worker and the program that started the job communicate."""
 
 from __future__ import annotations
 

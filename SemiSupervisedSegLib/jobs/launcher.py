@@ -24,7 +24,7 @@ _KEEP_BUFFERS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 def launch(folder: JobFolder, detached: bool = False) -> WorkerProcess:
-    """Start the worker of a job; a detached one goes on when this process ends. Raises UserError if it cannot start."""
+    """Start the worker of a job; a detached one outlives this process. Raises UserError if it cannot start."""
     return WorkerProcess(folder, [sys.executable, *worker_arguments(folder, detached)], detached)
 
 
@@ -102,7 +102,7 @@ class WorkerProcess:
 
     def kill_tree(self) -> int:
         """End the worker and everything it started at once, and return the exit code."""
-        # The group of a process that was waited for may belong to somebody else by now.
+        # The group of a process that was waited for may belong to another program by now.
         if self.poll() is None:
             if sys.platform == "win32":
                 subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.pid)], check=False, capture_output=True)

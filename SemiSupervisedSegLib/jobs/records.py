@@ -88,7 +88,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
             return hint(value)
     elif hint is float:
         return _read_float(value, where)
-    # Truth values are integers to Python, but not to whoever wrote the file.
+    # Truth values are integers to Python, but not to the writer of the file.
     elif type(value) is hint and not (hint is str and _is_half_a_character(value)):
         return value
     raise ValueError(f"{where!r} has a value that it cannot have")

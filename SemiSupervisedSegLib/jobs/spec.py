@@ -111,7 +111,7 @@ def _check_version(data: Any) -> None:
         raise UserError(
             f"job.json was written by a newer version of this program (format {version}, known up to "
             f"{SCHEMA_VERSION}).",
-            "Update the program to go on with this round.",
+            "Update the program to resume this round.",
         )
 
 
