@@ -1,4 +1,4 @@
-"""One preprocessed case on disk: its arrays, and what is known of it without reading them."""
+"""One preprocessed case on disk: its arrays, and a summary that is read without them."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def mark_used(folder: Path) -> None:
 
 
 def unused_seconds(folder: Path) -> float:
-    """Return for how long no job has used or written a preprocessed case; 0 where that cannot be told."""
+    """Return for how long no job has used or written a preprocessed case; 0 where that is not known."""
     meta = folder / _META
     try:
         return time.time() - (meta if meta.exists() else folder).stat().st_mtime

@@ -25,7 +25,7 @@ class Header(Protocol):
 class PlanGrid:
     """The plan grid of one image: its LPS-oriented axes with the slice axis first, resampled to the plan's spacing.
 
-    Voxels are boxes: the outer faces of the grid are those of the image, so that size times spacing is kept and voxel
+    Voxels are boxes: the outer faces of the grid are those of the image, so that size times spacing stays and voxel
     centres shift by half the difference of the spacings. The spacing is the plan's as nearly as whole voxels allow;
     where the number of voxels stays, an axis is not resampled at all.
 

@@ -13,7 +13,7 @@ class NetworkSpec:
 
     Attributes:
         backbone: Name in `engine.networks.factory`.
-        embedded: Whether the classifier has an embedding of its own (AUA).
+        embedded: Whether the classifier has an additional embedding (AUA).
         tasks: Class indices of the structures of each task, for a network that segments task by task (UniSeMi).
     """
 
@@ -29,7 +29,7 @@ class NetworkSpec:
 
     @classmethod
     def from_name(cls, name: str) -> NetworkSpec:
-        """Read the name by which plans and models once kept a network, such as "v_net_embedded".
+        """Read the name by which plans and models once stored a network, such as "v_net_embedded".
 
         Raises:
             ValueError: The name is none of these.

@@ -28,8 +28,8 @@ class Normalization:
 
     Attributes:
         modality: Modality of the images.
-        lower: Lowest intensity that is kept; None for MR, whose unit differs from scan to scan, as the other three.
-        upper: Highest intensity that is kept.
+        lower: Lowest intensity after clipping; None for MR, whose unit differs from scan to scan, as the other three.
+        upper: Highest intensity after clipping.
         mean: Mean of the clipped foreground.
         std: Standard deviation of the clipped foreground.
     """
@@ -44,7 +44,7 @@ class Normalization:
         """Return normalised float32 voxels of the same shape; a constant volume becomes zero.
 
         Args:
-            voxels: Intensities of any real type; those that float32 cannot tell apart are computed in float64.
+            voxels: Intensities of any real type; those that float32 cannot distinguish are computed in float64.
         """
         values = voxels.astype(np.float64 if _needs_double_precision(voxels) else np.float32)
         if self.lower is not None and self.upper is not None and self.mean is not None and self.std is not None:

@@ -1,4 +1,4 @@
-"""The plan of a study: dimensions, spacing, patch and normalisation, decided once and kept with the model."""
+"""The plan of a study: dimensions, spacing, patch and normalisation, decided once and stored with the model."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ class Plan:
         return plan
 
     def key(self) -> str:
-        """Return a short hash of all that decides how a case looks after preprocessing; the patch does not."""
+        """Return a short hash of everything that affects a preprocessed case; the patch does not."""
         decisive = [_PREPROCESSING, self.dimensions, self.slice_axis, self.spacing, asdict(self.normalization)]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
 def _with_network_spec(data: Any) -> Any:
-    """Return the content of a plan in which older programs may have kept the network as a name."""
+    """Return the content of a plan in which older programs may have stored the network as a name."""
     name = data.get("network") if isinstance(data, dict) else None
     return data if not isinstance(name, str) else {**data, "network": to_plain(NetworkSpec.from_name(name))}
 

@@ -1,4 +1,4 @@
-"""The plan and the complete settings of a round: decided once from its images, kept in plan.json."""
+"""The plan and the complete settings of a round: decided once from its images, stored in plan.json."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def interleave_by_task(cases: Sequence[CachedCase]) -> list[CachedCase]:
 
 
 def case_tasks(cases: Sequence[CachedCase], tasks: Sequence[Task], num_classes: int) -> list[int]:
-    """Return the index of each case's task in ``tasks``, `UNKNOWN_TASK` for a case without a task of its own.
+    """Return the index of each case's task in ``tasks``, `UNKNOWN_TASK` for a case without a task.
 
     With a single task every case belongs to it.
 

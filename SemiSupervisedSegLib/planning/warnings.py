@@ -15,7 +15,7 @@ from .grid import PlanGrid
 from .plan import PATCH_MULTIPLE, Plan
 
 _MOST_NAMES = 5
-# A structure that keeps less than this share of its volume on the plan grid has hardly a voxel of its own there.
+# A structure that keeps less than this share of its volume on the plan grid has hardly a voxel there.
 _LEAST_SHARE = 0.25
 # Fields of view differ by less between scans of one study; units, such as cm instead of mm, differ by more.
 _LARGEST_FACTOR = 8.0
