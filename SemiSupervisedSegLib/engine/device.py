@@ -62,7 +62,7 @@ def choose_device(name: str, precision: str = "auto", threads: int = 0) -> Devic
         threads: Number of threads of the CPU; 0 keeps torch's default.
 
     Raises:
-        UserError: CUDA was asked for and is absent; training never moves to the CPU silently.
+        UserError: CUDA was requested and is absent; training never moves to the CPU silently.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -83,7 +83,7 @@ def choose_device(name: str, precision: str = "auto", threads: int = 0) -> Devic
 def _check_cuda(device: torch.device) -> None:
     advice = 'Install a CUDA build of PyTorch and the driver of the graphics card, or choose the device "cpu".'
     if not torch.cuda.is_available():
-        raise UserError("A CUDA device was asked for, but none can be used on this computer.", advice)
+        raise UserError("A CUDA device was requested, but none can be used on this computer.", advice)
     if device.index is not None and device.index >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f'There is no device "{device}"; this computer has {count}.', 'Choose "cuda:0" or "cpu".')

@@ -1,4 +1,4 @@
-"""What this computer can train on, as JSON on standard output: run by the panel in a process of its own.
+"""What this computer can train on, as JSON on standard output: run by the panel in a separate process.
 
 python -m SemiSupervisedSegLib.engine.device_probe
 """

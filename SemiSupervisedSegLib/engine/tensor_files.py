@@ -1,4 +1,4 @@
-"""Files that PyTorch writes, with the system's reasons kept, and reads without ever running what they contain."""
+"""PyTorch files: written with the system's error messages, read without running any code in them."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ def load_tensors(path: Path | str, device: torch.device | str = "cpu") -> dict[s
 
 
 def _is_dense(value: object) -> bool:
-    # Sparse tensors can be kept in such a file, too, and no network has any.
+    # Such a file can hold sparse tensors, too, and no network has any.
     return isinstance(value, Tensor) and value.layout is torch.strided

@@ -28,7 +28,7 @@ class Summary:
 class Comparison:
     """A metric of two methods on the same cases.
 
-    The p-values tell chance among these cases from effect; they say nothing of the variance between trainings.
+    The p-values measure chance among these cases; they do not include the variance between trainings.
 
     Attributes:
         first: Summary of the first method.

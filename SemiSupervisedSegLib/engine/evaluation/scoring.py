@@ -37,7 +37,7 @@ def evaluate_round(
         folder: Folder of the round, with its predictions.
         roles: Roles of the annotated cases to score; the cases of a prediction job count as validation cases.
         progress: Function that is called with the number of scored cases and their total.
-        on_failure: Function that is called with the error of a case that cannot be scored, and the others are; None to
+        on_failure: Function called with the error of a case that cannot be scored, while the others are; None to
             raise it.
 
     Raises:

@@ -105,7 +105,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
 
 
 def _checked_prototypes(tensors: Mapping[str, Tensor], num_classes: int) -> Prototypes:
-    """Return prototypes (C, L) with their validity (C,); raises ValueError when the tensors are others."""
+    """Return prototypes (C, L) with their validity (C,); raises ValueError for tensors of another shape or type."""
     prototypes = Prototypes(**tensors)
     vectors, valid = prototypes
     if vectors.ndim != 2 or not vectors.is_floating_point() or valid.dtype is not torch.bool:

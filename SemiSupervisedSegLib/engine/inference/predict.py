@@ -22,7 +22,7 @@ def optimize_model(model: TrainedModel) -> TrainedModel:
 
 
 def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
-    """Return a model of several tasks for images that show some classes only; its predictions have no others."""
+    """Return a model of several tasks for images that show some classes only; its predictions have no other classes."""
     kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
     prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))

@@ -158,7 +158,7 @@ class AUA(TeacherStudent):
         classes, weight = self.prototypes.update(labeled, labels), self.settings["prototype_weight"]
         first = self.prototype_contrast(labeled, labels, classes)
         second = self.prototype_contrast(unlabeled, pseudo, classes)
-        # With a high temperature it teaches next to nothing, which the value does not tell.
+        # With a high temperature its gradient almost vanishes, which the value does not show.
         gradients = torch.autograd.grad(first + second, (labeled, unlabeled), retain_graph=True)
         length = torch.stack([gradient.float().norm() for gradient in gradients]).norm()
         return {

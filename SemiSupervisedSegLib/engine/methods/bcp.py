@@ -91,10 +91,10 @@ class BidirectionalCopyPaste(Method):
         }
 
     def pseudo_labels(self, images: Tensor) -> Tensor:
-        """Return the teacher's classes (B, *spatial), of each structure only the largest piece (section 3.3).
+        """Return the teacher's classes (B, *spatial), of each structure only the largest component (section 3.3).
 
         The halves of the images are segmented one after the other, each with batch statistics of its own, as released.
-        Pieces are found on the CPU, the one place where a step waits for the device.
+        Components are computed on the CPU, the one place where a step waits for the device.
 
         Args:
             images: Images (B, C_in, *spatial), an even number.

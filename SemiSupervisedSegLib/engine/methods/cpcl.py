@@ -35,7 +35,7 @@ class CPCL(TeacherStudent):
     prototype_level: ClassVar[FeatureLevel] = "bottleneck"
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
-        """Return L_s, the forward and the backward prototype consistency, and L_mt where an ablation asks for it."""
+        """Return L_s, the forward and the backward prototype consistency, and L_mt in an ablation."""
         weight = self.consistency_weight(step)
         student = self.student(batch.labeled.images)
         losses = {"supervised": Loss(supervised_loss(student.logits, batch.labeled.labels))}

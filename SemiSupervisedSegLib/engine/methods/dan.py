@@ -1,4 +1,4 @@
-"""DAN: a discriminator must not tell predictions for unlabeled images from those for labeled ones.
+"""DAN: a discriminator must not distinguish predictions for unlabeled images from those for labeled ones.
 
 Zhang et al., MICCAI 2017.
 """
@@ -24,7 +24,7 @@ DISCRIMINATOR_OPTIMIZER = {
 
 
 class DeepAdversarialNetwork(Method):
-    """L = L_sup + lambda(t) CE(D(p_u, x_u), "labeled"), and D learns to tell the two apart (equations 1 and 2)."""
+    """L = L_sup + lambda(t) CE(D(p_u, x_u), "labeled"), and D learns to distinguish the two (equations 1 and 2)."""
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)

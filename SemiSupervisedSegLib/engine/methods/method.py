@@ -145,7 +145,7 @@ class Method(nn.Module):
     def start_stage(self, stage: Stage, draw: Callable[[int], Batch]) -> None:
         """Prepare a stage; ``draw(step)`` gives training batches, for statistics over the data.
 
-        A resumed training does not call this again for the stage it is in: what later steps need is kept in
+        A resumed training does not call this again for the stage it is in: what later steps need is stored in
         parameters or buffers, which are part of the checkpoint.
         """
 

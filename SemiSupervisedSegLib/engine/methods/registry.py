@@ -9,7 +9,7 @@ from .method import Method, MethodContext
 
 
 def build_method(method_id: str, context: MethodContext) -> Method:
-    """Build a method with fresh networks, in the form that its settings ask for.
+    """Build a method with fresh networks, in the form that its settings select.
 
     Args:
         method_id: Id of the method in the catalogue.

@@ -1,4 +1,4 @@
-"""UniSeMi in the form that the settings ask for: as published, as released, or for images that show all structures."""
+"""UniSeMi in the form that the settings select: as published, as released, or for images that show all structures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .unisemi_shared import SharedAnatomyUniSeMi
 
 
 def build(context: MethodContext) -> Method:
-    """Build the form of the method; with a single task all images show the same structures anyway."""
+    """Build the selected form of the method; with a single task all images show the same structures anyway."""
     if context.follows_released_code:
         return ReleasedUniSeMi(context)
     if context.settings["shared_anatomy"] and len(context.tasks) > 1:

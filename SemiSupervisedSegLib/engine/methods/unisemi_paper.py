@@ -1,7 +1,7 @@
 """UniSeMi: one network for several tasks, each case being annotated for one of them.
 
 UniSeMi 2023, later called VerSemi. A task is a structure or a
-group of structures. A dynamic head answers prompts; prompt k < K asks for task k and prompt K for the synthetic task
+group of structures. A dynamic head answers prompts; prompt k < K selects task k and prompt K the synthetic task
 "any structure", which is learned on labeled images mixed with each other and lets unlabeled images of unknown task
 take part. Where the paper is silent: the Dice is squared and batch-joint, one mask is drawn per step and stream, an
 image is mixed with the next one of its batch, and an unlabeled image whose task is not known although task information

@@ -1,4 +1,4 @@
-"""A network whose classifier looks at an embedding of its own, as AUA uses the V-Net."""
+"""A network whose classifier reads an additional embedding, as AUA uses the V-Net."""
 
 from __future__ import annotations
 

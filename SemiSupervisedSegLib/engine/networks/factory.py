@@ -40,7 +40,7 @@ def build_network(
         name: Key of `BUILDERS`.
         in_channels: Channels of the images (B, in_channels, *spatial).
         num_classes: Classes of the logits (B, num_classes, *spatial), background included.
-        embedded: Whether the classifier gets an embedding of its own.
+        embedded: Whether the classifier gets an additional embedding.
         tasks: Class indices of the structures of each task, for a network that segments task by task.
         upsampling: Upsampling of the decoder; None is the network's own.
 

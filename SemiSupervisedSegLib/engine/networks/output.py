@@ -31,5 +31,5 @@ class NetworkOutput(NamedTuple):
         return getattr(self, level)
 
     def split(self, count: int) -> tuple[NetworkOutput, NetworkOutput]:
-        """Return the answers to the first ``count`` images and to the others."""
+        """Return the outputs for the first ``count`` images and for the remaining ones."""
         return NetworkOutput(*(maps[:count] for maps in self)), NetworkOutput(*(maps[count:] for maps in self))

@@ -120,7 +120,7 @@ class PromptedNetwork(SegmentationNetwork):
 
     Args:
         backbone: Network whose head is replaced.
-        num_classes: Number of classes of the merged answer, background included.
+        num_classes: Number of classes of the merged prediction, background included.
         tasks: Class indices of the structures of each task.
     """
 

@@ -21,7 +21,7 @@ from .optimizers import ObjectiveOptimizer
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the loop tells every few steps.
+    """Report of the loop every few steps.
 
     Attributes:
         stage: Name of the stage.

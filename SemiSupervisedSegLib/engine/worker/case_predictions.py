@@ -23,7 +23,7 @@ from .reporter import Reporter
 
 @dataclass(frozen=True)
 class CasePredictor:
-    """Segments the cases of a job, each into a folder of its own.
+    """Segments the cases of a job, each into a separate folder.
 
     Attributes:
         model: Model on the device, best from `optimize_model`.
@@ -69,7 +69,7 @@ class CasePredictor:
         Cases that an interrupted run of the same job has completed are not predicted again.
 
         Raises:
-            JobStopped: The user asked to stop; the complete predictions stay.
+            JobStopped: A stop was requested; the complete predictions stay.
         """
         reporter.start_stage("predict", "Segmenting all cases", len(cases))
         for done, case in enumerate(cases, start=1):

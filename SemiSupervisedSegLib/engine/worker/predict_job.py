@@ -25,7 +25,7 @@ def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dic
 
     Raises:
         UserError: The model or none of the images can be used.
-        JobStopped: The user asked to stop.
+        JobStopped: A stop was requested.
     """
     if spec.model is None:
         raise UserError("The job names no model.", "Choose the folder called model of a finished round.")

@@ -60,7 +60,7 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> JobContext:
 
     Raises:
         UserError: A file cannot be used, the device is absent, or settings do not fit the study.
-        JobStopped: The user asked to stop.
+        JobStopped: A stop was requested.
     """
     entry = load_catalogue().method(spec.method)
     # Where a job computes is known before its images are: neither setting depends on the dimensions.

@@ -13,7 +13,7 @@ _STATUS_SECONDS = 1.0
 
 
 class JobStopped(Exception):  # noqa: N818 - a request, not an error
-    """The user asked the job to end; ``step`` is where it can go on."""
+    """A stop was requested by the user; ``step`` is where the job can be resumed."""
 
     def __init__(self, step: int) -> None:
         super().__init__(f"stopped at step {step}")
@@ -21,7 +21,7 @@ class JobStopped(Exception):  # noqa: N818 - a request, not an error
 
 
 class Reporter:
-    """Writes the events and the status of one job, and knows whether the job was asked to stop.
+    """Writes the events and the status of one job, and checks whether a stop of the job was requested.
 
     Attributes:
         folder: Folder of the job.
