@@ -1,6 +1,6 @@
 """The packages that training needs: which are there, and their installation from a button.
 
-Nothing here imports them. They are for the worker, in a process of its own.
+Nothing here imports them. They are for the worker, in a separate process.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PackageInstaller:
         return tuple(str(requirement) for requirement in self._requirements() if not check(requirement))
 
     def install(self) -> str:
-        """Install what is missing and say how it went in a sentence; asks the user before and shows the progress.
+        """Install missing packages after a question to the user, and return a sentence on the outcome.
 
         It takes minutes, shows dialogs and belongs to the main thread: call it from a button. Raises UserError when the
         user declines, the extension PyTorch is absent, or the installation fails.
@@ -81,7 +81,7 @@ class PackageInstaller:
         if missing:
             raise UserError(
                 _("These packages are still missing: {packages}.").format(packages=", ".join(missing)),
-                _("Restart Slicer and look again."),
+                _("Restart Slicer and check again."),
             )
         if "torch" in sys.modules:
             return _("Everything that training needs is installed. Restart Slicer once to free the memory this took.")

@@ -1,4 +1,4 @@
-"""The sample study: made in a process of its own, so that Slicer goes on, and loaded image by image."""
+"""The sample study: made in a separate process, so that Slicer stays responsive, and loaded image by image."""
 
 from __future__ import annotations
 

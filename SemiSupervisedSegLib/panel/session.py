@@ -90,7 +90,7 @@ class Session:
     def check_in_place(self) -> None:
         """Raise UserError when no study is open, or its folder was renamed, moved or deleted meanwhile.
 
-        Whatever writes into the study asks for this first: a new folder of the old name would be no study.
+        Call this before writing into the study: a new folder of the old name would be no study.
         """
         if self.study is None:
             raise UserError("No study is open.", "Open or create a study first.")
@@ -178,7 +178,7 @@ class Session:
         self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]
         chosen = [folder for folder in self._rounds if folder.name == self._chosen]
         finished = [folder for folder in reversed(self._rounds) if _is_finished(folder)]
-        # A model that was applied to a few images is no round to go on from.
+        # A model that was applied to a few images is no round to continue from.
         trained = [folder for folder in finished if folder.head().kind == "train"]
         self.round = next(iter(chosen or trained or finished), None)
 

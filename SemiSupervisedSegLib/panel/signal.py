@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Signal:
-    """Tells everyone who is connected, in the order of connection."""
+    """Calls all connected functions, in the order of connection."""
 
     def __init__(self) -> None:
         self._receivers: list[Callable[..., object]] = []

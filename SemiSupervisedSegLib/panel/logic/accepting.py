@@ -24,7 +24,7 @@ WriteAnnotation = Callable[[Study, Case, Path], tuple[str, ...] | None]
 
 
 def accept(study: Study, case_id: str, write: WriteAnnotation, *, use_for_training: bool) -> tuple[Study, Decision]:
-    """Store a new annotation of a case in a file of its own and return the changed study, which is not saved.
+    """Store a new annotation of a case in a new file and return the changed study, which is not saved.
 
     The file of an earlier annotation stays where it is. Call it within `Session.edit_study`, whose lock keeps other
     programs from taking the same file.

@@ -1,4 +1,4 @@
-"""An annotation from the scene becomes the case's annotation; the one before is kept as a file."""
+"""An annotation from the scene becomes the case's annotation; the previous one stays as a file."""
 
 from __future__ import annotations
 

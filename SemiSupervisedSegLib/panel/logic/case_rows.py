@@ -70,7 +70,7 @@ class CaseRow:
     def details(self) -> str:
         """The status in a sentence, empty when it says all."""
         if self.files is None:
-            return "The files have not been looked at yet."
+            return "The files have not been checked yet."
         if self.files.image_missing:
             return f"The image {self.case.image} is not there any more."
         if self.files.annotation_missing:

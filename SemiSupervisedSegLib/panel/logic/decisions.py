@@ -1,4 +1,4 @@
-"""What the user decided about the results of a round, kept in the round's folder."""
+"""The user's decisions on the results of a round, stored in the round's folder."""
 
 from __future__ import annotations
 

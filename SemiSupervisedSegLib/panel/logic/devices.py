@@ -1,4 +1,4 @@
-"""What the worker's Python found to train on, in words for the user."""
+"""The devices that the worker's Python can train on, described for the user."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ def read_devices(text: str) -> tuple[DeviceInfo, ...]:
             for entry in entries
         )
     except (IndexError, KeyError, TypeError) as error:
-        raise ValueError("the probe said nothing of devices") from error
+        raise ValueError("the probe's output has no devices") from error

@@ -1,4 +1,4 @@
-"""How much disk a study takes, and how parts of it are freed, in steps between which the panel can go on."""
+"""How much disk a study takes, and how parts of it are freed, in steps between which the panel stays responsive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DiskItem:
 
 
 def measure(folder: Path) -> Iterator[tuple[DiskItem, ...]]:
-    """Measure all parts of a study, and give what is known so far after some files each; the last is complete."""
+    """Measure all parts of a study, and yield the sizes so far after some files each; the last is complete."""
     items = _parts(folder)
     done: list[DiskItem] = []
     for item in items:

@@ -24,7 +24,7 @@ def next_step(facts: Facts) -> str:
     state = state_of(facts)
     if state is PanelState.RUNNING:
         what = "Training" if facts.run.kind == "train" else "Segmenting new images"
-        return f"{what} ({facts.run.name}). You can go on working meanwhile."
+        return f"{what} ({facts.run.name}). You can continue working meanwhile."
     if state is PanelState.STOPPING:
         return f"{facts.run.name} is stopping and keeps what it has learned so far."
     if state is PanelState.READY:

@@ -29,7 +29,7 @@ _INTEGERS = {
 
 
 def find_label_maps(images: Sequence[Path]) -> Iterator[dict[Path, Path]]:
-    """Find the files that are label maps of others, and give what was found after each of them, by label map.
+    """Find the files that are label maps of other files, and yield the matches so far after each, by label map.
 
     A label map has whole numbers, few of them, on the grid of an image whose name is in its own, such as
     liver1_mask.nrrd beside liver1.nrrd, or liver1.nrrd in another folder. Only files with such names are read.

@@ -1,4 +1,4 @@
-"""Images that the user points at become cases: found, named, checked one by one, and added all or none."""
+"""Images that the user selects become cases: collected, named, checked one by one, and added all or none."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
 def make_cases(
     study: Study, images: Iterable[Path], site: str, annotations: Mapping[Path, Path] | None = None
 ) -> Iterator[Case]:
-    """Give cases for those images that the study does not have yet, with ids of their own.
+    """Return cases with new ids for those images that the study does not have yet.
 
-    A case with an annotation is labeled, the others are unlabeled. `annotations` has them by image; a segmentation of
+    A case with an annotation is labeled, any other is unlabeled. `annotations` has them by image; a segmentation of
     3D Slicer beside an image and named like it, such as liver1.seg.nrrd beside liver1.nrrd, is taken as well.
     """
     taken = {case.id.casefold() for case in study.cases}

@@ -1,4 +1,4 @@
-"""Which segmented cases need a look most, from the summaries that a round leaves beside its predictions."""
+"""Which segmented cases need review most, from the summaries beside a round's predictions."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Run:
 class Facts:
     """All that decides what can be done next.
 
-    The first four come from the session; who knows one of the others keeps it there with `Session.set_facts`.
+    The first four come from the session; the sections set the remaining ones with `Session.set_facts`.
 
     Attributes:
         study: Open study, None without one.
@@ -177,7 +177,7 @@ def _idle(facts: Facts) -> str:
 
 
 def _free_to_leave(facts: Facts) -> str:
-    # A run that goes on by itself, or that somebody else started, is found again when its study is opened.
+    # A detached or externally started run is followed again when its study is opened.
     return "" if facts.run is not None and (facts.run.detached or facts.run.externallyStarted) else _idle(facts)
 
 
@@ -206,7 +206,7 @@ def _method(facts: Facts) -> str:
 
 
 def _resumable(facts: Facts) -> str:
-    return "" if facts.resumable else "There is no stopped round that could go on."
+    return "" if facts.resumable else "There is no stopped round to resume."
 
 
 def _running(facts: Facts) -> str:

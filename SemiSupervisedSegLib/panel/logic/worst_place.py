@@ -1,4 +1,4 @@
-"""Where in an image a result needs a look first."""
+"""The place in an image where a result needs review first."""
 
 from __future__ import annotations
 

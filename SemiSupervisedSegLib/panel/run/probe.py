@@ -1,4 +1,4 @@
-"""Ask the worker's Python, in a process of its own, what this computer can train on: Slicer never imports torch."""
+"""Probe for devices in a separate process of the worker's Python: Slicer never imports torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of the worker's Python, with an environment of their own."""
+"""Processes of the worker's Python, with a separate environment."""
 
 from __future__ import annotations
 

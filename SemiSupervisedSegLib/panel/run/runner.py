@@ -1,4 +1,4 @@
-"""The background run: a worker is started or found, followed by its files, stopped, and judged when it ends."""
+"""The background run: a worker is started or attached, followed by its files, stopped, and its outcome determined."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .tail import EventTail
 from .workers import Worker, findWorker, startWorker
 
 GRACE_SECONDS = 120.0
-# Ten updates a second are as many as anybody can see; between them the application is free.
+# More than ten updates a second are not visible; between them the application is free.
 _TICK_MILLISECONDS = 100
 _CATCH_UP_MILLISECONDS = 10
-# To ask whether another program works takes its lock for a moment when it does not.
+# The check for another program's worker takes the lock for a moment when there is none.
 _FOREIGN_SECONDS = 1.0
 
 
@@ -62,7 +62,7 @@ class Runner:
         return self._worker is not None and self._worker.externallyStarted
 
     def start(self, folder: JobFolder, detached: bool = False) -> None:
-        """Start the worker of a job, or let one go on; raises UserError when that is not possible."""
+        """Start or resume the worker of a job; raises UserError when that is not possible."""
         if self.running:
             raise UserError(f"{self.folder.name} is running.", "Wait until it ends, or stop it first.")
         history = folder.end_of_events()
@@ -93,7 +93,7 @@ class Runner:
             self._worker.kill()
 
     def stopFollowing(self) -> None:
-        """Follow the worker no longer, without a word; it goes on, and can be found again by `attach`."""
+        """Stop following the worker, without a signal; it continues, and `attach` can follow it again."""
         self._timer.stop()
         if self._worker is not None:
             self._worker.stopFollowing()
@@ -109,7 +109,7 @@ class Runner:
         self.changed.emit()
 
     def _tick(self) -> None:
-        # Asked before reading, so that the last words are not lost.
+        # Checked before reading, so that the last events are not lost.
         over = self._hasEnded()
         inHistory = self._tail.in_history
         events = self._tail.read()

@@ -1,4 +1,4 @@
-"""What a worker has said since one last looked, a piece at a time."""
+"""New events of a worker, a piece at a time."""
 
 from __future__ import annotations
 

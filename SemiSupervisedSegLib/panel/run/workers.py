@@ -1,4 +1,4 @@
-"""A worker at work: one that this Slicer started, one that goes on without it, or one of another program.
+"""A worker at work: one that this Slicer started, one that continues without it, or one of another program.
 
 All have the same methods. None has a pipe for what the worker says: it writes to the job folder, and would end in the
 middle of a step if Slicer crashed and the pipe with it.
@@ -76,7 +76,7 @@ class ChildWorker:
 
 
 class DetachedWorker:
-    """A worker that goes on when Slicer quits."""
+    """A worker that continues when Slicer quits."""
 
     detached, externallyStarted = True, False
 

@@ -18,7 +18,7 @@ def segmentationOf(
 ) -> slicer.vtkMRMLSegmentationNode | None:
     """Return the user's segmentation of a volume whose segments are some of these structures and no others.
 
-    None when there is none, or more than one, so that nobody has to guess which one is meant.
+    None when there is none, or more than one, so that the choice is never a guess.
     """
     scene = slicer.mrmlScene
     nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]

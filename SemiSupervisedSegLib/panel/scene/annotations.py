@@ -1,4 +1,4 @@
-"""Segmentation nodes into annotation files: by name, on the image's own grid, with overlaps found and reported."""
+"""Segmentation nodes into annotation files: by name, on the image's own grid, with overlaps reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the nodes of the shown case look and where they lie."""
+"""Display style and position of the nodes of the displayed case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CaseDisplay:
         self.hidden.discard(ANNOTATION)
 
     def arrange(self, nodes: CaseNodes, isChanged: bool) -> None:
-        """Give all nodes of a case their look and their place; `isChanged` says that the annotation is not saved."""
+        """Set the style and the place of all nodes of a case; `isChanged` says that the annotation is not saved."""
         if nodes.annotation is not None:
             applyStyle(nodes.annotation, EDITING if self.isEditing or isChanged else STYLES[ANNOTATION])
         for kind in HEATMAPS:

@@ -162,7 +162,7 @@ class CaseScene:
     def prepareAnnotation(self, study: Study, case: Case) -> slicer.vtkMRMLSegmentationNode:
         """Show the case and return its segmentation node for the Segment Editor, with a segment per structure.
 
-        An annotation that is there, saved or not, goes on. Raises UserError when the case cannot be shown.
+        An existing annotation, saved or not, is continued. Raises UserError when the case cannot be shown.
         """
         self._ensureShown(study, case)
         node = self.nodes.annotation or CaseLoader(study, case, self._changes).emptySegmentation(ANNOTATION)
@@ -210,7 +210,7 @@ class CaseScene:
         return sorted(self._unsaved(butOf=self._own()))
 
     def endEditing(self) -> None:
-        """Give the annotation and the predictions the look that they have in review."""
+        """Display the annotation and the predictions in the style of the review."""
         if self._display.isEditing:
             self._display.isEditing = False
             if self._shown is not None:

@@ -22,7 +22,7 @@ _LAYOUT_BEFORE = "SemiSupervisedSeg.BeforeCurves"
 # The legend lies in the plot, and shall lie over no curve.
 _LEGEND_FONT_SIZE = 9
 _HEADROOM = 1.5
-# Okabe and Ito's colours, told apart by everybody; paler than the structures' curves because they are thin and dashed.
+# Okabe and Ito's colours, for any colour vision; paler than the structures' curves because they are thin and dashed.
 _LOSS_COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (0, 114, 178), (213, 94, 0))
 
 

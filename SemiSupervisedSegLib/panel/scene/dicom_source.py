@@ -1,4 +1,4 @@
-"""Which DICOM files an image came from, kept with the image so that results can go back as DICOM."""
+"""The DICOM files of an image, stored with it so that results can be exported as DICOM."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def putIntoFolder(caseId: str, nodes: list[slicer.vtkMRMLNode]) -> None:
         tree.SetItemAttribute(folder, _ATTRIBUTE, caseId)
     items = []
     for node in nodes:
-        # In the application the item is there already; without Slicer's plugins nobody makes one.
+        # In the application the item is there already; without Slicer's plugins it is missing.
         item = tree.GetItemByDataNode(node) or tree.CreateItem(folder, node)
         tree.SetItemParent(item, folder)
         items.append(item)

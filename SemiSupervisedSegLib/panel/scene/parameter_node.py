@@ -16,7 +16,7 @@ _FOLDER, _RELATIVE = "StudyFolder", "StudyFolderFromScene"
 class ParameterNode:
     """Names and texts in a node of the scene that is saved with it.
 
-    The folder of the study is kept twice: as it is, and as seen from the file of the scene, so that a scene and a study
+    The study folder is stored twice: as it is, and as seen from the file of the scene, so that a scene and a study
     that are moved together find each other again.
     """
 

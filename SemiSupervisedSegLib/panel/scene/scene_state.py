@@ -24,10 +24,10 @@ class SceneState:
     """Follows the scene.
 
     Slicer's own parameterNodeWrapper would keep the same texts, but not a study folder as seen from the scene's file,
-    and needs a class of parameters that is known beforehand; the sections have settings of their own.
+    and needs a fixed class of parameters; the settings differ between sections.
 
     Args:
-        panel: The panel whose session, folds and sections are kept.
+        panel: The panel whose session, folds and sections are stored.
         mrmlScene: The scene.
     """
 
@@ -72,7 +72,7 @@ class SceneState:
 
     def read(self) -> None:
         """Open what the scene remembers; a scene that remembers nothing changes nothing."""
-        # Opening tells everybody, also this object, which then would write what is not yet restored.
+        # Opening notifies all listeners, also this object, which then would write what is not yet restored.
         self._reading = True
         try:
             folder = self._panel.session.folder
@@ -125,7 +125,7 @@ class SceneState:
                 section.restoreView({key: str(value) for key, value in views[name].items()})
 
     def _beforeClosing(self) -> None:
-        # The editor lets go of its nodes before they are deleted.
+        # The editor releases its nodes before they are deleted.
         self._panel.session.show(None)
 
     def _afterClosing(self) -> None:

@@ -1,4 +1,4 @@
-"""Segmentation nodes from class maps: structures as segments, known by name."""
+"""Segmentation nodes from class maps: structures as segments, identified by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How annotations, predictions and heatmaps look: a structure keeps one hue, the kind of line says what it is."""
+"""Display styles of annotations, predictions and heatmaps: one hue per structure, one kind of line per source."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EDITING = Style(1, 0.25)
 
 
 def applyStyle(node: slicer.vtkMRMLSegmentationNode, style: Style) -> None:
-    """Give a segmentation node a look; whether it is visible stays."""
+    """Style a segmentation node; its visibility stays."""
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()

@@ -1,4 +1,4 @@
-"""How nodes of the scene say what they are to a study, so that they are known again after a scene was reloaded."""
+"""Attributes that link nodes of the scene to a study, so that a reloaded scene is recognised."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def nodesOf(folder: Path | str, caseId: str) -> CaseNodes:
 
 
 def _stamp(path: Path | None) -> str:
-    # Names alone do not tell that the worker has replaced a file meanwhile.
+    # Names alone do not show that the worker has replaced a file meanwhile.
     return "" if path is None else f"{path}|{path.stat().st_mtime_ns}"

@@ -78,14 +78,14 @@ def jumpTo(place: tuple[float, ...]) -> None:
 
 
 def rememberLayout(name: str) -> None:
-    """Keep the present layout under a name, unless one is kept already."""
+    """Store the present layout under a name, unless one is stored already."""
     node = _layoutNode()
     if node is not None and node.GetAttribute(name) is None:
         node.SetAttribute(name, str(node.GetViewArrangement()))
 
 
 def restoreLayout(name: str) -> None:
-    """Return to the layout that was kept under a name, and forget it."""
+    """Restore the layout that was stored under a name, and remove it."""
     node = _layoutNode()
     if node is not None and node.GetAttribute(name) is not None:
         node.SetViewArrangement(int(node.GetAttribute(name)))

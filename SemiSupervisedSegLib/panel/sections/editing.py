@@ -94,7 +94,7 @@ class EditingSession(SectionPart):
         caseId: The case that is being edited, None when none is.
         saveText: Text of the button that ends the editing with success.
         saveHint: Tooltip of that button.
-        discardQuestion: What the user is asked before changes are lost; has the field `{case}`.
+        discardQuestion: Question to the user before changes are lost, with the field `{case}`.
     """
 
     saveText = saveHint = discardQuestion = ""

@@ -47,7 +47,7 @@ def _waiting(places: list[tuple[str, str]], study: Study | None) -> str:
     known = set() if study is None else {case.id for case in study.cases}
     here = [case for place, case in places if place == folder]
     drawn = {
-        _("Not saved, waiting in the scene: {names}. Go on with Annotate or Correct."): [
+        _("Not saved, waiting in the scene: {names}. Continue with Annotate or Correct."): [
             case for case in here if case in known
         ],
         _("Not saved, and not in the study any more: {names}. The drawings are in the scene."): [

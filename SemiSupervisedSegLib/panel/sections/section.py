@@ -48,7 +48,7 @@ class PanelContext:
 
 
 class SectionPart:
-    """A part of a section with widgets and work of its own.
+    """A part of a section with its widgets and work.
 
     Args:
         ui: Widgets of the section.
@@ -60,7 +60,7 @@ class SectionPart:
         self._session, self._scene, self._dialogs = context.session, context.scene, context.services.dialogs
 
     def _try(self, action: Callable[[], object]) -> bool:
-        """Call `action`, tell the user what went wrong, and return whether it succeeded."""
+        """Call `action`, show the user what went wrong, and return whether it succeeded."""
         try:
             action()
         except UserError as error:

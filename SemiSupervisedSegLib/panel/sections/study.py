@@ -29,7 +29,7 @@ _MODALITIES = ((Modality.MR, "MR"), (Modality.CT, "CT"))
 
 
 class StudySection(Section):
-    """Without an open study the form describes the one to be made; with one, every change is kept at once.
+    """Without an open study the form describes the one to be made; with one, every change is saved at once.
 
     Args:
         widget: Root of Study.ui.
@@ -82,7 +82,7 @@ class StudySection(Section):
         self._refreshTake()
 
     def changeStructures(self, change: Change) -> None:
-        """Apply a change to the structures of the open study, or of the one to be made; the user is told why not."""
+        """Apply a change to the structures of the open study, or of the one to be made; a message says why not."""
         self._try(lambda: self._changeDraft(change) if self._session.study is None else self._changeOpen(change))
         self.structures.show(self._structures())
         self.refresh()

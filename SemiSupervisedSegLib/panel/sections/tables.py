@@ -18,7 +18,7 @@ def setUpView(view: qt.QTableView) -> None:
 
 
 def setUpTable(table: qt.QTableWidget, titles: Sequence[str]) -> None:
-    """Give a table its columns; the first one takes the width that the others leave."""
+    """Give a table its columns; the first one takes the remaining width."""
     setUpView(table)
     table.setColumnCount(len(titles))
     table.setHorizontalHeaderLabels(list(titles))

@@ -16,11 +16,11 @@ class AnnotationEditor(EditingSession):
     """Edits the annotation of a case and saves it as a new file of the study."""
 
     saveText = _("Save annotation")
-    saveHint = _("Save into the study; the annotation before is kept as a file")
+    saveHint = _("Save into the study; the previous annotation stays as a file")
     discardQuestion = _("Discard the changes to the annotation of {case}?")
 
     def start(self, caseId: str) -> None:
-        """Show a case and edit its annotation; the user is told when that is not possible."""
+        """Show a case and edit its annotation; a message says when that is not possible."""
         if caseId != self.caseId and self._context.editing.mayLeave():
             self._end()
             self._try(lambda: self._start(caseId))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import slicer
 
 Progress = tuple[str, int, int]
-"""What is being done, how far it is, and how long it is; zero when that is not known."""
+"""The present action, its progress, and its length; zero when that is not known."""
 Work = Generator[Progress, None, tuple[int, int]]
 """Gives progress, and at the end how many images were added and how many of them are annotated."""
 
@@ -37,7 +37,7 @@ class ImageImport:
     Args:
         session: Session whose study gets the cases.
         site: Site that the images come from.
-        useAsAnnotations: Asks the user whether files that look like label maps of others are annotations.
+        useAsAnnotations: Function that asks the user whether files that look like label maps are annotations.
     """
 
     def __init__(self, session: Session, site: str, useAsAnnotations: Callable[[list[str]], bool]) -> None:
@@ -74,7 +74,7 @@ class ImageImport:
     def fromFiles(self, files: list[Path]) -> Work:
         """Add images at their present place; raises UserError, naming the case, for an unusable one.
 
-        Files that look like label maps of others become their annotations if the user agrees, else they are left out.
+        Files that look like label maps of other images become their annotations if the user agrees, else nothing.
         """
         labelMaps: dict[Path, Path] = {}
         for found in find_label_maps(files):

@@ -26,7 +26,7 @@ class CasesModel(TableModel):
             (_("Site"), _("Hospital or scanner that the image comes from")),
             (_("Role"), _("What the image is used for")),
             (_("Anno-\ntation"), _("Whether the structures are annotated")),
-            (_("Uncer-\ntainty"), _("How unsure the model of the round under review is within what it found")),
+            (_("Uncer-\ntainty"), _("How uncertain the model of the round under review is within its structures")),
             (_("Status"), _("Missing files, and whether the round under review has segmented the image")),
         )
         self.rearranged = Signal()

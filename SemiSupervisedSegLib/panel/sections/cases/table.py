@@ -11,7 +11,7 @@ from ..section import Widgets
 from ..tables import setUpView
 from .model import CasesModel
 
-# The first column takes what the others leave, but no less than a name needs to be told from others.
+# The first column takes the remaining width, but no less than a name needs to be distinguishable.
 _NAME_WIDTH = 84
 _WIDTHS = (46, 74, 44, 46, 56)
 _UNCERTAINTY = 4
@@ -109,7 +109,7 @@ class CaseTable:
 
 
 class _OnResize(qt.QObject):
-    """Tells when what it filters the events of has another size."""
+    """Reports when the filtered widget has another size."""
 
     def __init__(self, receiver: Callable[[], None]) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ _IMAGES = "Images (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd *.hdr);;All files (*
 
 
 class ModelApplication(SectionPart):
-    """Chooses a model and images, and lets the runner segment them as a round of its own.
+    """Chooses a model and images, and lets the runner segment them as a separate round.
 
     Args:
         ui: Widgets of Export.ui.

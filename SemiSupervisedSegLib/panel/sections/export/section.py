@@ -35,7 +35,7 @@ class ExportSection(Section):
 
     Attributes:
         reviewWanted: The results of an applied model are ready for review.
-        openUrl: Shows a document with the system's own program.
+        openUrl: Function that shows a document with the system's default program.
     """
 
     def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:

@@ -125,7 +125,7 @@ class DecisionButtons(EditingSession):
     def undo(self) -> None:
         """Take a decision back and show its image; an accepted result is no annotation any more.
 
-        It is the decision on the shown result, else the last one: deciding goes on to the next image, and a wrong click
+        It is the decision on the shown result, else the last one: deciding shows the next image, and a wrong click
         is noticed right after it.
         """
         caseId = self._toUndo(self._session.facts())

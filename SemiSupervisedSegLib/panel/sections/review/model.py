@@ -1,4 +1,4 @@
-"""The list of results as Qt sees it, in the order in which they need a look."""
+"""The list of results as Qt model, by priority for review."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ReviewModel(TableModel):
 
     def __init__(self) -> None:
         super().__init__(
-            (_("Image"), _("The images that need a look most come first")),
-            (_("Differ"), _("How much the two results of an image differ, as share of what they found")),
-            (_("Unsure"), _("How unsure the model is within what it found; 'nothing' where it found nothing")),
+            (_("Image"), _("The images that need review most come first")),
+            (_("Differ"), _("How much the two results of an image differ, as share of their structures")),
+            (_("Unsure"), _("How uncertain the model is within its structures; 'nothing' where it predicted none")),
             (_("Decision"), _("What you decided; 'annotated' for images with an annotation of before")),
         )
         self._rows: list[ReviewRow] = []

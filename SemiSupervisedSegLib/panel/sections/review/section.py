@@ -1,4 +1,4 @@
-"""The section Review: the results of a round, those that need a look most first, and what the user makes of them."""
+"""The section Review: the results of a round by priority for review, and the user's decisions on them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ReviewSection(Section):
         return self._decisions.get(caseId)
 
     def decide(self, caseId: str, decision: Decision | None) -> None:
-        """Keep a decision, None to take it back; raises UserError when it cannot be kept on disk."""
+        """Store a decision, None to take it back; raises UserError when it cannot be written."""
         self._session.check_in_place()
         decisions = {key: value for key, value in self._decisions.items() if key != caseId}
         if decision is not None:

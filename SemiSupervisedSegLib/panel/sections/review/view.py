@@ -23,7 +23,7 @@ _NO_STRUCTURE = (128, 128, 128)
 
 
 class ReviewView(SectionPart):
-    """The widgets of Review.ui that change how things look and nothing else.
+    """The widgets of Review.ui that change the display and nothing else.
 
     Args:
         ui: Widgets of Review.ui.
@@ -53,7 +53,7 @@ class ReviewView(SectionPart):
         self._refreshOpacity(reason)
 
     def showLegend(self, structures: Sequence[Structure]) -> None:
-        """Draw beside every switch how it looks in the views, in the colour of the first structure."""
+        """Draw the style of every switch beside it, in the colour of the first structure."""
         color = structures[0].color if structures else _NO_STRUCTURE
         for kind, box in self._switches.items():
             box.setIconSize(qt.QSize(_ICON, _ICON))
@@ -115,7 +115,7 @@ class ReviewView(SectionPart):
             _("Filled: every point is compared with typical points of each structure in the annotated images (key 2)")
         )
         ui.showFinalBox.setToolTip(
-            _("Thick outline: what the model says; where it leaves the filled area, look twice (key 3)")
+            _("Thick outline: the model's result; check the places where it leaves the filled area (key 3)")
         )
 
     def _setUpNumbers(self) -> None:

@@ -161,7 +161,7 @@ class TrainingForm:
             ui.deviceBox: ui.deviceBox.currentText,
             ui.startBox: _("Whether the new round begins with what an earlier one has learned"),
             ui.settingsContainer: "",
-            ui.detachedCheck: _("Else it saves what it learned and stops with Slicer; it is found again in both cases"),
+            ui.detachedCheck: _("Else it saves what it learned and stops with Slicer; resume or follow it later"),
         }
         for widget, hint in hints.items():
             setEnabledWithReason(widget, reason, hint)

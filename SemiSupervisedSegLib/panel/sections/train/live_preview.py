@@ -1,4 +1,4 @@
-"""What Slicer's views show of a training while it goes on: its curves, and the shown case as segmented so far."""
+"""What Slicer's views show of a running training: its curves, and the shown case as segmented so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS_AT_ONCE = 0.02
 
 
 class LivePreview:
-    """Feeds curves and overlays a little at a time, as a long round that is found again has many points.
+    """Feeds curves and overlays a little at a time, as a long round that is followed again has many points.
 
     Args:
         session: Session with the displayed case.

@@ -77,7 +77,7 @@ class RunView:
 
     def _showProgress(self) -> None:
         progress, bar = self._progress, self.ui.progressBar
-        # A bar without a maximum moves by itself: nobody knows how far it is.
+        # A bar without a maximum moves by itself: the progress is not known.
         bar.setMaximum(_FULL if progress.fraction is not None else 0)
         bar.setValue(round(_FULL * (progress.fraction or 0.0)))
         parts = [progress.count]
@@ -100,7 +100,7 @@ def describeInterruption(folder: JobFolder) -> str:
         return str(error)
     if status.state in ("failed", "cancelled") and status.message:
         return _("{name}: {message}").format(name=folder.name, message=_(status.message))
-    return _("{name} broke off. Resume goes on from where it last saved.").format(name=folder.name)
+    return _("{name} broke off. Resume continues from its last checkpoint.").format(name=folder.name)
 
 
 def _lastWords(folder: JobFolder) -> str:
@@ -112,7 +112,7 @@ def _lastWords(folder: JobFolder) -> str:
 
 def _describe(folder: JobFolder, outcome: Outcome) -> str:
     if outcome.kind == "stopped":
-        return _("{name} was stopped at step {step}. Resume goes on from there.").format(
+        return _("{name} was stopped at step {step}. Resume continues from there.").format(
             name=folder.name, step=outcome.step
         )
     if outcome.kind == "failed":

@@ -1,4 +1,4 @@
-"""The section Train: set a round up, start it, follow it, stop it and let it go on."""
+"""The section Train: set a round up, start it, follow it, stop it and resume it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TrainSection(Section):
         self.lookForPackages()
 
     def cleanup(self) -> None:
-        """Follow nothing any more; a run goes on, and is found again."""
+        """Stop following; a run continues and is followed again later."""
         for signal, receiver in self._connections:
             signal.disconnect(receiver)
         self.probe.cancel()
@@ -93,9 +93,9 @@ class TrainSection(Section):
         facts, ui = self._session.facts(), self.ui
         self.form.setAvailable(availability(facts, Action.SET_UP_TRAINING))
         probing = _("Looking already.") if self.probe.running else ""
-        setEnabledWithReason(ui.deviceButton, probing, _("Look again what this computer can train on"))
+        setEnabledWithReason(ui.deviceButton, probing, _("Check again which devices can train"))
         applyAvailability(ui.startButton, Action.START, facts, _("Train a new round"))
-        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Go on with {name}").format(name=facts.resumable))
+        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Resume {name}").format(name=facts.resumable))
         applyAvailability(
             ui.installButton,
             Action.INSTALL,
@@ -149,7 +149,7 @@ class TrainSection(Section):
         ui.curvesButton.connect("toggled(bool)", self.preview.showCurves)
 
     def _lookForDevicesOnce(self) -> None:
-        # It takes seconds of a processor, which nobody needs who only looks at the module.
+        # It takes seconds of a processor, which a user who only opens the module does not need.
         facts = self._session.facts()
         if facts.study is not None and not facts.missing_packages and not facts.device_problem and not self.form.device:
             self.lookForDevices()
@@ -253,7 +253,7 @@ class TrainSection(Section):
         self.view.say("" if folder is None else describeInterruption(folder))
 
     def _lookForRun(self) -> None:
-        """Follow a worker that is at work on this study, else find the round that could go on."""
+        """Follow a running worker of this study, else find the round that can be resumed."""
         rounds = self._session.rounds()
         if self._runner.running:
             return
@@ -296,4 +296,4 @@ class TrainSection(Section):
         if not answered:
             return ""
         problems = [f"{info.title}: {info.problem}" for info in self.probe.devices if info.problem]
-        return self.probe.problem or " ".join(problems) or _("Nothing was found to train on.")
+        return self.probe.problem or " ".join(problems) or _("There is no device to train on.")
