@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Segment the images; raises UserError when the model or none of the images can be used.
 
-    Images that fail do not keep the others from being segmented. The same command goes on where it was interrupted.
+    A failed image does not stop the remaining ones. The same command resumes an interrupted run.
     """
     check_model(options.model)
     images, failures = _readable(options.images)

@@ -1,4 +1,4 @@
-"""Run a job to its end in a worker of its own, showing how it gets on."""
+"""Run a job to its end in a separate worker, with its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of a worker on a stream: one line that is kept up to date on a terminal, a line now and then elsewhere."""
+"""Events of a worker on a stream: one line that is updated on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
