@@ -96,7 +96,7 @@ def _expose(rng: np.random.Generator, anatomy: Anatomy, recipe: Recipe, look: Si
     signal = _tissue_signals(rng, recipe)[anatomy.tissue]
     texture = (0.03 + 0.06 * recipe.difficulty) * smooth_field(rng, shape, knots=12)
     signal = np.where(anatomy.tissue > 0, signal + texture, signal).clip(0, None)
-    # Every case has a contrast of its own around that of its site, which a few labeled cases cannot cover.
+    # The contrast of a case varies around that of its site, which a few labeled cases cannot cover.
     gamma = look.gamma * np.exp(rng.normal(0, 0.15 + 0.2 * recipe.difficulty))
     signal = ndimage.gaussian_filter(signal**gamma, [0.3 * look.blur, look.blur, look.blur])
     noise = look.noise * rng.standard_normal((2, *shape))
