@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.inference.write import read_classes
+from SemiSupervisedSegLib.engine.methods.method import MethodContext
+from SemiSupervisedSegLib.engine.methods.registry import build_method
+from SemiSupervisedSegLib.jobs.catalogue import resolve
 from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.study.model import Study
 
+from ..methods.toys import toy_network
 from .rounds import EXIT_CANCELLED, EXIT_FINISHED, main, new_round, run_until, tiny_study
 
 STEPS = 30
-LONGER = {"aua": 60}
-"""Its second stage begins anew, so each stage has 30 steps."""
+"""Steps of the last stage, which may start from a new network."""
 SETTINGS = {
     "labeled_batch": 2,
     "unlabeled_batch": 2,
@@ -60,8 +64,11 @@ def goes_on_after_a_stop(study: Study, dimensions: int, method: str, whole: JobF
 
 
 def settings_of(dimensions: int, method: str) -> dict[str, object]:
-    steps = LONGER.get(method, STEPS)
-    return {**SETTINGS, "steps": steps, "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
+    """Return the settings of a training whose last stage has `STEPS` steps."""
+    settings = resolve(method, "quick", dimensions=dimensions)
+    context = MethodContext(partial(toy_network, dimensions, 2), 2, dimensions, settings)
+    share = build_method(method, context).stages()[-1].share
+    return {**SETTINGS, "steps": round(STEPS / share), "dimension": f"{dimensions}d", "patch_size": PATCHES[dimensions]}
 
 
 def assert_loss_falls(folder: JobFolder) -> None:
