@@ -63,13 +63,13 @@ class RandomDialogs:
     """Answers every question in some way.
 
     Attributes:
-        said: messages to the user.
+        messages: Messages to the user.
         agreed: the questions that were answered with yes.
     """
 
     def __init__(self, chance: random.Random, place: Path) -> None:
         self._chance, self._place = chance, place
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.agreed: list[str] = []
 
     def confirm(self, text: str) -> bool:
@@ -79,10 +79,10 @@ class RandomDialogs:
         return agrees
 
     def inform(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def showError(self, error: Exception) -> None:
-        self.said.append(str(error))
+        self.messages.append(str(error))
 
     def chooseFolder(self, title: str) -> str | None:
         names = {"Folder of the study": ["study", "study", "other", "files"], "Folder of a trained model": ["model"]}

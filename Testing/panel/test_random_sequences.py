@@ -142,7 +142,7 @@ def test_whatever_the_user_does(
         witness.lookAtFiles()
         spin(lambda: set(psutil.Process().children(recursive=True)) <= before, 20)
     except BaseException:
-        print(f"seed {seed}: {', '.join(user.log)}\nsaid: {user.dialogs.said}")
+        print(f"seed {seed}: {', '.join(user.log)}\nsaid: {user.dialogs.messages}")
         raise
 
 

@@ -83,8 +83,8 @@ def test_a_study_that_is_gone_is_said_and_not_forgotten_and_the_panel_stays_usab
     load(scene, tmp_path / "scene.mrml")
     assert scene.Commit()
     load(scene, tmp_path / "scene.mrml")
-    assert len(dialogs.said) == 2
-    assert "is not in" in dialogs.said[0]
+    assert len(dialogs.messages) == 2
+    assert "is not in" in dialogs.messages[0]
     dialogs.answer("chooseFolder", str(tmp_path / "elsewhere"))
     other.sections["Study"].ui.openButton.click()
     assert other.session.folder == tmp_path / "elsewhere"

@@ -113,7 +113,7 @@ def test_from_scans_in_the_scene_to_exported_segmentations(loop, slice_views, di
     expected = correct(loop, worst)
     second = next_round(loop, worst)
     export(loop, worst, expected, tmp_path / "exported")
-    assert dialogs.said == []
+    assert dialogs.messages == []
     assert [name for name in sys.modules if name.startswith(HEAVY)] == []
     for folder in (first, second):
         imported = re.findall(r"import time:.*\|\s+([\w.]+)", folder.log.read_text())

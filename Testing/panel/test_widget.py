@@ -82,7 +82,7 @@ def test_showing_a_case_loads_it_and_leaving_it_removes_it(panel):
 def test_a_case_that_cannot_be_shown_is_said(panel, dialogs):
     (panel.session.folder / "images" / "case03.nrrd").unlink()
     panel.session.show("case03")
-    assert "case03.nrrd" in dialogs.said[0]
+    assert "case03.nrrd" in dialogs.messages[0]
     panel.session.show("case01")
     assert volumes() == ["case01"]
 

@@ -10,12 +10,12 @@ class ScriptedDialogs:
     """Stands for panel.services.Dialogs. A question without an answer fails the test.
 
     Attributes:
-        said: what was told to the user: texts, and the messages of errors.
+        messages: Messages to the user: texts, and those of errors.
         asked: the texts and titles of the questions.
     """
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.asked: list[str] = []
         self._answers: dict[str, list[Any]] = {}
 
@@ -27,10 +27,10 @@ class ScriptedDialogs:
         return self._ask("confirm", text)
 
     def inform(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def showError(self, error: Exception) -> None:
-        self.said.append(str(error))
+        self.messages.append(str(error))
 
     def chooseFolder(self, title: str) -> str | None:
         return self._ask("chooseFolder", title)

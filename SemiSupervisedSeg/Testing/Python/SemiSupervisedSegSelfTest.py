@@ -1,4 +1,4 @@
-"""Self-tests of the module for desktop Slicer, on made-up images: the panel is used as a user does.
+"""Self-tests of the module for desktop Slicer, on synthetic images: the panel is used as a user does.
 
 They run from the button "Reload and Test" and by ctest. What needs PyTorch is skipped without it, in words.
 """
@@ -58,7 +58,7 @@ class PanelTest(unittest.TestCase):
 
     def failWith(self, error: Exception) -> None:
         """Fail on an error that the user would see."""
-        self.fail(f"The panel said: {error}")
+        self.fail(f"The panel reported: {error}")
 
     def waitFor(self, until: Callable[[], bool], seconds: float, what: str) -> None:
         """Let Slicer work until something holds."""

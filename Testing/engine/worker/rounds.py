@@ -1,4 +1,4 @@
-"""Rounds on tiny made-up studies, done by the worker in this process, and what they leave behind."""
+"""Rounds on tiny synthetic studies, done by the worker in this process, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def new_round(
     device: str = "cpu",
     warm_start: Path | None = None,
 ) -> JobFolder:
-    """Make a round that nobody has worked at, of two steps if the settings do not say otherwise."""
+    """Make a new round of two steps if the settings do not say otherwise."""
     known = {setting.name for setting in load_catalogue().method(method).settings}
     values = {name: value for name, value in {**SETTINGS, **(settings or {})}.items() if name in known}
     folder = next_round(study.folder, method)

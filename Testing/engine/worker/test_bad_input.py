@@ -212,7 +212,7 @@ def test_a_warm_start_begins_from_the_weights(finished: JobFolder) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_cuda_that_is_absent_is_never_replaced_by_the_processor(finished: JobFolder, device: str) -> None:
     study = tiny_study(finished.path.parents[2] / device.replace(":", ""))
-    assert_fails_with(new_round(study, device=device), "A CUDA device was asked for, but none can be used", '"cpu"')
+    assert_fails_with(new_round(study, device=device), "A CUDA device was requested, but none can be used", '"cpu"')
 
 
 def test_a_worker_in_trouble_that_nobody_foresaw_says_so_and_keeps_the_details(

@@ -122,5 +122,5 @@ def test_nothing_is_freed_while_a_worker_is_at_work(section, dialogs, spin, stud
     dialogs.answer("confirm", True)
     with section._session.rounds()[0].lock():
         section.ui.freeCacheButton.click()
-    assert "running" in dialogs.said[0]
+    assert "running" in dialogs.messages[0]
     assert (study.folder / "cache").exists()

@@ -53,7 +53,7 @@ def test_a_study_is_made_from_the_form(section, dialogs, tmp_path):
     dialogs.answer("askText", "liver", "Liver", "tumor")
     for _ in range(3):
         ui.addStructureButton.click()
-    assert "already" in dialogs.said[0]
+    assert "already" in dialogs.messages[0]
     assert names(section) == ["liver", "tumor"]
     ui.modalityBox.setCurrentIndex(1)
     dialogs.answer("chooseFolder", str(tmp_path / "new"))
@@ -79,7 +79,7 @@ def test_a_segmentation_without_segments_gives_a_reason(section, dialogs):
     assert "Choose a segmentation" in section.ui.takeButton.toolTip
     section.ui.segmentationSelector.setCurrentNode(segmentation())
     section.ui.takeButton.click()
-    assert "no segments" in dialogs.said[0]
+    assert "no segments" in dialogs.messages[0]
 
 
 def test_changes_of_an_open_study_are_kept_at_once(opened, dialogs):
@@ -102,7 +102,7 @@ def test_changes_of_an_open_study_are_kept_at_once(opened, dialogs):
 def test_a_site_that_cannot_be_used_is_refused_and_the_old_one_shown(opened, dialogs):
     opened.ui.siteEdit.text = ""
     opened.ui.siteEdit.editingFinished.emit()
-    assert dialogs.said
+    assert dialogs.messages
     assert opened.ui.siteEdit.text == "Home"
 
 
@@ -138,7 +138,7 @@ def test_names_stay_once_a_case_is_annotated_and_the_buttons_say_so(section, dia
 def test_a_folder_without_a_study_is_refused_in_words(section, dialogs, tmp_path):
     dialogs.answer("chooseFolder", str(tmp_path))
     section.ui.openButton.click()
-    assert "There is no study" in dialogs.said[0]
+    assert "There is no study" in dialogs.messages[0]
     assert section._session.study is None
 
 

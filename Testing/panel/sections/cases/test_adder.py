@@ -93,7 +93,7 @@ def test_one_bad_file_and_nothing_is_added(opened, dialogs, spin, files):
     dialogs.answer("chooseFolder", str(files))
     opened.ui.addFolderButton.click()
     finish(opened, spin)
-    assert "zz" in dialogs.said[0]
+    assert "zz" in dialogs.messages[0]
     assert len(load_study(opened._session.folder).cases) == 4
 
 
@@ -102,7 +102,7 @@ def test_an_empty_folder_is_refused(opened, dialogs, spin, tmp_path):
     dialogs.answer("chooseFolder", str(tmp_path / "empty"))
     opened.ui.addFolderButton.click()
     finish(opened, spin)
-    assert "no images" in dialogs.said[0]
+    assert "no images" in dialogs.messages[0]
 
 
 def test_cancel_adds_nothing_and_removes_copies(opened, dialogs, spin, files):
@@ -123,7 +123,7 @@ def test_a_study_in_use_elsewhere_adds_nothing(opened, dialogs, spin, files):
     with study_lock(opened._session.folder):
         opened.ui.addFilesButton.click()
         finish(opened, spin)
-    assert "in use" in dialogs.said[0]
+    assert "in use" in dialogs.messages[0]
     assert len(load_study(opened._session.folder).cases) == 4
 
 
@@ -144,7 +144,7 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     dialogs.answer("chooseItems", [0, 1])
     opened.ui.addVolumesButton.click()
     finish(opened, spin)
-    assert dialogs.said == []
+    assert dialogs.messages == []
     study = load_study(opened._session.folder)
     first, second = study.cases[4:]
     assert (first.id, first.role, second.role) == ("Patient-7-T1", Role.LABELED, Role.UNLABELED)
@@ -159,7 +159,7 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
 
 def test_an_empty_scene_has_nothing_to_add(opened, dialogs):
     opened.ui.addVolumesButton.click()
-    assert "no images in the scene" in dialogs.said[0]
+    assert "no images in the scene" in dialogs.messages[0]
 
 
 def test_opening_another_study_stops_adding_to_the_first(opened, dialogs, spin, files, tmp_path):

@@ -92,7 +92,7 @@ def test_an_older_annotation_is_kept_and_a_validation_case_stays_one(opened):
 def test_an_empty_annotation_is_not_saved_and_editing_goes_on(opened, dialogs):
     annotate(opened, "case03")
     pane(opened).ui.saveEditButton.click()
-    assert "empty" in dialogs.said[0]
+    assert "empty" in dialogs.messages[0]
     assert opened._session.facts().editing
     assert load_study(opened._session.folder).case("case03").annotation is None
 
@@ -101,7 +101,7 @@ def test_a_failed_save_leaves_no_file_and_can_be_repeated(painted, dialogs):
     folder = painted._session.folder
     with study_lock(folder):
         pane(painted).ui.saveEditButton.click()
-    assert "in use" in dialogs.said[0]
+    assert "in use" in dialogs.messages[0]
     assert not (folder / "annotations" / "case02.seg.nrrd").exists()
     pane(painted).ui.saveEditButton.click()
     assert load_study(folder).case("case02").role is Role.LABELED
@@ -114,7 +114,7 @@ def test_when_the_study_cannot_be_written_the_drawing_is_not_taken_for_saved(pai
     with monkeypatch.context() as patch:
         patch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
         pane(painted).ui.saveEditButton.click()
-    assert "no space" in dialogs.said[0]
+    assert "no space" in dialogs.messages[0]
     assert not list((painted._session.folder / "annotations").glob("case02*"))
     dialogs.answer("confirm", True)
     painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
@@ -130,7 +130,7 @@ def test_a_failed_save_leaves_the_annotations_of_other_cases(painted, dialogs):
     paint(painted, "liver", (slice(1, 3), slice(2, 5), slice(2, 6)))
     with study_lock(painted._session.folder):
         pane(painted).ui.saveEditButton.click()
-    assert "in use" in dialogs.said[0]
+    assert "in use" in dialogs.messages[0]
     assert (classes_of(load_study(painted._session.folder), "case02") == 1).sum() == 24
 
 
@@ -164,7 +164,7 @@ def test_closing_what_is_saved_asks_nothing(opened):
 def test_a_missing_image_cannot_be_annotated(opened, dialogs):
     (opened._session.folder / "images" / "case03.nrrd").unlink()
     annotate(opened, "case03")
-    assert "case03.nrrd" in dialogs.said[0]
+    assert "case03.nrrd" in dialogs.messages[0]
     assert not opened._session.facts().editing
 
 
@@ -175,7 +175,7 @@ def test_a_file_becomes_the_annotation_after_a_look_into_it(opened, dialogs, tmp
     good = write_annotation(tmp_path / "good.seg.nrrd")
     dialogs.answer("chooseFiles", [str(wrong)], [str(good)])
     opened.ui.annotationFileButton.click()
-    assert "kidney" in dialogs.said[0]
+    assert "kidney" in dialogs.messages[0]
     assert load_study(folder).case("case02").annotation is None
     opened.ui.annotationFileButton.click()
     study = load_study(folder)

@@ -87,7 +87,7 @@ def test_a_role_that_needs_annotations_is_refused_for_all(opened, dialogs):
     opened.table.select(["case01", "case02"])
     opened.ui.roleBox.setCurrentIndex(opened.ui.roleBox.findData("validation"))
     opened.ui.setRoleButton.click()
-    assert "case02 has no annotation" in dialogs.said[0]
+    assert "case02 has no annotation" in dialogs.messages[0]
     assert load_study(opened._session.folder).case("case01").role is Role.LABELED
 
 

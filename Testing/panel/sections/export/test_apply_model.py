@@ -21,7 +21,7 @@ def items(box: Any) -> list[str]:
 def test_a_folder_without_a_model_is_refused_and_one_with_a_model_is_offered(export, desk, out):
     desk.dialogs.answer("chooseFolder", str(out))
     export.ui.chooseModelButton.click()
-    assert "does not contain a trained model" in desk.dialogs.said[-1]
+    assert "does not contain a trained model" in desk.dialogs.messages[-1]
     shutil.copytree(desk.round.model, out / "theirs" / "model")
     desk.dialogs.answer("chooseFolder", str(out / "theirs"))
     export.ui.chooseModelButton.click()
@@ -77,7 +77,7 @@ def test_when_the_worker_does_not_start_no_round_is_left(export, desk, monkeypat
     monkeypatch.setattr(desk.runner, "start", refuse)
     desk.dialogs.answer("chooseItems", [1])
     export.ui.applyCasesButton.click()
-    assert desk.dialogs.said == ["It does not start."]
+    assert desk.dialogs.messages == ["It does not start."]
     assert [path.name for path in (desk.folder / "rounds").iterdir() if path.is_dir()] == [ROUND]
 
 
@@ -87,8 +87,8 @@ def test_a_bad_file_adds_nothing(export, desk, out, spin):
     desk.dialogs.answer("chooseFiles", [str(out / "bad.nrrd")])
     desk.dialogs.answer("askText", "Elsewhere")
     export.ui.applyFilesButton.click()
-    spin(lambda: bool(desk.dialogs.said))
-    assert "bad" in desk.dialogs.said[0]
+    spin(lambda: bool(desk.dialogs.messages))
+    assert "bad" in desk.dialogs.messages[0]
     assert desk.study == before
     assert export.ui.applyFilesButton.enabled
 

@@ -102,12 +102,12 @@ def test_nothing_is_replaced_and_what_is_wrong_is_said(export, desk, out, spin):
     (out / "case-002.seg.nrrd").write_text("mine")
     assert run_export(export, desk, out, spin) == ["case-002.seg.nrrd"]
     assert (out / "case-002.seg.nrrd").read_text() == "mine"
-    assert "exists already" in desk.dialogs.said[-1]
+    assert "exists already" in desk.dialogs.messages[-1]
     assert export.ui.exportButton.enabled
     choose(export.ui.whichBox, "shown")
     desk.session.show("case-003")
     export.ui.exportButton.click()
-    assert "no segmentation of case 'case-003'" in desk.dialogs.said[-1]
+    assert "no segmentation of case 'case-003'" in desk.dialogs.messages[-1]
 
 
 def test_an_export_can_be_cancelled(export, desk, out):
@@ -155,12 +155,12 @@ def test_a_case_that_came_from_dicom_is_exported_as_dicom_seg(export, desk, out,
     assert np.count_nonzero(made.pixel_array) == np.count_nonzero(annotated)
     desk.session.show("case-002")
     run_export(export, desk, out, spin)
-    assert "did not come from DICOM" in desk.dialogs.said[-1]
+    assert "did not come from DICOM" in desk.dialogs.messages[-1]
     database.fileForInstance = lambda uid: ""
     desk.session.show("case-001")
     (out / "case-001.dcm").unlink()
     run_export(export, desk, out, spin)
-    assert "DICOM database" in desk.dialogs.said[-1]
+    assert "DICOM database" in desk.dialogs.messages[-1]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -172,7 +172,7 @@ def test_the_model_is_copied_as_a_folder_and_as_one_file(export, desk, out):
     export.ui.modelFolderButton.click()
     assert contents(out / f"{ROUND}-model") == contents(desk.round.model)
     export.ui.modelFolderButton.click()
-    assert "exists already" in desk.dialogs.said[-1]
+    assert "exists already" in desk.dialogs.messages[-1]
     desk.dialogs.answer("chooseSaveFile", str(out / "heart"))
     export.ui.modelZipButton.click()
     with zipfile.ZipFile(out / "heart.zip") as archive:
@@ -190,7 +190,7 @@ def test_the_report_is_opened_and_copied(export, desk, out):
     assert (out / "report.html").read_bytes() == desk.round.report.read_bytes()
     export.openUrl = lambda url: False
     export.ui.openReportButton.click()
-    assert str(desk.round.report) in desk.dialogs.said[-1]
+    assert str(desk.round.report) in desk.dialogs.messages[-1]
     desk.round.report.unlink()
     export.refresh()
     assert not export.ui.openReportButton.enabled

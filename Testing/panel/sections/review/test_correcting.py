@@ -90,7 +90,7 @@ def test_when_the_study_is_in_use_elsewhere_nothing_is_lost(review, desk):
     painted = paint(desk, desk.editing.editor.node)
     with study_lock(desk.folder):
         review.ui.acceptButton.click()
-    assert "in use" in desk.dialogs.said[-1]
+    assert "in use" in desk.dialogs.messages[-1]
     assert review.decisionButtons.caseId == FIRST
     review.ui.acceptButton.click()
     assert np.array_equal(annotation_of(desk, FIRST), painted)
@@ -109,7 +109,7 @@ def test_when_the_study_cannot_be_saved_the_correction_still_counts_as_unsaved(r
         painted = paint(desk, desk.editing.editor.node)
     monkeypatch.setattr("SemiSupervisedSegLib.panel.session.save_study", refuse)
     review.ui.acceptButton.click()
-    assert desk.dialogs.said == ["There is no space left."]
+    assert desk.dialogs.messages == ["There is no space left."]
     assert desk.study == before
     assert desk.scene.hasUnsavedAnnotation() == corrected
     assert not list((desk.folder / "annotations").glob(f"{FIRST}*"))
@@ -130,7 +130,7 @@ def test_overlapping_structures_are_said_and_can_be_mended(review, desk):
     node.GetSegmentation().SeparateSegmentLabelmap(ids[1])
     slicer.util.updateSegmentBinaryLabelmapFromArray(block, node, ids[1], desk.scene.nodes.volume)
     review.ui.acceptButton.click()
-    assert "overlap" in desk.dialogs.said[-1]
+    assert "overlap" in desk.dialogs.messages[-1]
     assert desk.case(FIRST).annotation is None
     painted = paint(desk, node)
     review.ui.acceptButton.click()
@@ -142,5 +142,5 @@ def test_a_prediction_that_was_deleted_is_said(review, desk):
     for kind in ("final", "prototype"):
         prediction(desk, FIRST, kind).unlink()
     review.ui.acceptButton.click()
-    assert desk.dialogs.said
+    assert desk.dialogs.messages
     assert desk.case(FIRST).annotation is None

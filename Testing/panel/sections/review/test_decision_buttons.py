@@ -49,7 +49,7 @@ def test_a_result_in_which_nothing_was_found_is_not_accepted(review, desk, spin)
     desk.session.show(FIRST)
     choose_kind(review, "final")
     review.ui.acceptButton.click()
-    assert "Nothing was found" in desk.dialogs.said[-1]
+    assert "Nothing was found" in desk.dialogs.messages[-1]
     assert desk.case(FIRST).annotation is None
     assert not read_decisions(desk.round)
 

@@ -127,8 +127,8 @@ def test_results_side_by_side_and_back(review, desk):
 def test_damaged_decisions_are_said_once_and_left_alone(review, desk, spin):
     (desk.round.path / "review.json").write_text("{")
     desk.session.refresh_rounds()
-    spin(lambda: bool(desk.dialogs.said))
-    assert "review.json" in desk.dialogs.said[0]
+    spin(lambda: bool(desk.dialogs.messages))
+    assert "review.json" in desk.dialogs.messages[0]
     assert (desk.round.path / "review.json").read_text() == "{"
 
 

@@ -99,7 +99,7 @@ def test_stop_and_resume(make_panel: Callable[[str], TrainPanel], spin: Any) -> 
     spin(lambda: panel.events, 20)
     panel.ui.stopButton.click()
     spin(lambda: panel.outcomes, 20)
-    assert panel.ui.outcomeLabel.text == "001-mean_teacher was stopped at step 7. Resume goes on from there."
+    assert panel.ui.outcomeLabel.text == "001-mean_teacher was stopped at step 7. Resume continues from there."
     assert panel.ui.resumeButton.enabled
     panel.ui.resumeButton.click()
     assert panel.runner.running
