@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(arguments)
         code: int = options.run(options)
         # The reader of a pipe may be gone, which has to show here and not when the process ends.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Nothing reads any more, as behind `| head`; Python would say so once more at its end.

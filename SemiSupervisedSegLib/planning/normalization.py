@@ -14,6 +14,9 @@ _CLIP_PERCENTILES = (0.5, 99.5)
 # Larger whole numbers are not all single-precision numbers.
 _EXACT_IN_SINGLE_PRECISION = 2**24
 
+# Noise has its lowest value in fewer voxels.
+_PADDED_SHARE = 0.02
+
 # Of float32; a smaller divisor would be zero.
 _SMALLEST_DEVIATION = 2.0**-126
 
@@ -83,8 +86,11 @@ def intensity_statistics(values: np.ndarray) -> tuple[float, float, float, float
 
 def _body(values: np.ndarray) -> np.ndarray:
     """Return a copy of the voxels (N,) inside of the body, or of all voxels where these do not differ."""
-    # Zero is what scanners and skull stripping write outside of the body.
+    # Zero is what scanners and skull stripping write outside of the body; other programs, a number below all others.
     body = values[values != 0]
+    if body.size and body.min() < 0:
+        outside = body == body.min()
+        body = body[~outside] if outside.mean() > _PADDED_SHARE else body
     return body if body.size and body.min() < body.max() else values.flatten()
 
 

@@ -19,6 +19,7 @@ from .model import CASE_ID, Case, Role, Study, name_key
 from .partial_annotations import case_structures
 from .paths import check_is_text, existing_spelling, path_from
 
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
 
 
@@ -243,7 +244,9 @@ def _id_from(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name)
     letters = (letter for letter in plain if not unicodedata.combining(letter))
     case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else " " for letter in letters)
-    return "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-") or "case"
+    case_id = "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-.") or "case"
+    # Results lie in folders of this name, which Windows refuses for its devices, with any suffix.
+    return f"case-{case_id}" if case_id.partition(".")[0].upper() in _DEVICES else case_id
 
 
 def _distinct_names(images: Sequence[Path]) -> list[str]:

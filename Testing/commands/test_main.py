@@ -56,3 +56,10 @@ def test_a_pipe_that_is_closed_ends_without_a_traceback(arguments: str) -> None:
     line = f"{sys.executable} -m SemiSupervisedSegLib {arguments} | true"
     result = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_no_output_at_all_is_no_error(tmp_path: Path) -> None:
+    line = f"{sys.executable} -m SemiSupervisedSegLib methods >&-"
+    result = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -32,6 +32,13 @@ def test_mr_uses_the_voxels_of_the_body():
     assert normal.max() < 4
 
 
+@pytest.mark.parametrize("padding", [-32768, -1])
+def test_padding_below_all_values_is_not_part_of_the_body(padding):
+    body = np.rint(np.random.default_rng(0).normal(300, 40, 20_000)).astype(np.int16)
+    padded = np.concatenate([np.full(10_000, padding, np.int16), body])
+    np.testing.assert_allclose(MR.apply(padded)[10_000:], MR.apply(body), atol=1e-6)
+
+
 def test_ct_uses_the_study():
     normal = Normalization(Modality.CT, -100, 200, 50, 25).apply(np.array([-1000, 50, 100, 3000], dtype=np.int16))
     np.testing.assert_allclose(normal, [-6, 0, 2, 6])

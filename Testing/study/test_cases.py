@@ -71,6 +71,9 @@ def test_links_are_kept_as_they_are(study, files, tmp_path):
         ("肝臓.nrrd", "case"),
         ("_a.nrrd", "a"),
         ("..nrrd", "case"),
+        ("CON.nrrd", "case-CON"),
+        ("aux.2.nii.gz", "case-aux.2"),
+        ("scan..nrrd", "scan"),
         ("a" * 150 + ".nrrd", "a" * 100),
     ],
 )
