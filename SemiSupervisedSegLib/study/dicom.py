@@ -142,7 +142,7 @@ def _same_pixels(first: Frame, second: Frame) -> bool:
 
 def _checked(frames: Sequence[Frame], what: str) -> list[Frame]:
     first = frames[0]
-    if first.spacing is None:
+    if any(frame.spacing is None for frame in frames):
         raise UserError(f"The {what} does not say how large its pixels are.", "Export it again with its geometry.")
     if any(frame.samples != 1 for frame in frames):
         raise UserError(f"The {what} has colours, several values per voxel.", "Export one grey value per voxel.")

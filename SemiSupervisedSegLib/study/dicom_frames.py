@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,19 @@ _SUFFIXES = (".dcm", ".ima")
 # In the names of the classes of objects with an image.
 _IMAGES = ("Image Storage", "Volume Storage")
 # What pydicom raises for bytes that are no DICOM, and conversions for values that are no numbers.
-_DAMAGES = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+_DAMAGES = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 _PALETTE_SAMPLES = 3
 _MARK = b"DICM"
 _MARK_END = 132
@@ -126,7 +140,7 @@ def read_dicom_header(path: Path) -> Any | None:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=force)
             kind = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
             rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
-    except (*_DAMAGES, pydicom.errors.InvalidDicomError) as error:
+    except _damages() as error:
         raise damaged(path) from error
     name = pydicom.uid.UID(kind).name
     is_known, is_image = name != kind, any(part in name for part in _IMAGES)
@@ -143,8 +157,14 @@ def frames_of(path: Path, header: Any) -> list[Frame]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _frames(path, header)
-    except _DAMAGES as error:
+    except _damages() as error:
         raise damaged(path) from error
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (*_DAMAGES, BytesLengthException, InvalidDicomError)
 
 
 def _frames(path: Path, header: Any) -> list[Frame]:
