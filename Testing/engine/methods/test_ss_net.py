@@ -166,3 +166,10 @@ def test_maps_computed_again_give_the_same_gradients_and_statistics():
     for name, gradient in expected.items():
         assert (gradient is None and gradients[name] is None) or torch.equal(gradients[name], gradient), name
     assert all(torch.equal(statistics[name], value) for name, value in untouched.items())
+
+
+@pytest.mark.parametrize(("dimensions", "blocks"), [(2, 0), (3, 1)])
+def test_the_released_code_of_volumes_counts_a_step_before_it_weights_it(dimensions, blocks):
+    found = weights("ss_net", TrainingStep(149, 30000), dimensions, fidelity="released_code")
+    largest, length = {2: (0.1, 30000), 3: (1.0, 6000)}[dimensions]
+    assert found["smoothness"] == pytest.approx(largest * np.exp(-5 * (1 - 150 * blocks / length) ** 2))

@@ -3,11 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
-from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, share_budget
+from SemiSupervisedSegLib.engine.data import batches
+from SemiSupervisedSegLib.engine.data.batches import MEBIBYTE, BatchSource, share_budget
 from SemiSupervisedSegLib.planning.cached_case import CachedCase
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
+
+from ...planning.plans import plan_2d
 
 
 def case(number: int, role: Role = Role.UNLABELED, external: bool = False, megabytes: int = 10) -> CachedCase:
@@ -32,3 +37,28 @@ def test_when_all_cases_fit_every_stream_holds_all_of_its_cases():
 def test_a_budget_that_holds_too_little_names_what_is_needed():
     with pytest.raises(UserError, match=r'30 MiB.* "cache_budget_mb" to at least 40'):
         share_budget({"labeled": [case(1), case(2)], "unlabeled": [case(3), case(4), case(5)]}, 30 * MEBIBYTE)
+
+
+class _Stream:
+    """Draws the same images at every step."""
+
+    images = torch.arange(2 * 32 * 32.0).view(2, 1, 32, 32)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def draw(self, step: int, count: int) -> tuple[Tensor, Tensor]:
+        return self.images, self.images[:, 0].long()
+
+    def drawn_cases(self, step: int, count: int) -> list[int]:
+        return [0, 0]
+
+
+@pytest.mark.parametrize(("augmentation", "same"), [("none", True), ("rotations", False)])
+def test_patches_are_rotated_and_flipped_unless_the_setting_says_not_to(monkeypatch, augmentation, same):
+    monkeypatch.setattr(batches, "CaseStream", _Stream)
+    settings = {"labeled_batch": 2, "cache_budget_mb": 100, "foreground_share": 0.0, "augmentation": augmentation}
+    streams = frozenset({"labeled"})
+    source = BatchSource([case(1, Role.LABELED)], streams, plan_2d(num_classes=2), settings, 1, torch.device("cpu"))
+    drawn = [source(step).labeled.images for step in range(4)]
+    assert all(torch.equal(images, _Stream.images) for images in drawn) == same
