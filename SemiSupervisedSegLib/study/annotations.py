@@ -77,12 +77,12 @@ def _read_labels(path: Path, structures: Sequence[Structure]) -> tuple[np.ndarra
     image = read_image(path)
     values = _whole_numbers(path, sitk.GetArrayViewFromImage(image))
     classes = np.zeros(values.shape, dtype=np.uint8)
-    known = values == 0
+    covered = values == 0
     for index, structure in enumerate(structures, 1):
         inside = values == structure.label
         classes[inside] = index
-        known |= inside
-    _check_known(path, values, known)
+        covered |= inside
+    _check_covered(path, values, covered)
     return classes, Geometry.of(image)
 
 
@@ -102,9 +102,9 @@ def _whole_numbers(path: Path, values: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def _check_known(path: Path, values: np.ndarray, known: np.ndarray) -> None:
-    if not known.all():
-        value = values[~known].flat[0].item()
+def _check_covered(path: Path, values: np.ndarray, covered: np.ndarray) -> None:
+    if not covered.all():
+        value = values[~covered].flat[0].item()
         raise UserError(
             f"The annotation {path.name} has the label value {value:g}, which no structure of the study has.",
             "Add a structure with this label value or remove it from the annotation.",
@@ -128,7 +128,7 @@ def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.
     indices = _match(path, segments, structures)
     layers, geometry = _read_layers(path)
     classes = np.zeros(layers[0].shape, dtype=np.uint8)
-    known = [layer == 0 for layer in layers]
+    covered = [layer == 0 for layer in layers]
     for segment, index in zip(segments, indices, strict=True):
         if not 0 <= segment.layer < len(layers) or segment.value == 0:
             raise UserError(f"{path.name} has a damaged segment description.", "Save it again from 3D Slicer.")
@@ -140,9 +140,9 @@ def _read_segmentation(path: Path, structures: Sequence[Structure]) -> tuple[np.
                 "Correct one of them; every voxel can belong to one structure only.",
             )
         classes[inside] = index
-        known[segment.layer] |= inside
-    for layer, claimed in zip(layers, known, strict=True):
-        _check_known(path, layer, claimed)
+        covered[segment.layer] |= inside
+    for layer, claimed in zip(layers, covered, strict=True):
+        _check_covered(path, layer, claimed)
     return classes, geometry
 
 

@@ -89,8 +89,8 @@ def cases_from_images(
         )
     names = _distinct_names(images)
     # The annotation of one image may match the pattern of images as well.
-    found = {image: _annotation_of(annotations, name) for image, name in zip(images, names, strict=True)}
-    used = {path for path in found.values() if path is not None}
+    annotation_paths = {image: _annotation_of(annotations, name) for image, name in zip(images, names, strict=True)}
+    used = {path for path in annotation_paths.values() if path is not None}
     taken = {case.id.casefold() for case in study.cases}
     cases = []
     for image, name in zip(images, names, strict=True):
@@ -98,7 +98,7 @@ def cases_from_images(
             continue
         case_id = free_id(taken, _id_from(name))
         taken.add(case_id.casefold())
-        annotation = found[image]
+        annotation = annotation_paths[image]
         case = new_case(
             study, image, site=site, role=role, annotation=annotation, case_id=case_id, structures=structures
         )
@@ -270,8 +270,8 @@ def _annotation_of(annotations: str | None, name: str) -> Path | None:
 
 def _known_site(study: Study, site: str) -> str:
     """Return a site as the study spells it; another spelling of the local site would make it an external one."""
-    known = {name_key(name): name for name in (*(case.site for case in study.cases), study.local_site)}
-    return known.get(name_key(site), site.strip())
+    spellings = {name_key(name): name for name in (*(case.site for case in study.cases), study.local_site)}
+    return spellings.get(name_key(site), site.strip())
 
 
 def _existing_ids(study: Study, case_ids: Iterable[str]) -> set[str]:

@@ -131,8 +131,8 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
         alike.setdefault((frame.instance, frame.index, frame.place), []).append(frame)
     return [
         frame
-        for first, *others in alike.values()
-        for frame in (first, *(other for other in others if not _same_pixels(first, other)))
+        for first, *copies in alike.values()
+        for frame in (first, *(other for other in copies if not _same_pixels(first, other)))
     ]
 
 

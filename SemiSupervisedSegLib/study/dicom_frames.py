@@ -176,9 +176,10 @@ def _frames(path: Path, header: Any) -> list[Frame]:
     # GDCM looks the colours of a palette up, three values for each pixel.
     samples = _PALETTE_SAMPLES if header.get("PhotometricInterpretation") == "PALETTE COLOR" else samples
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
-    own = list(header.get("PerFrameFunctionalGroupsSequence") or [])
+    per_frame = list(header.get("PerFrameFunctionalGroupsSequence") or [])
     groups = [
-        [group for group in (own[index] if index < len(own) else None, shared) if group] for index in range(count)
+        [group for group in (per_frame[index] if index < len(per_frame) else None, shared) if group]
+        for index in range(count)
     ]
     scales = tuple(_scale(header, items) for items in groups)
     frames = []

@@ -56,8 +56,8 @@ class ImageDigests:
     def check_is_new(self, study: Study, case: Case, image: sitk.Image) -> None:
         """Raise UserError when a case of the study has the image of a new case; ignored cases do no harm."""
         path = study.image_path(case)
-        others = [] if case.role is Role.IGNORED else study.cases
-        for other in others:
+        compared = [] if case.role is Role.IGNORED else study.cases
+        for other in compared:
             if other.role is not Role.IGNORED and self._is_same(path, image, study.image_path(other)):
                 raise same_image(other, case)
 

@@ -73,9 +73,9 @@ def with_whole_series(paths: Iterable[Path]) -> list[Path]:
 def matching_paths(pattern: str) -> list[Path]:
     """Return what matches a pattern such as images/*.nrrd, sorted by path; raises UserError when nothing does."""
     for spelling in dict.fromkeys(_spellings(pattern)):
-        found = sorted(glob.glob(spelling, recursive=True))
-        if found:
-            return [Path(path) for path in found]
+        matches = sorted(glob.glob(spelling, recursive=True))
+        if matches:
+            return [Path(path) for path in matches]
     raise UserError(f"No image matches {pattern}.", "Check the folder and put the pattern into quotes.")
 
 

@@ -235,13 +235,13 @@ def _check_plain(case_id: str, path: str) -> None:
 def _check_structures(study: Study) -> None:
     names = [structure.name for structure in study.structures]
     for case in study.cases:
-        own = names if case.structures is None else case.structures
-        unknown = [name for name in own if name not in names]
-        if unknown or not own or len(set(own)) < len(own):
+        annotated = names if case.structures is None else case.structures
+        unknown = [name for name in annotated if name not in names]
+        if unknown or not annotated or len(set(annotated)) < len(annotated):
             what = (
                 f"names the structure {unknown[0]!r}, which the study does not have"
                 if unknown
-                else ("names a structure twice" if own else "names no structure")
+                else ("names a structure twice" if annotated else "names no structure")
             )
             raise UserError(f"The case {case.id} {what}.", f"Name some of: {', '.join(names)}.")
 

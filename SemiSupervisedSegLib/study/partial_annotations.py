@@ -29,20 +29,20 @@ class AnnotatedCase(Protocol):
         """Names of the annotated structures, None for all."""
 
 
-def case_structures(structures: Sequence[Structure], wanted: str | Iterable[str] | None) -> tuple[str, ...] | None:
+def case_structures(structures: Sequence[Structure], selection: str | Iterable[str] | None) -> tuple[str, ...] | None:
     """Return the names of a case's annotated structures in the study's order; None for all of them.
 
     Args:
         structures: Structures of the study.
-        wanted: Names in any case of letters, or a text such as "chamber+wall" or "all"; None or nothing is all.
+        selection: Names in any case of letters, or a text such as "chamber+wall" or "all"; None or nothing is all.
 
     Raises:
         UserError: A name is no structure of the study.
     """
     by_name = {name_key(structure.name): structure.name for structure in structures}
-    if isinstance(wanted, str):
-        wanted = [wanted] if name_key(wanted) in by_name else wanted.split(SEPARATOR)
-    keys = [name_key(name) for name in wanted or ()]
+    if isinstance(selection, str):
+        selection = [selection] if name_key(selection) in by_name else selection.split(SEPARATOR)
+    keys = [name_key(name) for name in selection or ()]
     if not any(keys) or (keys == [ALL] and ALL not in by_name):
         return None
     unknown = [key for key in keys if key not in by_name]

@@ -53,8 +53,8 @@ def _check_nrrd(path: Path) -> None:
     if given < _AXES:
         raise no_spacing(path)
     units = {unit.strip().lower() for unit in _QUOTED.findall(fields.get("space units", "") + fields.get("units", ""))}
-    others = sorted(units - _MILLIMETRES)
-    if others:
+    other_units = sorted(units - _MILLIMETRES)
+    if other_units:
         raise UserError(
-            f"{path.name} gives its voxel spacing in {others[0]!r}.", "Save it again with its spacing in mm."
+            f"{path.name} gives its voxel spacing in {other_units[0]!r}.", "Save it again with its spacing in mm."
         )

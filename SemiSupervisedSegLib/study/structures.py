@@ -50,27 +50,27 @@ def add_structure(
     return (*structures, Structure(name, label, color or default_color(len(structures)), terminology))
 
 
-def add_structures(structures: tuple[Structure, ...], others: Iterable[Structure]) -> tuple[Structure, ...]:
-    """Add those of `others` whose names are new, with their colours; label values are kept only where none was there.
+def add_structures(structures: tuple[Structure, ...], additions: Iterable[Structure]) -> tuple[Structure, ...]:
+    """Add structures whose names are new, with their colours; they keep their label values in an empty study only.
 
     Raises UserError as `add_structure`.
     """
     if not structures:
-        kept: tuple[Structure, ...] = ()
-        for other in others:
-            kept = (*kept, dataclasses.replace(other, name=_checked_name(kept, other.name)))
-        return kept
-    known = {name_key(structure.name) for structure in structures}
-    for other in others:
-        if name_key(other.name) not in known:
+        added: tuple[Structure, ...] = ()
+        for other in additions:
+            added = (*added, dataclasses.replace(other, name=_checked_name(added, other.name)))
+        return added
+    existing = {name_key(structure.name) for structure in structures}
+    for other in additions:
+        if name_key(other.name) not in existing:
             structures = add_structure(structures, other.name, other.color, other.terminology)
     return structures
 
 
 def rename_structure(structures: tuple[Structure, ...], label: int, name: str) -> tuple[Structure, ...]:
     """Give the structure with this label another name; raises UserError as `add_structure`."""
-    others = tuple(structure for structure in structures if structure.label != label)
-    return _replace(structures, label, name=_checked_name(others, name))
+    remaining = tuple(structure for structure in structures if structure.label != label)
+    return _replace(structures, label, name=_checked_name(remaining, name))
 
 
 def recolor_structure(
@@ -91,15 +91,15 @@ def replace_structures(study: Study, structures: tuple[Structure, ...]) -> Study
     An annotated case does not know a new structure: it becomes annotated for the old ones only. Raises UserError when
     a structure of a study with annotations would lose its name, label or place.
     """
-    kept = [(structure.name, structure.label) for structure in structures[: len(study.structures)]]
-    if kept != [(structure.name, structure.label) for structure in study.structures]:
+    previous = [(structure.name, structure.label) for structure in structures[: len(study.structures)]]
+    if previous != [(structure.name, structure.label) for structure in study.structures]:
         check_structures_unused(study)
         return dataclasses.replace(study, structures=structures)
     if len(structures) == len(study.structures):
         return dataclasses.replace(study, structures=structures)
-    known = tuple(structure.name for structure in study.structures)
+    names = tuple(structure.name for structure in study.structures)
     cases = tuple(
-        dataclasses.replace(case, structures=known) if case.annotation and case.structures is None else case
+        dataclasses.replace(case, structures=names) if case.annotation and case.structures is None else case
         for case in study.cases
     )
     return dataclasses.replace(study, structures=structures, cases=cases)
@@ -121,10 +121,10 @@ def _replace(structures: tuple[Structure, ...], label: int, **changes: Any) -> t
     )
 
 
-def _checked_name(others: tuple[Structure, ...], name: str) -> str:
+def _checked_name(existing: tuple[Structure, ...], name: str) -> str:
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         raise UserError("This name cannot be used.", f"Write one to {_MAX_NAME} letters.")
-    if any(name_key(other.name) == name_key(name) for other in others):
+    if any(name_key(other.name) == name_key(name) for other in existing):
         raise UserError(f"There is a structure {name!r} already.", "Choose another name.")
     return name
