@@ -129,14 +129,14 @@ def resolve(
     return load_catalogue().resolve(method, preset, overrides, dimensions)
 
 
-def _layered(entry: MethodEntry, preset: Preset, own: Values, dimensions: int | None) -> dict[str, SettingValue]:
+def _layered(entry: MethodEntry, preset: Preset, overrides: Values, dimensions: int | None) -> dict[str, SettingValue]:
     values = {setting.name: setting.default for setting in entry.settings}
     layers = [preset.overrides, entry.presets.get(preset.id, Overrides({}, {}))]
-    if own.get("fidelity") == _RELEASED_CODE:
+    if overrides.get("fidelity") == _RELEASED_CODE:
         layers.append(entry.released_code)
     for layer in layers:
         values |= {name: value for name, value in layer.for_dimensions(dimensions).items() if name in values}
-    return values | dict(own)
+    return values | dict(overrides)
 
 
 def _check_batches(entry: MethodEntry, possible: Iterable[Values]) -> None:

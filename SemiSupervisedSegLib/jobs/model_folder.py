@@ -60,13 +60,13 @@ def read_description(folder: Path) -> ModelDescription:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError("The description of the model (metadata.json) cannot be read.", _ADVICE) from error
-    own = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
-    if not isinstance(own, dict) or type(own.get("bundle_version")) is not int:
+    section = metadata.get(OWN_SECTION) if isinstance(metadata, dict) else None
+    if not isinstance(section, dict) or type(section.get("bundle_version")) is not int:
         raise UserError("This MONAI bundle was not written by this program.", _ADVICE)
-    if own["bundle_version"] > BUNDLE_VERSION:
+    if section["bundle_version"] > BUNDLE_VERSION:
         raise UserError("The model was written by a newer version of this program.", "Update the program to use it.")
     try:
-        return from_plain(ModelDescription, own, ignore_unknown=True)
+        return from_plain(ModelDescription, section, ignore_unknown=True)
     except ValueError as error:
         raise damaged_model() from error
 

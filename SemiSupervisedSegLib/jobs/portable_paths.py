@@ -49,8 +49,8 @@ def with_absolute_paths(spec: JobSpec, folder: Path) -> JobSpec:
 
     def absolute(path: str) -> str:
         if not is_absolute(path):
-            own = os.path.normpath(folder / path)
-            return own if PurePath(own).is_relative_to(home) else str(path_in(folder, path))
+            absolute_path = os.path.normpath(folder / path)
+            return absolute_path if PurePath(absolute_path).is_relative_to(home) else str(path_in(folder, path))
         if former is not None and (inside := _within(path, former)) is not None:
             return str(home / inside)
         return _model_of_own_round(path, home) or path
@@ -104,8 +104,8 @@ def _within(path: str, folder: str) -> str | None:
 def _model_of_own_round(path: str, home: Path) -> str | None:
     """Return the model that a study has in place of one that is gone, as after a move."""
     *_, rounds, name, model = ("", "", "", *_parts(path))
-    own = StudyFolder(home).rounds / name / model
-    return str(own) if (rounds, model) == ("rounds", "model") and own.is_dir() and not os.path.isdir(path) else None
+    moved = StudyFolder(home).rounds / name / model
+    return str(moved) if (rounds, model) == ("rounds", "model") and moved.is_dir() and not os.path.isdir(path) else None
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ _ROUND = re.compile(r"(\d{3,})-([a-z0-9_]+)")
 def rounds(study_folder: Path | str) -> list[JobFolder]:
     """Return all rounds of a study, oldest first."""
     parent = StudyFolder(study_folder).rounds
-    found = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
-    return [JobFolder(entry) for entry in sorted(found, key=_number)]
+    folders = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
+    return [JobFolder(entry) for entry in sorted(folders, key=_number)]
 
 
 def next_round(study_folder: Path | str, method: str) -> JobFolder:
