@@ -131,10 +131,10 @@ def _prepare_case(case: JobCase, plan: Plan, home: Path, structures: Sequence[St
     with temporary_folder(target) as temporary:
         write_arrays(temporary, *_preprocess(case, plan, structures))
         _put_in_place(temporary, target, case, has_labels)
-    made = open_cached_case(target, case, has_labels)
-    if made is None:
+    prepared = open_cached_case(target, case, has_labels)
+    if prepared is None:
         raise UserError(f"The preprocessed case {case.id} could not be stored in {home}.", "Check the disk.")
-    return made
+    return prepared
 
 
 def _preprocess(

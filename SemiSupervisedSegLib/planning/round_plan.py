@@ -56,13 +56,13 @@ def plan_round(
     return RoundPlan(make_plan(fingerprint, modality, num_classes, settings), settings)
 
 
-def write_round_plan(folder: JobFolder, made: RoundPlan) -> None:
+def write_round_plan(folder: JobFolder, round_plan: RoundPlan) -> None:
     """Write plan.json of a round.
 
     Raises:
         UserError: It cannot be written.
     """
-    content = {"plan": made.plan.to_dict(), "settings": made.settings}
+    content = {"plan": round_plan.plan.to_dict(), "settings": round_plan.settings}
     write_text_atomically(folder.path / PLAN_FILE, json.dumps(content, indent=2) + "\n")
 
 
