@@ -93,12 +93,12 @@ def _pool_case(
 ) -> tuple[Tensor, Tensor]:
     """Return the sums (C, L) and the voxel counts (C,) of one case in float64."""
     sums = counts = torch.zeros((), dtype=torch.float64, device=device)
-    others = set(range(1, plan.num_classes)) - set(case.annotated or range(1, plan.num_classes))
+    unannotated = set(range(1, plan.num_classes)) - set(case.annotated or range(1, plan.num_classes))
     for images, labels in _windows(case.image, case.labels, plan, device, windows_at_once):
         output = network(images)
         features = output.features(level)
-        if others:
-            sees_another = torch.isin(output.logits.argmax(dim=1), torch.tensor(sorted(others), device=device))
+        if unannotated:
+            sees_another = torch.isin(output.logits.argmax(dim=1), torch.tensor(sorted(unannotated), device=device))
             labels = labels.where((labels != 0) | ~sees_another, IGNORED)
         masks = torch.stack([labels == index for index in range(plan.num_classes)], dim=1)
         with torch.autocast(device.type, enabled=False):

@@ -23,9 +23,9 @@ def optimize_model(model: TrainedModel) -> TrainedModel:
 
 def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
     """Return a model of several tasks for images that show some classes only; its predictions have no other classes."""
-    kept = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
+    is_selected = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
     valid = model.prototypes.valid
-    prototypes = model.prototypes._replace(valid=valid & kept.to(valid.device))
+    prototypes = model.prototypes._replace(valid=valid & is_selected.to(valid.device))
     assert isinstance(model.network, SegmentationNetwork), "the network of a whole model, not of a part of its tasks"
     return replace(model, network=model.network.for_classes(classes), prototypes=prototypes)
 

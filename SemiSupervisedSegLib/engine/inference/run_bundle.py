@@ -78,9 +78,9 @@ def segment_folder(
     Raises:
         UserError: An image cannot be read, the device is absent, or a file cannot be written.
     """
-    own = json.loads((Path(bundle) / "configs" / "metadata.json").read_text(encoding="utf-8"))[OWN_SECTION]
-    plan, settings = Plan.from_dict(own["plan"]), own["training"]["settings"]
-    structures = [from_plain(Structure, item) for item in own["structures"]]
+    section = json.loads((Path(bundle) / "configs" / "metadata.json").read_text(encoding="utf-8"))[OWN_SECTION]
+    plan, settings = Plan.from_dict(section["plan"]), section["training"]["settings"]
+    structures = [from_plain(Structure, item) for item in section["structures"]]
     chosen = choose_device(device, settings["precision"], settings["threads"])
     fast = optimize_for_inference(network.network.to(chosen.torch))
     written = []

@@ -32,11 +32,11 @@ def prompted_loss(
         >>> prompted_loss(logits, labels), prompted_loss(logits, labels, labels == 0)
         (tensor(1.2931), tensor(0.))
     """
-    known = torch.ones_like(labels, dtype=torch.bool) if unknown is None else ~unknown
+    valid = torch.ones_like(labels, dtype=torch.bool) if unknown is None else ~unknown
     voxels = functional.cross_entropy(logits, labels, reduction="none")
-    cross_entropy = (voxels * known).sum() / known.sum().clamp(min=1)
+    cross_entropy = (voxels * valid).sum() / valid.sum().clamp(min=1)
     target = one_hot(labels, logits.shape[1])
-    dice = dice_loss(logits.softmax(dim=1), target, known, include_background=include_background)
+    dice = dice_loss(logits.softmax(dim=1), target, valid, include_background=include_background)
     return dice + cross_entropy
 
 

@@ -63,8 +63,8 @@ class BidirectionalCopyPaste(Method):
             batch: Batch with an even number of labeled images.
             keep: Mask (*spatial), 0 in the box that is pasted.
         """
-        (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
-        logits, labels = self.student(paste(first, second, keep)).logits, paste(own, other, keep)
+        (first, second), (first_labels, second_labels) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
+        logits, labels = self.student(paste(first, second, keep)).logits, paste(first_labels, second_labels, keep)
         if self.dimensions == 3:
             return {"supervised": Loss(mixture_loss(logits, labels, torch.ones_like(keep)))}
         return {"supervised": Loss(mixture_loss(logits, labels, keep) + mixture_loss(logits, labels, 1 - keep))}
@@ -76,13 +76,13 @@ class BidirectionalCopyPaste(Method):
             batch: Batch with an even number of labeled images and as many unlabeled ones.
             keep: Mask (*spatial), 0 in the box that is pasted.
         """
-        (first, second), (own, other) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
+        (first, second), (first_labels, second_labels) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
         pasted_first, pasted_second = batch.unlabeled.images.chunk(2)
         pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled.images).chunk(2)
         inward = self.student(paste(first, pasted_first, keep)).logits
         outward = self.student(paste(pasted_second, second, keep)).logits
         alpha = self.settings["pseudo_label_weight"]
-        into, out = paste(own, pseudo_first, keep), paste(pseudo_second, other, keep)
+        into, out = paste(first_labels, pseudo_first, keep), paste(pseudo_second, second_labels, keep)
         return {
             "inward_annotated": Loss(mixture_loss(inward, into, keep)),
             "inward_pseudo": Loss(mixture_loss(inward, into, 1 - keep), alpha),

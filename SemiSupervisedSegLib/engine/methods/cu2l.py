@@ -55,9 +55,9 @@ class CU2L(TeacherStudent):
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the losses that the settings leave on."""
         labeled, local = batch.labeled, len(batch.unlabeled.images)
-        others = torch.cat([batch.unlabeled.images, batch.external.images])
-        teacher = self.teacher(others)
-        student = self.student(torch.cat([labeled.images, self.noisy(others)]))
+        unannotated = torch.cat([batch.unlabeled.images, batch.external.images])
+        teacher = self.teacher(unannotated)
+        student = self.student(torch.cat([labeled.images, self.noisy(unannotated)]))
         student_labeled, student_others = student.split(len(labeled.images))
 
         weight = self.consistency_weight(step)
@@ -68,7 +68,7 @@ class CU2L(TeacherStudent):
         if self.settings["use_unlabeled_to_labeled"] or self.settings["use_category_regularization"]:
             losses |= self.category_losses(student_labeled, labeled, student_others, teacher, local, weight)
         if self.settings["use_stability"]:
-            stability = logit_consistency(student_others.logits, self.teacher(self.noisy(others)).logits)
+            stability = logit_consistency(student_others.logits, self.teacher(self.noisy(unannotated)).logits)
             losses["stability"] = Loss(stability, weight)
         return losses
 

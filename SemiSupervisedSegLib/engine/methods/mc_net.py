@@ -31,8 +31,8 @@ class MutualConsistency(Method):
 
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
-        others = [kind for kind in get_args(Upsampling) if kind != self.student.upsampling]
-        networks = [context.build_network(upsampling=kind) for kind in others[: context.settings["decoders"] - 1]]
+        kinds = [kind for kind in get_args(Upsampling) if kind != self.student.upsampling]
+        networks = [context.build_network(upsampling=kind) for kind in kinds[: context.settings["decoders"] - 1]]
         self.decoders = nn.ModuleList(network.decoder for network in networks)
         self.heads = nn.ModuleList(network.head for network in networks)
         self.per_channel = context.follows_released_code

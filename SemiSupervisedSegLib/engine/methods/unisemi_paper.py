@@ -167,8 +167,8 @@ class UniSeMi(Method):
         foregrounds, tasks = self.task_foregrounds(self.student.encode(batch.unlabeled.images)), batch.unlabeled.tasks
         assert tasks is not None, "batches of several tasks name them"
         chosen = foregrounds[tasks.clamp_min(0), torch.arange(len(tasks), device=tasks.device)]
-        known = append_axes(tasks != UNKNOWN_TASK, chosen)
-        return (torch.where(known, chosen, aggregate_foregrounds(foregrounds)) > 0.5).float()
+        has_task = append_axes(tasks != UNKNOWN_TASK, chosen)
+        return (torch.where(has_task, chosen, aggregate_foregrounds(foregrounds)) > 0.5).float()
 
     def task_foregrounds(self, inputs: PromptFeatures) -> Tensor:
         """Return the foreground probability that each task gives, (K, B, *spatial)."""

@@ -56,8 +56,8 @@ class SharedAnatomyUniSeMi(UniSeMi):
 
     def other_structures(self, seen: Tensor, labeled: Labeled) -> Tensor:
         """Return where other tasks than the image's own see a structure in its background, (B, *spatial) bool."""
-        others = ~self.own_task(labeled)
-        return ((seen > 0) & others).any(dim=0) & (labeled.labels == 0)
+        other_tasks = ~self.own_task(labeled)
+        return ((seen > 0) & other_tasks).any(dim=0) & (labeled.labels == 0)
 
     def cut_mix_loss(self, answers: Sequence[Tensor], labeled: Labeled, keep: Tensor) -> Tensor:
         """Return Dice plus cross-entropy of every prompt on the parts of labeled mixtures whose image has its task.
@@ -69,8 +69,8 @@ class SharedAnatomyUniSeMi(UniSeMi):
             labeled: Labeled images.
             keep: Mask (*spatial) of the mixtures.
         """
-        labels, own = mixture(labeled.labels, keep), self.own_task(labeled)
-        unknown = [~mixture(owned.expand(labels.shape), keep) for owned in own]
+        labels, annotated = mixture(labeled.labels, keep), self.own_task(labeled)
+        unknown = [~mixture(owned.expand(labels.shape), keep) for owned in annotated]
         terms = zip(answers, unknown, strict=True)
         losses = [
             prompted_loss(logits, self.channels(labels, task), there) for task, (logits, there) in enumerate(terms)
@@ -82,9 +82,9 @@ class SharedAnatomyUniSeMi(UniSeMi):
 
         It is known in images of that task and where any structure is annotated, which is no other structure.
         """
-        known = self.own_task(labeled) | (labeled.labels > 0)
+        annotated = self.own_task(labeled) | (labeled.labels > 0)
         channels = torch.stack([self.channels(labeled.labels, task) for task in range(len(self.tasks))])
-        return torch.where(known, channels, seen)
+        return torch.where(annotated, channels, seen)
 
     @torch.no_grad()
     def pseudo_labels(self, inputs: PromptFeatures) -> Tensor:
@@ -98,8 +98,8 @@ class SharedAnatomyUniSeMi(UniSeMi):
     def own_task(self, labeled: Labeled) -> Tensor:
         """Return which images have each task (K, B, 1, ...)."""
         tasks = torch.arange(len(self.tasks), device=labeled.images.device)
-        own = tasks.unsqueeze(1) == self.tasks_of(labeled)
-        return append_axes(own, labeled.labels.unsqueeze(0))
+        same_task = tasks.unsqueeze(1) == self.tasks_of(labeled)
+        return append_axes(same_task, labeled.labels.unsqueeze(0))
 
 
 def agreement(answers: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:

@@ -23,8 +23,8 @@ class Dropout(nn.Dropout):
             return features
         if features.device.type != "cpu" or dropped == _LEVELS:
             return functional.dropout(features, self.p, training=True)
-        kept = _random_int16(features) >= dropped - _LEVELS // 2
-        return features * kept.to(features.dtype).mul_(_LEVELS / (_LEVELS - dropped))
+        keep = _random_int16(features) >= dropped - _LEVELS // 2
+        return features * keep.to(features.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
 
 def _random_int16(like: Tensor) -> Tensor:

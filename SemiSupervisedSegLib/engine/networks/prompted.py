@@ -157,8 +157,8 @@ class PromptedNetwork(SegmentationNetwork):
     def decode(self, inputs: PromptFeatures, prompts: Tensor) -> Tensor:
         """Return the logits (B, outputs, *spatial) in float32 of one prompt (B,) for each image (equation 2)."""
         logits = promote(self.head(inputs, prompts))
-        known = append_axes(self.known[prompts], logits)
-        return logits.masked_fill(~known, NO_CHANNEL)
+        has_channel = append_axes(self.known[prompts], logits)
+        return logits.masked_fill(~has_channel, NO_CHANNEL)
 
     def decode_task(self, inputs: PromptFeatures, prompt: int) -> Tensor:
         """Decode with the same prompt for all images; otherwise as `decode`."""

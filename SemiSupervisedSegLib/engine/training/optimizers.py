@@ -44,16 +44,16 @@ class ObjectiveOptimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned; raises ValueError when it was another optimizer's."""
-        own = [dict(group) for group in self._optimizer.param_groups]
+        current = [dict(group) for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
-        if not (all(map(_same_values, own, self._optimizer.param_groups)) and _fits(self._optimizer)):
+        if not (all(map(_same_values, current, self._optimizer.param_groups)) and _fits(self._optimizer)):
             raise ValueError("The state is of another optimizer.")
 
 
-def _same_values(own: Mapping[str, Any], loaded: Mapping[str, Any]) -> bool:
+def _same_values(current: Mapping[str, Any], loaded: Mapping[str, Any]) -> bool:
     # The learning rate follows the schedule; parameters stay those of the network.
-    return all(loaded[name] == value for name, value in own.items() if name not in ("params", "lr"))
+    return all(loaded[name] == value for name, value in current.items() if name not in ("params", "lr"))
 
 
 def _fits(optimizer: Optimizer) -> bool:

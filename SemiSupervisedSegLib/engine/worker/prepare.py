@@ -73,13 +73,13 @@ def prepare(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> JobContext:
     reporter.emit(Started(device.title, os.getpid(), saved_step))
     for warning in warm_start_warnings(spec):
         reporter.emit(WarningRaised(warning))
-    made = read_round_plan(folder, spec) or _make_plan(folder, spec, reporter)
+    round_plan = read_round_plan(folder, spec) or _make_plan(folder, spec, reporter)
     if saved_step is None:
-        check_warm_start(spec, made.plan)
-    cases = _preprocess(folder, spec, made.plan, reporter)
-    for warning in case_warnings(cases, spec.structures, made.plan, float(made.settings["in_plane_scale"])):
+        check_warm_start(spec, round_plan.plan)
+    cases = _preprocess(folder, spec, round_plan.plan, reporter)
+    for warning in case_warnings(cases, spec.structures, round_plan.plan, float(round_plan.settings["in_plane_scale"])):
         reporter.emit(WarningRaised(warning))
-    return JobContext(folder, spec, entry, made.settings, made.plan, cases, device, reporter)
+    return JobContext(folder, spec, entry, round_plan.settings, round_plan.plan, cases, device, reporter)
 
 
 def _saved_step(folder: JobFolder) -> int | None:
@@ -91,14 +91,14 @@ def _saved_step(folder: JobFolder) -> int | None:
 
 def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPlan:
     reporter.start_stage("inspect", "Looking at images", len(spec.cases))
-    found = fingerprint(spec.cases, spec.structures, reporter.progress)
-    for warning in field_of_view_warnings(found):
+    measured = fingerprint(spec.cases, spec.structures, reporter.progress)
+    for warning in field_of_view_warnings(measured):
         reporter.emit(WarningRaised(warning))
     num_classes = 1 + len(spec.structures)
     assert spec.modality is not None, "jobs that train have a modality"
-    made = plan_round(found, spec.modality, num_classes, spec.method, spec.preset, spec.settings)
-    write_round_plan(folder, made)
-    return made
+    round_plan = plan_round(measured, spec.modality, num_classes, spec.method, spec.preset, spec.settings)
+    write_round_plan(folder, round_plan)
+    return round_plan
 
 
 def _preprocess(folder: JobFolder, spec: JobSpec, plan: Plan, reporter: Reporter) -> tuple[CachedCase, ...]:
