@@ -61,14 +61,14 @@ class PackageInstaller:
             return _("Everything that training needs is installed.")
         requirements = [requirement for requirement in self._requirements() if str(requirement) in missing]
         # PyTorch first: another package would bring one that does not fit the graphics card.
-        others = []
+        remaining = []
         for requirement in requirements:
             if requirement.name == "torch":
                 _guarded(_installTorch, requirement)
             else:
-                others.append(requirement)
-        if others:
-            _guarded(_installOthers, others)
+                remaining.append(requirement)
+        if remaining:
+            _guarded(_installOthers, remaining)
         importlib.invalidate_caches()
         return self._outcome()
 

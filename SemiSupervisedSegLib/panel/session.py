@@ -102,9 +102,9 @@ class Session:
         if self.study is None:
             return
         self.check_in_place()
-        found = load_study(self.study.folder)
-        if found != self.study:
-            self._replace_study(found)
+        study = load_study(self.study.folder)
+        if study != self.study:
+            self._replace_study(study)
         self.refresh_rounds()
 
     def show(self, case_id: str | None) -> None:

@@ -72,9 +72,9 @@ def prediction_writer(folder: JobFolder, kind: PredictionKind) -> WriteAnnotatio
 
     def write(study: Study, case: Case, target: Path) -> tuple[str, ...] | None:
         source = folder.predictions / case.id / SEGMENTATIONS[kind]
-        known = {name_key(structure.name) for structure in study.structures}
+        names_of_study = {name_key(structure.name) for structure in study.structures}
         names = [segment.name for segment in read_segments(source)]
-        unknown = [name for name in names if name_key(name) not in known]
+        unknown = [name for name in names if name_key(name) not in names_of_study]
         if unknown:
             raise UserError(
                 f"The result of {case.id} has the structure {unknown[0]!r}, which the study does not have any more.",

@@ -100,10 +100,10 @@ def arrange(
 ) -> list[CaseRow]:
     """Filter rows by words and role, and sort them by a column; -1 is the order of the study."""
     words = text.casefold().split()
-    kept = [row for row in rows if row.matches(words, role)]
+    matching = [row for row in rows if row.matches(words, role)]
     if column < 0:
-        return kept
-    return sorted(kept, key=lambda row: _sort_key(row, column), reverse=descending)
+        return matching
+    return sorted(matching, key=lambda row: _sort_key(row, column), reverse=descending)
 
 
 def look_at_files(study: Study, folder: JobFolder | None) -> Iterator[tuple[str, CaseFiles]]:

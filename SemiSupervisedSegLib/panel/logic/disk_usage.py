@@ -88,13 +88,13 @@ def _parts(folder: Path) -> list[DiskItem]:
     places = StudyFolder(folder)
     data = [places.images, places.annotations]
     rounds = sorted(path for path in places.rounds.glob("[!.]*") if path.is_dir())
-    known = {*data, places.cache, places.rounds}
-    others = tuple(path for path in sorted(folder.glob("*")) if path not in known)
+    listed = {*data, places.cache, places.rounds}
+    remaining = tuple(path for path in sorted(folder.glob("*")) if path not in listed)
     return [
         DiskItem(Part.DATA, "", tuple(data)),
         DiskItem(Part.CACHE, "", (places.cache,)),
         *(DiskItem(Part.ROUND, path.name, (path,)) for path in rounds),
-        DiskItem(Part.OTHER, "", others),
+        DiskItem(Part.OTHER, "", remaining),
     ]
 
 

@@ -99,15 +99,15 @@ def estimate(
     voxels = {name: int(settings.get(f"{name}_batch", 0)) * math.prod(patch) for name in _STREAMS}
     half = settings.get("precision", "auto") in ("bfloat16", "float16")
     half = half or (settings.get("precision", "auto") == "auto" and device is not None and device.half)
-    kept = sum(voxels.values()) * _KEPT_BYTES[dimensions] * (_HALF if half else 1.0)
+    activations = sum(voxels.values()) * _KEPT_BYTES[dimensions] * (_HALF if half else 1.0)
     steps = int(settings["steps"])
     if pace is not None:
-        return Estimate(_BASE_BYTES + kept, pace * steps, measured=True)
+        return Estimate(_BASE_BYTES + activations, pace * steps, measured=True)
     if device is None or not device.speed:
-        return Estimate(_BASE_BYTES + kept, None)
+        return Estimate(_BASE_BYTES + activations, None)
     work = sum(count * _PASSES[name] for name, count in voxels.items()) * _WORK[dimensions]
     seconds = _LEAST_SECONDS + work / (device.speed * _GIGA * _EFFICIENCY)
-    return Estimate(_BASE_BYTES + kept, steps * seconds)
+    return Estimate(_BASE_BYTES + activations, steps * seconds)
 
 
 def pace_of(folder: JobFolder) -> float | None:

@@ -35,15 +35,17 @@ def find_label_maps(images: Sequence[Path]) -> Iterator[dict[Path, Path]]:
     liver1_mask.nrrd beside liver1.nrrd, or liver1.nrrd in another folder. Only files with such names are read.
     """
     stems = {image: file_stem(image).casefold() for image in images if not image.is_dir()}
-    found: dict[Path, Path] = {}
+    matches: dict[Path, Path] = {}
     for candidate, name in stems.items():
-        others = [image for image, stem in stems.items() if image != candidate and stem in name and image not in found]
+        candidates = [
+            image for image, stem in stems.items() if image != candidate and stem in name and image not in matches
+        ]
         # The longest name that is in its own: liver10_mask belongs to liver10 and not to liver1.
-        others.sort(key=lambda image: len(stems[image]), reverse=True)
-        image = next((image for image in others if _fits(candidate, image)), None)
+        candidates.sort(key=lambda image: len(stems[image]), reverse=True)
+        image = next((image for image in candidates if _fits(candidate, image)), None)
         if image is not None and _is_label_map(candidate):
-            found[candidate] = image
-        yield found
+            matches[candidate] = image
+        yield matches
 
 
 def _is_label_map(path: Path) -> bool:

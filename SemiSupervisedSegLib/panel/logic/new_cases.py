@@ -26,7 +26,7 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
     """
     places = study.layout
     skipped = {place.absolute() for place in (places.annotations, places.cache, places.rounds)}
-    found: list[Path] = []
+    collected: list[Path] = []
     for current, folders, names in os.walk(Path(folder).absolute()):
         place = Path(current)
         folders[:] = sorted(
@@ -35,10 +35,10 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
         named = (place / name for name in sorted(names) if is_image_name(name))
         images = [image for image in named if not is_segmentation(image)]
         if images:
-            found.extend(images)
+            collected.extend(images)
         elif holds_dicom(place):
-            found.append(place)
-        yield found
+            collected.append(place)
+        yield collected
 
 
 def make_cases(
@@ -50,12 +50,12 @@ def make_cases(
     3D Slicer beside an image and named like it, such as liver1.seg.nrrd beside liver1.nrrd, is taken as well.
     """
     taken = {case.id.casefold() for case in study.cases}
-    known = {case.image for case in study.cases}
+    existing = {case.image for case in study.cases}
     for image in images:
         stored = stored_path(study, image)
-        if stored in known:
+        if stored in existing:
             continue
-        known.add(stored)
+        existing.add(stored)
         case_id = free_id(taken, default_id(image))
         taken.add(case_id.casefold())
         annotation = (annotations or {}).get(image) or _annotation_beside(image)
@@ -77,8 +77,8 @@ def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:
 
 def with_new_cases(study: Study, cases: Sequence[Case]) -> Study:
     """Return the study with checked cases, unsaved; raises UserError when one of them was added meanwhile."""
-    known = {case.image for case in study.cases}
-    twice = [case.id for case in cases if case.image in known]
+    existing = {case.image for case in study.cases}
+    twice = [case.id for case in cases if case.image in existing]
     if twice:
         raise UserError(f"The image of {twice[0]} was added to the study meanwhile.", "Add the others again.")
     return dataclasses.replace(study, cases=study.cases + tuple(cases))

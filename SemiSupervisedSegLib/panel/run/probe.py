@@ -77,10 +77,10 @@ class DeviceProbe:
             return (), _("PyTorch did not answer in time.")
         if failedToStart(process):
             return (), _("Python could not be started ({reason}).").format(reason=process.errorString())
-        said = process.readAllStandardOutput().data().decode("utf-8", errors="replace")
+        output = process.readAllStandardOutput().data().decode("utf-8", errors="replace")
         try:
             if exitCode(process) == 0:
-                return read_devices(said), ""
+                return read_devices(output), ""
         except ValueError:
             pass
         errors = process.readAllStandardError().data().decode("utf-8", errors="replace").strip().splitlines()

@@ -38,7 +38,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 def _tree(root: int) -> set[int]:
     table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
     parents = dict(tuple(map(int, line.split())) for line in table.splitlines())
-    found = {root} & set(parents)
-    while children := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= children
-    return found
+    members = {root} & set(parents)
+    while children := {pid for pid, parent in parents.items() if parent in members} - members:
+        members |= children
+    return members

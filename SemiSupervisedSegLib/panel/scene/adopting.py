@@ -23,14 +23,14 @@ def segmentationOf(
     scene = slicer.mrmlScene
     nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    known = {structure.name.casefold() for structure in structures}
-    own = [
+    names = {structure.name.casefold() for structure in structures}
+    candidates = [
         node
         for node in nodes
-        if node.GetNodeReferenceID(role) == volume.GetID() and kindOf(node) is None and _names(node) <= known
+        if node.GetNodeReferenceID(role) == volume.GetID() and kindOf(node) is None and _names(node) <= names
     ]
-    own = [node for node in own if _names(node)]
-    return own[0] if len(own) == 1 else None
+    candidates = [node for node in candidates if _names(node)]
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _names(node: slicer.vtkMRMLSegmentationNode) -> set[str]:

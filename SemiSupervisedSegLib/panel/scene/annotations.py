@@ -55,11 +55,11 @@ def exportSegmentation(
     """
     classMap = classMapOf(node, structures, image_geometry(image), volume)
     entries = {segment.GetName().strip().casefold(): terminologyOf(segment) for _, segment in segmentsOf(node)}
-    kept = [
+    written = [
         dataclasses.replace(structure, terminology=entries.get(structure.name.casefold()) or structure.terminology)
         for structure in structures
     ]
-    write_segmentation(target, classMap, kept)
+    write_segmentation(target, classMap, written)
 
 
 def classMapOf(

@@ -260,14 +260,14 @@ class CaseScene:
                 yield place
 
     def _leaveOthers(self, study: Study | None, case: Case | None) -> None:
-        own = None if study is None else (str(study.folder), case.id)
-        others = [node for node in taggedNodes() if (studyOf(node), caseOf(node)) != own]
-        cases = {caseOf(node) for node in others}
-        for node in others:
+        displayed = None if study is None else (str(study.folder), case.id)
+        nodes = [node for node in taggedNodes() if (studyOf(node), caseOf(node)) != displayed]
+        cases = {caseOf(node) for node in nodes}
+        for node in nodes:
             self._changes.removeOrHide(node)
         for caseId in cases:
             removeEmptyFolder(caseId)
-        if others:
+        if nodes:
             self._display.isEditing = False
 
     def _wanted(self, kind: str) -> Path | None:

@@ -22,10 +22,10 @@ class Changes:
         if kindOf(node) not in SEGMENTATIONS:
             return volumeFingerprint(node)
         key = (id(node), _modified(node))
-        known = self._known.get(node.GetID())
-        if known is None or known[0] != key:
-            known = self._known[node.GetID()] = (key, segmentationFingerprint(node))
-        return known[1]
+        cached = self._known.get(node.GetID())
+        if cached is None or cached[0] != key:
+            cached = self._known[node.GetID()] = (key, segmentationFingerprint(node))
+        return cached[1]
 
     def isChanged(self, node: slicer.vtkMRMLNode) -> bool:
         """Return whether a node differs from its last read or saved state, or is an annotation without its file."""

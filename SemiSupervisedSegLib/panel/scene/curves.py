@@ -151,9 +151,9 @@ def _chart() -> slicer.vtkMRMLPlotChartNode:
 
 def _find(className: str, role: str) -> slicer.vtkMRMLNode:
     """Return the panel's node with this role, made when there is none."""
-    found = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
-    if found:
-        return found[0]
+    nodes = [node for node in _own(className) if node.GetAttribute(_ATTRIBUTE) == role]
+    if nodes:
+        return nodes[0]
     return _make(className, role, _NAMES[role])
 
 

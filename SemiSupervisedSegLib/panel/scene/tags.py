@@ -98,12 +98,12 @@ def taggedNodes() -> list[slicer.vtkMRMLNode]:
 
 def nodesOf(folder: Path | str, caseId: str) -> CaseNodes:
     """Return the nodes of a case of the study in `folder` that are in the scene."""
-    found = {
+    nodes = {
         kindOf(node): node
         for node in taggedNodes()
         if node.GetAttribute(_STUDY) == str(folder) and caseOf(node) == caseId
     }
-    return CaseNodes(caseId, **found)
+    return CaseNodes(caseId, **nodes)
 
 
 def _stamp(path: Path | None) -> str:

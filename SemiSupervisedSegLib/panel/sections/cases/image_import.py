@@ -61,8 +61,8 @@ class ImageImport:
     def fromFolder(self, folder: Path) -> Work:
         """Yield all images in a folder and its subfolders; raises UserError when there are none."""
         images: list[Path] = []
-        for found in find_images(folder, self._session.study):
-            images = found
+        for imagesSoFar in find_images(folder, self._session.study):
+            images = imagesSoFar
             yield (_("Looking for images"), 0, 0)
         if not images:
             raise UserError(
@@ -77,8 +77,8 @@ class ImageImport:
         Files that look like label maps of other images become their annotations if the user agrees, else nothing.
         """
         labelMaps: dict[Path, Path] = {}
-        for found in find_label_maps(files):
-            labelMaps = found
+        for matches in find_label_maps(files):
+            labelMaps = matches
             yield (_("Looking for annotations"), 0, 0)
         images = [file for file in files if file not in labelMaps]
         isUsed = bool(labelMaps) and self._useAsAnnotations([path.name for path in labelMaps])

@@ -122,8 +122,8 @@ class CasesSection(Section):
 
     def _showStudy(self) -> None:
         study = self._session.study
-        known = {case.id for case in study.cases} if study is not None else set()
-        self._files = {caseId: files for caseId, files in self._files.items() if caseId in known}
+        ids = {case.id for case in study.cases} if study is not None else set()
+        self._files = {caseId: files for caseId, files in self._files.items() if caseId in ids}
         self.model.setCases(study, self._files)
         self._fillSites(study)
         self.ui.addedLabel.setVisible(False)

@@ -75,8 +75,8 @@ class CaseTable:
 
     def _fit(self) -> None:
         view = self._view
-        others = sum(view.columnWidth(column) for column in range(1, self._model.columnCount()))
-        view.setColumnWidth(0, max(view.viewport().width - others, _NAME_WIDTH))
+        taken = sum(view.columnWidth(column) for column in range(1, self._model.columnCount()))
+        view.setColumnWidth(0, max(view.viewport().width - taken, _NAME_WIDTH))
 
     def _rearranged(self) -> None:
         # There is little room, and before the first round there is nothing to be seen in this column.

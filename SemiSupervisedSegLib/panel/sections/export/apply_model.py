@@ -134,9 +134,9 @@ class ModelApplication(SectionPart):
         if cases:
             self._session.edit_study(lambda study: with_new_cases(study, cases))
         study = self._session.study
-        wanted = {stored_path(study, file) for file in files}
+        paths = {stored_path(study, file) for file in files}
         yield len(cases), len(cases)
-        return [case.id for case in study.cases if case.image in wanted]
+        return [case.id for case in study.cases if case.image in paths]
 
     def _added(self, ids: list[str]) -> None:
         self._checking = None

@@ -113,10 +113,10 @@ class ExportSection(Section):
             self._lookForDicom = None
         missing, study = dicom_seg.missing_package(), self._session.study
         images = [] if study is None else [study.image_path(case) for case in study.cases]
-        found = any(self._fromDicom.get(image) for image in images)
-        self._setNoDicom(missing or ("" if found else _("None of the images came from DICOM.")))
+        anyFromDicom = any(self._fromDicom.get(image) for image in images)
+        self._setNoDicom(missing or ("" if anyFromDicom else _("None of the images came from DICOM.")))
         unknown = [image for image in images if image not in self._fromDicom]
-        if unknown and not found and not missing:
+        if unknown and not anyFromDicom and not missing:
             self._lookForDicom = TimeSlicedTask(self._look(unknown), self._sawDicom, self._dialogs.showError)
 
     def _look(self, images: list[Path]) -> Generator[int, None, bool]:

@@ -216,21 +216,21 @@ class TrainingForm:
 
     def _decisive(self) -> dict[str, SettingValue]:
         # These decide what the other settings are where the user does not say it.
-        own, entry, kept = self.settings.overrides(), load_catalogue().method(self.method), {}
-        for name in {"fidelity", "dimension"} & set(own):
+        changed, entry, decisive = self.settings.overrides(), load_catalogue().method(self.method), {}
+        for name in {"fidelity", "dimension"} & set(changed):
             # The form may still be that of another method, which can follow other code.
             with contextlib.suppress(UserError):
-                kept |= entry.check({name: own[name]})
-        return kept
+                decisive |= entry.check({name: changed[name]})
+        return decisive
 
     def _estimate(self) -> str:
         info = next((info for info in self._devices if info.name == self.device), None)
-        entry, own = load_catalogue().method(self.method), self.settings.overrides()
+        entry, changed = load_catalogue().method(self.method), self.settings.overrides()
         try:
-            made = self._expected(own)
+            plan = self._expected(changed)
         except UserError as error:
             return str(error)
-        expected = estimate(made.plan.patch, made.settings, info, self._pace(entry.id, made.settings))
+        expected = estimate(plan.plan.patch, plan.settings, info, self._pace(entry.id, plan.settings))
         text = describe_estimate(expected, info)
         return text if info is None else f"{_(info.in_words())} {_(text)}"
 
@@ -239,7 +239,7 @@ class TrainingForm:
 
     def _typicalGeometries(self) -> list[Geometry]:
         # A few headers; more would take time on a slow disk. A folder of DICOM files has no header of its own.
-        found = []
+        geometries = []
         study = self._study
         for case in study.cases_of(Role.LABELED)[:_LOOKED_AT] if study is not None else ():
             path = study.image_path(case)
@@ -247,8 +247,8 @@ class TrainingForm:
                 with contextlib.suppress(UserError):
                     self._geometries[path] = image_geometry(path)
             if path in self._geometries:
-                found.append(self._geometries[path])
-        return found
+                geometries.append(self._geometries[path])
+        return geometries
 
     def _pace(self, method: str, settings: dict[str, SettingValue]) -> float | None:
         for folder in reversed(self._rounds):

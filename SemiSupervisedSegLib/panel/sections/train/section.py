@@ -157,12 +157,12 @@ class TrainSection(Section):
     def _install(self) -> None:
         self._session.set_facts(installing=True)
         try:
-            said = self._services.installer.install()
+            outcome = self._services.installer.install()
         except UserError as error:
-            said = str(error)
+            outcome = str(error)
         finally:
             self._session.set_facts(installing=False)
-        self.view.say(said)
+        self.view.say(outcome)
         self.lookForPackages()
 
     def _start(self) -> None:

@@ -37,14 +37,14 @@ class SettingsForm:
 
     def show(self, method: MethodEntry, values: Mapping[str, SettingValue]) -> None:
         """Show the settings of a method; what the user changed stays as long as the method has it."""
-        kept: dict[str, SettingValue] = {}
+        overrides: dict[str, SettingValue] = {}
         if method.id != self._method:
-            kept = self.overrides()
+            overrides = self.overrides()
             self._build(method)
         for name, row in self.rows.items():
             row.setBase(values.get(name, row.setting.default))
-            if name in kept:
-                row.tryValue(kept[name])
+            if name in overrides:
+                row.tryValue(overrides[name])
 
     def overrides(self) -> dict[str, SettingValue]:
         """Return the values that the user changed, by name."""
