@@ -92,8 +92,8 @@ def _print_table(scores: Sequence[StructureScore]) -> None:
     print(f"Mean (standard deviation) over {cases} case{'s' if cases > 1 else ''}")
     rows = [["prediction", "structure", *(title for _, title in metrics)]]
     for kind in ("final", "prototype"):
-        for name, own in _by_structure(measurable(scores), kind).items():
-            values = [summarise(list(case_means(own, metric).values())) for metric, _ in metrics]
+        for name, group in _by_structure(measurable(scores), kind).items():
+            values = [summarise(list(case_means(group, metric).values())) for metric, _ in metrics]
             rows.append([kind, name, *map(str, values)])
     _print_columns(rows)
     names = sorted({score.structure for score in scores} - {score.structure for score in measurable(scores)})
@@ -111,7 +111,9 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
     print(f"{first.name} against {second.name} on {len(shared)} cases: mean (standard deviation)")
     header = ["structure", "metric", first.name, second.name, "difference [95 % interval]", "p Wilcoxon", "p t-test"]
     rows = [header]
-    both = [_by_structure(measurable(score for score in own if score.case in shared), "final") for own in scores]
+    both = [
+        _by_structure(measurable(score for score in of_round if score.case in shared), "final") for of_round in scores
+    ]
     for name in both[0]:
         if name not in both[1]:
             continue
@@ -130,11 +132,11 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
 
 def _by_structure(scores: Sequence[StructureScore], kind: str) -> dict[str, list[StructureScore]]:
     """Return the scores of one kind of prediction by structure, and of all together when there are several."""
-    own = [score for score in scores if score.kind == kind]
+    selected = [score for score in scores if score.kind == kind]
     groups: dict[str, list[StructureScore]] = {}
-    for score in own:
+    for score in selected:
         groups.setdefault(score.structure, []).append(score)
-    return groups | ({ALL: own} if len(groups) > 1 else {})
+    return groups | ({ALL: selected} if len(groups) > 1 else {})
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

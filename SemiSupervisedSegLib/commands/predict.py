@@ -66,10 +66,10 @@ def _check_output(folder: JobFolder, spec: JobSpec) -> None:
         raise UserError(f"Another command is segmenting into {folder.path}.", "Wait until it ends.")
     before, result = folder.spec(), folder.result()
     former = {case.id: case.image for case in before.cases}
-    kept = [case for case in spec.cases if is_predicted(folder, case.id)]
-    others = before.model != spec.model or any(former.get(case.id) != case.image for case in kept)
+    predicted = [case for case in spec.cases if is_predicted(folder, case.id)]
+    differs = before.model != spec.model or any(former.get(case.id) != case.image for case in predicted)
     complete = result is not None and not result.get("failed")
-    if before.kind != "predict" or complete or (others and _has_predictions(folder)):
+    if before.kind != "predict" or complete or (differs and _has_predictions(folder)):
         raise UserError(f"There are results in {folder.path} already.", "Choose a new folder.")
 
 
