@@ -73,7 +73,7 @@ class SemiSupervisedSegWidget(ScriptedLoadableModuleWidget):
         self.panel.exit()
 
     def cleanup(self) -> None:
-        """Slicer ends, or the module is loaded anew."""
+        """Slicer ends, or the module is reloaded."""
         self.panel.cleanup()
 
     def onReload(self) -> None:

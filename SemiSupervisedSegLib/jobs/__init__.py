@@ -1,1 +1,1 @@
-"""The contract between the process that asks for a job and the one that does it: plain files and a few classes."""
+"""The contract between the process that requests a job and the one that does it: plain files and a few classes."""

@@ -101,7 +101,7 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Cancelled(Event):
-    """The job ended because it was asked to, with a checkpoint at `step`."""
+    """The job ended on request, with a checkpoint at `step`."""
 
     step: int
 

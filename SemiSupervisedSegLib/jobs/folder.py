@@ -253,7 +253,7 @@ def _parse(path: Path, folder: Path, read: Any) -> Any:
         return read(json.loads(_read_text(path, folder)))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path.name} of the job {folder.name} is damaged.", "Continue or repeat the job to write it anew."
+            f"{path.name} of the job {folder.name} is damaged.", "Continue or repeat the job to write it again."
         ) from error
 
 

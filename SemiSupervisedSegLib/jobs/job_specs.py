@@ -146,7 +146,7 @@ def _prediction_spec(name: str, cases: tuple[JobCase, ...], model: Path, device:
 
 
 def _preview_cases(cases: list[Case], watched: str | None) -> tuple[str, ...]:
-    # Validation cases first: there the annotation can be compared with. What the user looks at comes before all.
+    # Validation cases first: they can be compared with their annotation. The case that the user sees comes before all.
     order = {Role.VALIDATION: 0, Role.UNLABELED: 1, Role.LABELED: 2}
     ranked = sorted(cases, key=lambda case: (case.id != watched, order[case.role]))
     return tuple(case.id for case in ranked[:_PREVIEWED_CASES])

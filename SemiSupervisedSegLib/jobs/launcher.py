@@ -19,7 +19,7 @@ from .folder import JobFolder
 _PACKAGE = __package__.split(".", maxsplit=1)[0]
 _POLL_SECONDS = 0.1
 # Every step needs the same large buffers again. glibc would hand them back to the system each time and have their pages
-# zeroed anew, which takes up to a tenth of a step; other systems ignore these.
+# zeroed again, which takes up to a tenth of a step; other systems ignore these.
 _KEEP_BUFFERS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
@@ -86,7 +86,7 @@ class WorkerProcess:
         """Yield the events of the worker until it ends, as they come."""
         ended = False
         while not ended:
-            # Asked before reading, so that the last lines are not lost.
+            # Checked before reading, so that the last lines are not lost.
             ended = self.poll() is not None
             yield from self.new_events()
             if not ended:

@@ -1,4 +1,4 @@
-"""What a job is to do, frozen at the moment it was asked for."""
+"""What a job is to do, frozen at the moment it was requested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SettingValue = bool | int | float | str
 
 @dataclass(frozen=True)
 class JobCase:
-    """A case as it was when the job was asked for; paths are absolute, `structures` as in `study.model.Case`."""
+    """A case as it was when the job was requested; paths are absolute, `structures` as in `study.model.Case`."""
 
     id: str
     image: str

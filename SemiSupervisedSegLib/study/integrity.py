@@ -1,7 +1,7 @@
 """Finds files that were cut short in ways that image readers do not report.
 
-ITK fills the missing end of a truncated NIfTI file with zeros or garbage, and does not look at the checksum at the end
-of compressed NRRD and NIfTI files. It asks for all the memory that a header speaks of before it looks at the data, so
+ITK fills the missing end of a truncated NIfTI file with zeros or garbage, and does not verify the checksum at the end
+of compressed NRRD and NIfTI files. It allocates all the memory that a header announces before it reads the data, so
 that is compared with the file first; a compressed file is never expanded beyond what its header needs.
 """
 
@@ -61,7 +61,7 @@ def _check_data_file(path: Path, name: str) -> None:
 def check_complete(path: Path, voxels: int, size: int) -> None:
     """Raise UserError when a file, or the data file beside its header, was cut short or damaged.
 
-    NIfTI, NRRD and MetaImage files are looked at; their headers promise so many voxels, of `size` bytes together.
+    NIfTI, NRRD and MetaImage files are checked; their headers announce so many voxels, of `size` bytes together.
     """
     name = path.name.lower()
     try:

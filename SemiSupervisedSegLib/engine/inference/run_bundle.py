@@ -1,4 +1,4 @@
-"""The final segmentation of image files by a model bundle, as `python -m monai.bundle run` asks for it.
+"""The final segmentation of image files by a model bundle, as `python -m monai.bundle run` requests it.
 
 A bundle has a copy of this module and of all modules that it imports, in its folder `scripts`, so that it works where
 this project is not installed. They may import MONAI, PyTorch, NumPy, SciPy and SimpleITK only, and pydicom for DICOM.

@@ -177,7 +177,7 @@ class AUA(TeacherStudent):
         )
 
     def _distribution(self, distribution: LogitDistribution, images: Tensor) -> LogitDistribution:
-        """Return a distribution that is certain outside of the tissue, where the setting asks for it.
+        """Return a distribution that is certain outside of the tissue, where the setting says so.
 
         Tissue is above 0 before normalisation, as released; in normalised images (B, 1, *spatial) 0 is the minimum.
         """

@@ -18,7 +18,7 @@ _Kernels = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
 def kaiming_normal(network: Network) -> Network:
-    """Draw the kernels of all convolutions of a network anew (He et al., ICCV 2015) and return it."""
+    """Draw the kernels of all convolutions of a network again (He et al., ICCV 2015) and return it."""
     for module in network.modules():
         if isinstance(module, _Kernels):
             nn.init.kaiming_normal_(module.weight)
@@ -26,7 +26,7 @@ def kaiming_normal(network: Network) -> Network:
 
 
 def xavier_normal(network: Network) -> Network:
-    """Draw the kernels of all convolutions of a network anew (Glorot and Bengio, AISTATS 2010) and return it."""
+    """Draw the kernels of all convolutions of a network again (Glorot and Bengio, AISTATS 2010) and return it."""
     for module in network.modules():
         if isinstance(module, _Kernels):
             nn.init.xavier_normal_(module.weight)

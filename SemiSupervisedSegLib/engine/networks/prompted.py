@@ -1,4 +1,4 @@
-"""A network that is prompted with one task at a time: its last layers are made anew for every image (UniSeMi)."""
+"""A network that is prompted with one task at a time: its last layers are generated for every image (UniSeMi)."""
 
 from __future__ import annotations
 

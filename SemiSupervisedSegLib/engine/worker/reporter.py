@@ -50,7 +50,7 @@ class Reporter:
         self.update_status(0, steps)
 
     def progress(self, done: int, total: int) -> None:
-        """Report a part without optimisation steps; raises JobStopped when the user asked to end."""
+        """Report a part without optimisation steps; raises JobStopped when the user requested a stop."""
         spent = time.monotonic() - self._stage_began
         left = spent / done * (total - done) if done else None
         self.emit(Progress(self._stage, done, total, left))

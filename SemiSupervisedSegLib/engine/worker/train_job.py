@@ -23,7 +23,7 @@ def run_train_job(context: JobContext) -> dict[str, Any]:
 
     Raises:
         UserError: The training has diverged, or a file cannot be read or written.
-        JobStopped: The user asked to stop; a resumed job continues from there.
+        JobStopped: The user requested a stop; a resumed job continues from there.
     """
     training = TrainingRound(context)
     training.train()

@@ -57,7 +57,7 @@ class TrainingRound:
 
         Raises:
             UserError: The training has diverged, or a file cannot be read or written.
-            JobStopped: The user asked to stop; a checkpoint was saved.
+            JobStopped: The user requested a stop; a checkpoint was saved.
         """
         checkpoint = load_checkpoint(self._context.folder.checkpoints, self._key, self._context.device.torch)
         if checkpoint is not None:

@@ -67,7 +67,7 @@ class MeanTeacher(nn.Module):
 
 
 def clipped_noise(images: Tensor, std: float, clip: float) -> Tensor:
-    """Return images plus clip(N(0, std^2), -clip, clip), drawn anew per voxel (CU2L section 2.4).
+    """Return images plus clip(N(0, std^2), -clip, clip), drawn for each voxel (CU2L section 2.4).
 
     Args:
         images: Normalised images (B, C_in, *spatial).
