@@ -25,6 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", required=True, type=Path, help="the folder model of a round")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="folder for the results")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--threads", type=int, help="processor cores to use (as in the training)")
     parser.set_defaults(run=run)
 
 
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
     if not images:
         raise all_failures(failures)
     folder = JobFolder(options.output)
-    spec = make_prediction_spec(options.output.name, images, options.model, device=options.device)
+    spec = make_prediction_spec(
+        options.output.name, images, options.model, device=options.device, threads=options.threads
+    )
     _check_output(folder, spec)
     folder.write_spec(spec)
     result = run_job(folder)

@@ -29,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="set one setting; repeatable"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--threads", type=int, help="processor cores to use (all)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything random (0)")
     parser.add_argument("--resume", metavar="ROUND", help="continue a round that was stopped")
     parser.add_argument("--warm-start", metavar="ROUND", help="begin from the model of an earlier round")
@@ -66,7 +67,7 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
         study,
         options.method,
         options.preset or DEFAULT_PRESET,
-        _parse_settings(options.settings),
+        _parse_settings(options.settings) | ({} if options.threads is None else {"threads": options.threads}),
         device=options.device,
         seed=options.seed,
         warm_start=trained_model_folder(find_round(study.folder, options.warm_start)) if options.warm_start else None,
@@ -79,10 +80,10 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
 
 
 def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
-    if options.method or options.preset or options.settings or options.warm_start:
+    if options.method or options.preset or options.settings or options.warm_start or options.threads is not None:
         raise UserError(
             "A round continues with the settings it began with.",
-            "Leave --method, --preset, --set and --warm-start out, or begin a new round without --resume.",
+            "Leave --method, --preset, --set, --threads and --warm-start out, or begin a new round without --resume.",
         )
     folder = find_round(study.folder, options.resume)
     check_resumable(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.parent import watch_parent
+from ..jobs.shared_processor import share_processor
 from ..study.errors import UserError
 
 _GRACE_SECONDS = 120.0
@@ -21,6 +22,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("worker", help="do a job (used by the other commands)")
     parser.add_argument("--job", required=True, type=Path, metavar="FOLDER", help="job folder with a job.json")
     parser.add_argument("--detached", action="store_true", help="continue when the process that started this one ends")
+    parser.add_argument(
+        "--shared", action="store_true", help="leave a core free and run at a lower priority, beside other programs"
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: folder.request_cancel())
     if not options.detached:
         watch_parent(lambda: _stop(folder))
+    if options.shared:
+        share_processor()
 
     from ..engine.worker.worker import main
 

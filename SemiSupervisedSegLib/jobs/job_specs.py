@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..study.cases import default_id, free_id
@@ -87,7 +88,9 @@ def job_case(study: Study, case: Case) -> JobCase:
     )
 
 
-def make_prediction_spec(name: str, images: Sequence[Path], model: Path, *, device: str = "auto") -> JobSpec:
+def make_prediction_spec(
+    name: str, images: Sequence[Path], model: Path, *, device: str = "auto", threads: int | None = None
+) -> JobSpec:
     """Return the job that segments image files with a trained model.
 
     Args:
@@ -95,16 +98,21 @@ def make_prediction_spec(name: str, images: Sequence[Path], model: Path, *, devi
         images: Image files, or folders of a DICOM series; only the worker reads them.
         model: The folder `model` of a round, or a copy of one.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: Processor cores to use; None for as many as the training used.
 
     Raises:
-        UserError: There is no model.
+        UserError: There is no model, or the number of threads cannot be used.
     """
     check_model(model)
+    settings: dict[str, SettingValue] = {}
+    if threads is not None:
+        settings = load_catalogue().method(read_description(model).method).check({"threads": threads})
     cases: dict[str, JobCase] = {}
     for image in images:
         case_id = free_id(cases, default_id(image.absolute()))
         cases[case_id.casefold()] = JobCase(case_id, str(image.absolute()), "", Role.UNLABELED, external=False)
-    return _prediction_spec(name, tuple(cases.values()), model, device)
+    spec = _prediction_spec(name, tuple(cases.values()), model, device)
+    return replace(spec, settings=settings)
 
 
 def new_prediction_round(study: Study, case_ids: Sequence[str], model: Path, *, device: str = "auto") -> JobFolder:

@@ -121,10 +121,10 @@ def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**_KEEP_BUFFERS, **base, **needed}
 
 
-def worker_arguments(folder: JobFolder, detached: bool = False) -> list[str]:
+def worker_arguments(folder: JobFolder, detached: bool = False, shared: bool = False) -> list[str]:
     """Return the arguments of Python that run a job."""
     arguments = ["-m", _PACKAGE, "worker", "--job", str(folder.path)]
-    return [*arguments, "--detached"] if detached else arguments
+    return [*arguments, *(["--detached"] if detached else []), *(["--shared"] if shared else [])]
 
 
 def _own_group(detached: bool) -> dict[str, Any]:

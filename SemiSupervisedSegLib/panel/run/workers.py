@@ -41,7 +41,7 @@ class ChildWorker:
         process.setStandardOutputFile(qt.QProcess.nullDevice())
         process.setStandardErrorFile(str(folder.log), qt.QIODevice.Append)
         _stopAtQuit(folder, process)
-        startPython(process, services, worker_arguments(folder))
+        startPython(process, services, worker_arguments(folder, shared=True))
         return cls(process)
 
     @classmethod
@@ -83,7 +83,7 @@ class DetachedWorker:
     def __init__(self, folder: JobFolder, services: Services) -> None:
         if shutil.which(services.pythonExecutable) is None:
             raise _notStarted(_("{program} is not there").format(program=services.pythonExecutable))
-        command = [services.pythonExecutable, *worker_arguments(folder, detached=True)]
+        command = [services.pythonExecutable, *worker_arguments(folder, detached=True, shared=True)]
         self._process = WorkerProcess(folder, command, detached=True, environment=environment())
 
     def isRunning(self) -> bool:
