@@ -129,7 +129,6 @@ class RandomUser:
             "select": (self._select, 10),
             "double click": (self._doubleClick, 5),
             "choose": (self._choose, 4),
-            "unfold": (self._unfold, 2),
             "draw": (self._draw, 14),
             "load an image": (self._loadImage, 2),
             "close the scene": (self._closeScene, 1),
@@ -203,12 +202,12 @@ class RandomUser:
         kinds.setCurrentIndex(kinds.findData("prototype"))
         return panel
 
-    def _unfold(self) -> None:
-        for fold in self.panel.folds.values():
-            fold.setProperty("collapsed", False)
-
     def _ui(self, section: str) -> Any:
-        return self.panel.ui if section == "Panel" else self.panel.sections[section].ui
+        """The widgets of a section, which the user unfolds to use them."""
+        if section == "Panel":
+            return self.panel.ui
+        self.panel.folds[section].setProperty("collapsed", False)
+        return self.panel.sections[section].ui
 
     def _state(self) -> tuple[Any, ...]:
         session, scene = self.session, self.scene
