@@ -2,10 +2,10 @@
 
     python -m Testing.benchmarks.speed.shared_processor [--quick] [--output FOLDER]
 
-Rounds of Mean Teacher on synthetic slices (4 + 4 patches of 96 x 96) run as the command line starts them, and as the panel
-does (a core left free, lower priority, waiting threads sleep), each alone and beside processes that compute without a
-pause, by turns. Printed are the median seconds of a step, and which share of its speed alone a busy process keeps. All
-figures are of one run on one machine; only their ratios say something.
+Rounds of Mean Teacher on synthetic slices (4 + 4 patches of 96 x 96) run as the command line starts them, and as the
+panel does (a core left free, lower priority, waiting threads sleep), each alone and beside processes that compute
+without a pause, by turns. Printed are the median seconds of a step, and which share of its speed alone a busy process
+keeps. All figures are of one run on one machine; only their ratios say something.
 """
 
 from __future__ import annotations
