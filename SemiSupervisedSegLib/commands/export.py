@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..jobs.results import prediction_sources
+from ..jobs.results import not_predicted, prediction_sources
 from ..jobs.rounds import find_round
 from ..study.errors import UserError
 from ..study.exporting import FORMATS, SEGMENTATION, annotation_sources, chosen_sources, export_cases
@@ -27,11 +27,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export segmentations and list failures; raises UserError for an unknown case or an existing file."""
     study = load_study(options.study)
+    missing: list[UserError] = []
     if options.round:
-        sources = prediction_sources(find_round(study.folder, options.round))
+        folder = find_round(study.folder, options.round)
+        sources = prediction_sources(folder)
+        predicted = {source.case_id for source in sources}
+        if not options.case:
+            missing = [not_predicted(folder, case.id) for case in folder.spec().cases if case.id not in predicted]
     else:
         sources = annotation_sources(study)
-    results = list(export_cases(chosen_sources(sources, options.case), options.output, options.format))
+    results = [*export_cases(chosen_sources(sources, options.case), options.output, options.format), *missing]
     failures = [result for result in results if isinstance(result, UserError)]
     written = len(results) - len(failures)
     print(f"Exported {written} case{'' if written == 1 else 's'} to {options.output}")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import make_prediction_spec
-from ..jobs.model_folder import check_model
+from ..jobs.model_folder import check_model, read_description
 from ..jobs.results import is_predicted
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError, all_failures
-from ..study.image_files import with_whole_series
+from ..study.image_files import has_labels, with_whole_series
 from ..study.images import image_geometry
+from ..study.model import Structure
 from .failures import report_failures
 from .run_job import run_job
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     A failed image does not stop the remaining ones. The same command resumes an interrupted run.
     """
     check_model(options.model)
-    images, failures = _readable(options.images)
+    images, failures = _readable(options.images, read_description(options.model).structures)
     if not images:
         raise all_failures(failures)
     folder = JobFolder(options.output)
@@ -50,11 +51,13 @@ def run(options: argparse.Namespace) -> int:
     return report_failures(failures, len(options.images), "segmented")
 
 
-def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[UserError]]:
+def _readable(paths: Sequence[Path], structures: Sequence[Structure]) -> tuple[list[Path], list[UserError]]:
     images, failures = [], []
     for path in with_whole_series(paths):
         try:
             image_geometry(path)
+            if path.is_file() and has_labels(path, structures):
+                raise UserError(f"{path.name} is a segmentation and not an image.", "Leave it out.")
             images.append(path)
         except UserError as error:
             failures.append(error)

@@ -75,6 +75,14 @@ def is_predicted(folder: JobFolder, case_id: str) -> bool:
     return (folder.predictions / case_id / SUMMARY).is_file()
 
 
+def not_predicted(folder: JobFolder, case_id: str) -> UserError:
+    """Return the error of a case of a round whose predictions are missing."""
+    return UserError(
+        f"Case {case_id}: the round {folder.name} has no prediction of it.",
+        "Restore the folder predictions, or segment its image with the command predict.",
+    )
+
+
 def read_summaries(folder: JobFolder) -> Iterator[CaseSummary]:
     """Yield the summaries of a round in the order of the cases' ids; damaged ones are left out."""
     try:

@@ -54,7 +54,7 @@ def images_among(paths: Iterable[Path], structures: Sequence[Structure]) -> tupl
             image = path if holds_dicom(path) else None
         elif path in series:
             image = series[path]
-        elif is_image_name(path.name) and not _has_labels(path, structures):
+        elif is_image_name(path.name) and not has_labels(path, structures):
             image = path
         if image is None:
             left_out.append(path)
@@ -87,7 +87,8 @@ def _spellings(pattern: str) -> Iterable[str]:
         yield form.replace("\\", slash).replace("[", bracket)
 
 
-def _has_labels(path: Path, structures: Sequence[Structure]) -> bool:
+def has_labels(path: Path, structures: Sequence[Structure]) -> bool:
+    """Return whether an image file is a segmentation, or a label map of the structures by its type or name."""
     try:
         if is_segmentation(path):
             return True

@@ -55,13 +55,14 @@ def test_annotations_become_segmentations(study: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["seg.nrrd", "nii.gz"])
-def test_predictions_of_a_round_are_exported_even_if_empty(study: Study, tmp_path: Path, kind: str) -> None:
+def test_predictions_are_exported_even_if_empty_and_missing_ones_named(study, tmp_path, kind, capsys) -> None:
     folder = next_round(study.folder, "cu2l")
     folder.write_spec(make_training_spec(study, "cu2l", "quick", {}))
     for case, classes in (("c", make_classes()), ("e", make_classes() * 0)):
         (folder.predictions / case).mkdir(parents=True)
         write_segmentation(folder.predictions / case / "final.seg.nrrd", classes, STRUCTURES)
-    assert run(study, tmp_path / "out", "--round", "1", "--format", kind) == 0
+    assert run(study, tmp_path / "out", "--round", "1", "--format", kind) == 1
+    assert "Case a: the round 001-cu2l has no prediction of it" in capsys.readouterr().err
     assert_same(tmp_path / "out" / f"c.{kind}", labels())
     assert_same(tmp_path / "out" / f"e.{kind}", labels() * 0)
     read = sitk.ReadImage(str(tmp_path / "out" / f"c.{kind}"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ import pytest
 from SemiSupervisedSegLib.commands import predict, train
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec, make_training_spec
-from SemiSupervisedSegLib.jobs.model_folder import METADATA, WEIGHTS
+from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, WEIGHTS, ModelDescription
+from SemiSupervisedSegLib.jobs.records import to_plain
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
+
+from .conftest import STRUCTURES
 
 
 def run(module: object, *arguments: str) -> int:
@@ -71,9 +75,11 @@ def test_a_running_or_complete_round_is_not_resumed(study: Study) -> None:
 
 def make_model(folder: Path) -> Path:
     """Make the files by which a model is recognised."""
-    for name in (METADATA, WEIGHTS):
+    description = ModelDescription(STRUCTURES, "cu2l", {}, "deepest", {})
+    content = {OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}}
+    for name, text in ((METADATA, json.dumps(content)), (WEIGHTS, "")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        (folder / name).write_text(text)
     return folder
 
 
@@ -97,6 +103,16 @@ def test_predictions_need_a_model_an_image_and_a_new_folder(study: Study, tmp_pa
     make_model(model)
     with pytest.raises(UserError, match=r"missing\.nrrd"):
         run(predict, "predict", str(tmp_path / "missing.nrrd"), "--model", str(model), "--output", str(output))
+    with pytest.raises(UserError, match=r"annotation\.seg\.nrrd is a segmentation and not an image"):
+        run(
+            predict,
+            "predict",
+            str(study.annotation_path(study.case("a"))),
+            "--model",
+            str(model),
+            "--output",
+            str(output),
+        )
     assert not output.exists()
     JobFolder(output).write_spec(make_training_spec(study, "cu2l", "quick", {}))
     with pytest.raises(UserError, match="results in"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import Event, Started, StepDone, WarningRaised
 from ...jobs.folder import JobFolder
-from ...jobs.results import SEGMENTATIONS, is_predicted, read_summary
+from ...jobs.results import SEGMENTATIONS, is_predicted, not_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
 from ...study.errors import UserError
 from ...study.images import read_image
@@ -49,22 +49,40 @@ def evaluate_round(
             f"The round {folder.name} is not finished: it has no model yet.", "Resume it, or choose another round."
         )
     model = load_bundle(folder.model if spec.model is None else spec.model)
-    annotated = annotated_structures(folder, model.structures)
     cases = [case for case in spec.cases if case.annotation is not None and _scored_as(spec, case) in roles]
+    scores = _score_cases(folder, cases, model.structures, progress, on_failure)
+    if cases and not scores:
+        # The scores of before stay when no case can be scored now, as where the images are not at hand.
+        return []
+    write_metrics(folder.metrics, scores)
+    scored = " and ".join(ROLE_WORDS[role] for role in roles)
+    write_report(folder.report, collect_content(folder, spec, model, scores, scored))
+    return scores
+
+
+def _score_cases(
+    folder: JobFolder,
+    cases: Sequence[JobCase],
+    structures: Sequence[Structure],
+    progress: Callable[[int, int], None],
+    on_failure: Callable[[UserError], None] | None,
+) -> list[StructureScore]:
+    annotated = annotated_structures(folder, structures)
     predicted = [case for case in cases if is_predicted(folder, case.id)]
+    if on_failure is not None:
+        for case in cases:
+            if case not in predicted:
+                on_failure(not_predicted(folder, case.id))
     scores: list[StructureScore] = []
     for done, case in enumerate(predicted, start=1):
         try:
-            scores += score_prediction(case, folder.predictions / case.id, model.structures, annotated)
+            scores += score_prediction(case, folder.predictions / case.id, structures, annotated)
         except UserError as error:
             failure = UserError(f"Case {case.id}: {error.message}", error.advice)
             if on_failure is None:
                 raise failure from error
             on_failure(failure)
         progress(done, len(predicted))
-    write_metrics(folder.metrics, scores)
-    scored = " and ".join(ROLE_WORDS[role] for role in roles)
-    write_report(folder.report, collect_content(folder, spec, model, scores, scored))
     return scores
 
 

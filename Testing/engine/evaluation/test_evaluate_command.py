@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -118,3 +119,26 @@ def test_a_case_that_cannot_be_scored_is_named_and_the_others_are_scored(finishe
     printed = capsys.readouterr()
     assert "over 2 cases" in printed.out
     assert f"Case {case.id}" in printed.err and "1 of 3 could not be scored" in printed.err
+
+
+def test_a_case_whose_prediction_is_gone_is_named(finished_round, capsys):
+    study, folder = finished_round()
+    case = study.cases_of(Role.VALIDATION)[0]
+    shutil.rmtree(folder.predictions / case.id)
+    assert command(study.folder, "--round", folder.name) == 1
+    printed = capsys.readouterr()
+    assert "over 2 cases" in printed.out
+    assert f"Case {case.id}: the round {folder.name} has no prediction of it" in printed.err
+
+
+def test_scores_stay_when_no_image_is_at_hand_and_a_missing_one_only_lacks_its_picture(finished_round):
+    study, folder = finished_round()
+    assert command(study.folder, "--round", folder.name) == 0
+    before = folder.metrics.read_bytes()
+    study.image_path(study.cases_of(Role.LABELED)[0]).unlink()
+    assert command(study.folder, "--round", folder.name) == 0
+    for case in study.cases_of(Role.VALIDATION):
+        study.image_path(case).unlink()
+    with pytest.raises(UserError, match="Case "):
+        command(study.folder, "--round", folder.name)
+    assert folder.metrics.read_bytes() == before

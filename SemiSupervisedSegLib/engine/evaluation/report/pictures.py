@@ -55,7 +55,10 @@ def chosen_cases(content: ReportContent) -> list[tuple[str, ReportCase]]:
 
 
 def _case_block(content: ReportContent, title: str, case: ReportCase) -> str:
-    pictures = draw_case(content, case)
+    try:
+        pictures = draw_case(content, case)
+    except UserError as error:
+        return f"<h3>{escape(title)}</h3><p>No picture: {escape(str(error))}</p>"
     views = (
         (pictures.image, f"Image, slice {pictures.slice_number} of {pictures.slices}"),
         (pictures.prototype, "Prototype-based prediction"),
