@@ -30,13 +30,19 @@ ROOMS = {
 }
 # What is inside the engine, lowest first; a part imports from lower floors only, or from beside it on the same one.
 ENGINE_FLOORS = (
-    {"device", "device_probe", "interpolation", "tensors", "tensor_files", "connected_components"},
+    {"device", "device_probe", "interpolation", "tensors", "tensor_files", "connected_components", "graphics_cards"},
     {"data", "losses", "networks"},
     {"methods"},
     {"inference", "training", "evaluation"},
     {"worker"},
 )
-BESIDE = {("device_probe", "device"), ("training", "inference"), ("evaluation", "inference")}
+BESIDE = {
+    ("device_probe", "device"),
+    ("device_probe", "graphics_cards"),
+    ("device", "graphics_cards"),
+    ("training", "inference"),
+    ("evaluation", "inference"),
+}
 
 
 def imported(path: Path) -> set[str]:

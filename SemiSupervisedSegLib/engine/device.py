@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..study.errors import UserError
+from .graphics_cards import absent_cuda, check_version, missing_kernels
 
 # `Device` has an attribute named torch.
 Dtype = torch.dtype
@@ -64,6 +65,7 @@ def choose_device(name: str, precision: str = "auto", threads: int = 0) -> Devic
     Raises:
         UserError: CUDA was requested and is absent; training never moves to the CPU silently.
     """
+    check_version()
     if threads:
         torch.set_num_threads(threads)
     if name == "auto":
@@ -81,12 +83,14 @@ def choose_device(name: str, precision: str = "auto", threads: int = 0) -> Devic
 
 
 def _check_cuda(device: torch.device) -> None:
-    advice = 'Install a CUDA build of PyTorch and the driver of the graphics card, or choose the device "cpu".'
     if not torch.cuda.is_available():
-        raise UserError("A CUDA device was requested, but none can be used on this computer.", advice)
+        raise absent_cuda()
     if device.index is not None and device.index >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f'There is no device "{device}"; this computer has {count}.', 'Choose "cuda:0" or "cpu".')
+    problem = missing_kernels(device)
+    if problem is not None:
+        raise problem
 
 
 def in_memory_format(module: Module, memory_format: torch.memory_format) -> Module:

@@ -11,11 +11,14 @@ from typing import Any
 
 import torch
 
+from ..study.errors import UserError
 from ..study.memory import main_memory
-from .device import choose_device, in_memory_format
+from .device import Device, choose_device, in_memory_format
+from .graphics_cards import absent_cuda, has_graphics_card
 
 _GIGA = 1e9
 _CHANNELS, _SIDE, _BATCH = 64, 96, 4
+_CHANNELS_3D, _SIDE_3D = 16, 16
 _SECONDS = 0.3
 
 
@@ -26,19 +29,57 @@ def devices() -> list[dict[str, Any]]:
     networks have them, `free` and `total` memory in bytes; `problem` says why a graphics card cannot be used.
     """
     names = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    return [_describe(name) for name in [*names, "cpu"]]
+    found = [_describe(name) for name in [*names, "cpu"]]
+    if not names and has_graphics_card():
+        found.append(_unusable("cuda", "Graphics card", str(absent_cuda())))
+    return found
 
 
 def _describe(name: str) -> dict[str, Any]:
-    device = choose_device(name)
-    entry = {"name": name, "dtype": str(device.dtype).removeprefix("torch."), "speed": 0.0, "problem": ""}
     try:
+        device = choose_device(name)
         free, total = torch.cuda.mem_get_info(device.torch) if name != "cpu" else main_memory()
-        entry["speed"] = _convolution_speed(device.torch, device.dtype)
+        speed = _convolution_speed(device.torch, device.dtype)
+        _train_a_step(device)
+    except UserError as error:
+        return _unusable(name, _title(name), str(error))
     except RuntimeError as error:
         # Another program has taken all of the card, or its driver does not fit.
-        return entry | {"title": device.title, "free": 0, "total": 0, "problem": str(error).splitlines()[0]}
-    return entry | {"title": _title(name), "free": free, "total": total}
+        return _unusable(name, _title(name), str(error).splitlines()[0])
+    dtype = str(device.dtype).removeprefix("torch.")
+    return {
+        "name": name,
+        "title": _title(name),
+        "dtype": dtype,
+        "speed": speed,
+        "free": free,
+        "total": total,
+        "problem": "",
+    }
+
+
+def _unusable(name: str, title: str, problem: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": title,
+        "dtype": "float32",
+        "speed": 0.0,
+        "free": 0,
+        "total": 0,
+        "problem": problem,
+    }
+
+
+def _train_a_step(device: Device) -> None:
+    """Run a 3D convolution forward and backward in the precision of training; raises RuntimeError where that fails."""
+    layer = torch.nn.Conv3d(1, _CHANNELS_3D, 3, padding=1).to(device.torch)
+    images = torch.rand(1, 1, *(_SIDE_3D,) * 3, device=device.torch)
+    with device.autocast():
+        loss = layer(images).float().square().mean()
+    loss.backward()
+    _wait(device.torch)
+    if layer.weight.grad is None or not layer.weight.grad.isfinite().all():
+        raise RuntimeError("A 3D convolution has no finite gradients on this device.")
 
 
 def _title(name: str) -> str:
