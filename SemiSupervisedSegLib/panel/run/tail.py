@@ -13,8 +13,8 @@ class EventTail:
     """Reads a growing file of events from its beginning, each byte once.
 
     A line that is not complete yet is kept until the rest of it is there; a damaged line is left out, and the ones
-    around it are not lost. A hundred lines or so a call, so that the history of a long round does not hold up
-    whoever asks.
+    around it are not lost. A call returns about a hundred lines, so that the history of a long round does not block
+    the panel.
 
     Args:
         path: Path of the file, which may not exist yet.
