@@ -32,7 +32,7 @@ def check_version(version: str = torch.__version__) -> None:
 
 
 def has_graphics_card() -> bool:
-    """Whether this computer has a graphics card of NVIDIA with its driver, whatever this PyTorch can use."""
+    """Return whether this computer has an NVIDIA graphics card with its driver, usable by this PyTorch or not."""
     return _DRIVER.exists() or shutil.which("nvidia-smi") is not None
 
 
