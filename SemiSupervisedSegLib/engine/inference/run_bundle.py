@@ -24,7 +24,7 @@ from ..device import choose_device
 from ..networks.factory import build_network
 from .image_maps import as_image, image_maps
 from .optimize import optimize_for_inference
-from .sliding_window import predict_grid
+from .sliding_window import overlap_of_windows, predict_grid
 
 OWN_SECTION = "semi_supervised_seg"
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -92,7 +92,7 @@ def segment_folder(
             to_plan_grid(image, plan),
             plan,
             device=chosen.torch,
-            overlap=settings["window_overlap"],
+            overlap=overlap_of_windows(settings, plan),
             autocast=chosen.autocast(),
         ).final
         maps = image_maps(probabilities, plan, image, settings["largest_component"])

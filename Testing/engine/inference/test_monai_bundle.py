@@ -30,7 +30,13 @@ from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.model import Modality, Role, Structure
 
 STRUCTURES = (Structure("Left ventricle", 2, (255, 0, 0)), Structure("Myocardium", 7, (0, 255, 0)))
-SETTINGS = {"precision": "auto", "threads": 1, "window_overlap": 0.25, "largest_component": False}
+SETTINGS = {
+    "precision": "auto",
+    "threads": 1,
+    "window_overlap": 0.25,
+    "window_stride": "auto",
+    "largest_component": False,
+}
 MR, CT = Normalization(Modality.MR), Normalization(Modality.CT, -100.0, 300.0, 50.0, 80.0)
 PLANS = {
     "2D MR": Plan(2, 0, (None, 1.0, 1.0), (32, 32), MR, 3, NetworkSpec("unet_2d")),
@@ -99,7 +105,9 @@ def make_bundle(folder: Path, plan: Plan, largest_component: bool) -> None:
     if not plan.network.tasks:
         see_all_classes(network.eval(), plan)
     prototypes = Prototypes(torch.randn(3, 32), torch.ones(3, dtype=torch.bool))
-    settings = SETTINGS | {"largest_component": largest_component}
+    settings: dict[str, object] = SETTINGS | {"largest_component": largest_component}
+    if largest_component:
+        settings["window_stride"] = "12x16x20"
     training = {"settings": settings, "study": "Test"}
     save_bundle(folder, TrainedModel(network.eval(), plan, STRUCTURES, "cpcl", prototypes, "decoder_half", training))
 
