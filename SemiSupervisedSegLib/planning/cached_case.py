@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..study.errors import UserError
 from ..study.model import Role
 
 _META = "meta.json"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ class CachedCase:
 
 @dataclass(frozen=True)
 class _Meta:
-    """The content of meta.json; `files` are the sizes of the array files in bytes."""
+    """The content of meta.json; `files` are the sizes of the array files in bytes, `checksums` their CRC-32."""
 
     shape: tuple[int, int, int]
     pad_value: float
     nbytes: int
     files: dict[str, int]
+    checksums: dict[str, int]
     volumes: tuple[StructureVolume, ...]
     is_constant: bool
 
@@ -118,7 +121,12 @@ def open_cached_case(folder: Path, case: JobCase, has_labels: bool) -> CachedCas
     """
     try:
         meta = from_plain(_Meta, json.loads((folder / _META).read_bytes()))
-        complete = all((folder / f"{name}.npy").stat().st_size == size for name, size in meta.files.items())
+        # A flipped bit would be learned from without a word.
+        complete = all(
+            path.stat().st_size == size and _checksum(path) == meta.checksums.get(name)
+            for name, size in meta.files.items()
+            for path in [folder / f"{name}.npy"]
+        )
     except (OSError, ValueError, RecursionError):
         return None
     if not complete or has_labels != ("labels" in meta.files):
@@ -179,10 +187,19 @@ def write_arrays(folder: Path, arrays: CaseArrays, volumes: tuple[StructureVolum
         pad_value=lowest,
         nbytes=sum(array.nbytes for array in present.values()),
         files={name: (folder / f"{name}.npy").stat().st_size for name in present},
+        checksums={name: _checksum(folder / f"{name}.npy") for name in present},
         volumes=volumes,
         is_constant=lowest == highest,
     )
     _write_synced(folder / _META, lambda file: file.write(json.dumps(to_plain(meta)).encode()))
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
 
 
 def _write_synced(path: Path, write: Callable[..., object]) -> None:

@@ -60,7 +60,7 @@ def test_a_changed_annotation_or_plan_makes_the_case_again(tmp_path, make_case, 
 
 
 @pytest.mark.parametrize("name", ["image.npy", "labels.npy", "foreground.npy", "meta.json"])
-@pytest.mark.parametrize("damage", ["cut", "removed"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "removed"])
 def test_damaged_cases_are_made_again(tmp_path, make_case, structures, name, damage):
     case = make_case("a")
     (cached,) = prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)
@@ -68,6 +68,8 @@ def test_damaged_cases_are_made_again(tmp_path, make_case, structures, name, dam
     path = cached.folder / name
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-7])
+    elif damage == "flipped":
+        path.write_bytes(path.read_bytes()[:-3] + bytes([path.read_bytes()[-3] ^ 64]) + path.read_bytes()[-2:])
     else:
         path.unlink()
     (again,) = prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)
