@@ -30,7 +30,16 @@ ROOMS = {
 }
 # What is inside the engine, lowest first; a part imports from lower floors only, or from beside it on the same one.
 ENGINE_FLOORS = (
-    {"device", "device_probe", "interpolation", "tensors", "tensor_files", "connected_components", "graphics_cards"},
+    {
+        "device",
+        "device_probe",
+        "interpolation",
+        "tensors",
+        "tensor_files",
+        "connected_components",
+        "graphics_cards",
+        "memory_order",
+    },
     {"data", "losses", "networks"},
     {"methods"},
     {"inference", "training", "evaluation"},
@@ -40,6 +49,7 @@ BESIDE = {
     ("device_probe", "device"),
     ("device_probe", "graphics_cards"),
     ("device", "graphics_cards"),
+    ("memory_order", "device"),
     ("training", "inference"),
     ("evaluation", "inference"),
 }

@@ -40,7 +40,7 @@ def absent_cuda() -> UserError:
     """Return why PyTorch finds no CUDA device, with the build or the driver to install."""
     if not has_graphics_card():
         return UserError(
-            "A CUDA device was asked for, but none can be used on this computer.",
+            "A CUDA device was requested, but none can be used on this computer.",
             'Install the driver of the graphics card, or choose the device "cpu".',
         )
     if torch.version.cuda is None:

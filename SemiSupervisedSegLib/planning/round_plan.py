@@ -102,6 +102,28 @@ def read_round_settings(folder: JobFolder) -> dict[str, Any]:
         return {}
 
 
+def read_memory_order(folder: JobFolder) -> str | None:
+    """Return the memory order that a round trains in, None where it has not been chosen; see `engine.memory_order`.
+
+    Raises:
+        UserError: plan.json is damaged.
+    """
+    return _read_content(folder).get("memory_order")
+
+
+def write_memory_order(folder: JobFolder, order: str) -> None:
+    """Keep the memory order of a round, so that a resumed training computes the same; raises UserError as above."""
+    content = _read_content(folder) | {"memory_order": order}
+    write_text_atomically(folder.path / PLAN_FILE, json.dumps(content, indent=2) + "\n")
+
+
+def _read_content(folder: JobFolder) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
+
+
 def round_key(folder: JobFolder) -> str:
     """Return a hash of job.json and plan.json, which stays the same when a study is moved or copied.
 

@@ -32,6 +32,7 @@ class BatchSource:
         settings: Batch sizes, the cache budget and the share of foreground patches.
         seed: Seed of the job.
         device: Device of the batches.
+        memory_format: Memory order of the images.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class BatchSource:
         settings: Mapping[str, Any],
         seed: int,
         device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self._seed = seed
         self._augments = settings.get("augmentation") != "none"
-        self._memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
+        self._memory_format = memory_format
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = streams_of(cases, streams)
         tasks = find_tasks(cases, plan.num_classes)

@@ -12,7 +12,7 @@ import torch
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
 from ...jobs.results import SEGMENTATIONS
 from ...planning.cached_case import CachedCase
-from ...planning.round_plan import round_key
+from ...planning.round_plan import read_memory_order, round_key, write_memory_order
 from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
 from ...study.model import Role
@@ -21,6 +21,7 @@ from ..device import in_memory_format
 from ..inference.bundle import TrainedModel, load_bundle
 from ..inference.class_prototypes import LabeledGrid, pool_class_prototypes
 from ..inference.predict import optimize_model
+from ..memory_order import ORDERS, MemoryOrder, fastest_memory_order, memory_format
 from ..methods.method import Method, MethodContext, Stage
 from ..methods.registry import build_method
 from ..networks.factory import build_network
@@ -41,7 +42,8 @@ class TrainingRound:
     def __init__(self, context: JobContext) -> None:
         self._context, self._reporter = context, context.reporter
         self._key = round_key(context.folder)
-        self._method = _build_method(context)
+        order = memory_format(_memory_order(context), context.plan.dimensions)
+        self._method = in_memory_format(_build_method(context), order)
         self._batches = BatchSource(
             context.cases,
             context.method_entry.streams,
@@ -49,6 +51,7 @@ class TrainingRound:
             context.settings,
             context.spec.seed,
             context.device.torch,
+            order,
         )
         self._loop = TrainingLoop(self._method, self._batches, context.settings, context.spec.seed, context.device)
 
@@ -189,8 +192,24 @@ def _build_method(context: JobContext) -> Method:
     # A checkpoint has all weights, and the earlier model may be gone by now.
     if spec.warm_start is not None and not has_checkpoint(context.folder.checkpoints):
         _warm_start(method, spec.warm_start)
-    memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
-    return in_memory_format(method.to(context.device.torch), memory_format)
+    return method.to(context.device.torch)
+
+
+def _memory_order(context: JobContext) -> MemoryOrder:
+    """Return the memory order that the round began with, or the faster one for a new round."""
+    kept = read_memory_order(context.folder)
+    if kept is not None:
+        if kept not in ORDERS:
+            raise UserError("plan.json of the round is damaged.", "Start a new round.")
+        return kept
+    plan = context.plan
+    # Older programs always trained channels-last.
+    order: MemoryOrder = "channels_last"
+    if not has_checkpoint(context.folder.checkpoints):
+        network = build_network(plan.network.backbone, plan.in_channels, plan.num_classes)
+        order = fastest_memory_order(network, plan.patch, context.device)
+    write_memory_order(context.folder, order)
+    return order
 
 
 def _warm_start(method: Method, folder: str) -> None:

@@ -48,7 +48,8 @@ def make_loop(prepared: Prepared, device: Device) -> tuple[TrainingLoop, BatchSo
     memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
     method = build_method(prepared.method, context).to(device.torch, memory_format=memory_format)
     streams = load_catalogue().method(prepared.method).streams
-    batches = BatchSource(prepared.cases, streams, plan, prepared.settings, 0, device.torch)
+    order = memory_format("channels_last", prepared.plan.dimensions)
+    batches = BatchSource(prepared.cases, streams, plan, prepared.settings, 0, device.torch, order)
     batches.prepare(0)
     return TrainingLoop(method, batches, prepared.settings, 0, device), batches
 

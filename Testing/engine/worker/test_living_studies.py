@@ -146,3 +146,17 @@ def test_a_round_in_place_of_its_model_leaves_nothing_behind(finished: JobFolder
     with pytest.raises(UserError, match=f"{finished.name} does not contain a trained model"):
         command(predict, finished.spec().cases[0].image, "--model", finished.path, "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_memory_order_of_a_round_is_kept(moved: JobFolder) -> None:
+    file = moved.path / "plan.json"
+    content = json.loads(file.read_text())
+    assert content.pop("memory_order") == "channels_last"
+    (moved.path / "result.json").unlink()
+    file.write_text(json.dumps(content | {"memory_order": "diagonal"}))
+    assert main(moved.path) != EXIT_FINISHED
+    assert "plan.json" in moved.events()[0][-1].message
+    # Older programs always trained channels-last.
+    file.write_text(json.dumps(content))
+    assert main(moved.path) == EXIT_FINISHED
+    assert json.loads(file.read_text())["memory_order"] == "channels_last"
