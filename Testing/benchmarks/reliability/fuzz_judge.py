@@ -31,6 +31,7 @@ _MAY_ADD = (
     r"prediction/(result\.json|predictions(/.*)?)",
     r"(exported|created)(/.*)?",
 )
+_SOME_FAILED = re.compile(r"\d+ of \d+ could not be \w+\.")
 _SENTENCE = re.compile(r"(error: )?\S.*[.:]( .*)?")
 
 
@@ -83,6 +84,10 @@ def _judge_words(ended: Ended) -> tuple[str, str]:
         problems = [line for line in ended.output.splitlines() if line.startswith("Problem: ")]
         return (CLEAR_ERROR, problems[0]) if problems else (CRASH, "exit code 1 without a problem")
     message = _last_line(ended.errors)
+    # Commands of many files go on after a failure, and list what failed.
+    failed = [line for line in ended.errors.splitlines() if line.startswith("error: ")]
+    if ended.code == 1 and _SOME_FAILED.fullmatch(message) and failed and all(map(_SENTENCE.fullmatch, failed)):
+        return CLEAR_ERROR, failed[0]
     if ended.code != 2 or not _SENTENCE.fullmatch(message):
         return CRASH, f"exit code {ended.code} without a sentence: {message!r}"
     return CLEAR_ERROR, message
@@ -95,7 +100,7 @@ def _last_line(text: str) -> str:
 
 def _not_allowed(ended: Ended, changed: set[str], added: set[str]) -> set[str]:
     on_failure, on_success = _MAY_CHANGE.get(ended.command, ((), ()))
-    allowed = _ALWAYS + on_failure + (on_success if ended.code == 0 else ())
+    allowed = _ALWAYS + on_failure + (on_success if ended.code in (0, 1) else ())
     # The model is written again as a whole, and a prediction that was a link becomes a folder.
     if ended.command in ("worker", "train"):
         allowed += (rf"{_ROUND}model/.*", rf"{_ROUND}predictions/case-001")

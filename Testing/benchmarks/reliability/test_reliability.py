@@ -72,6 +72,8 @@ BEFORE = {"outside/keep.txt": ("file", 1, "a"), "study/study.json": ("file", 1, 
 JUDGED = {
     "finished": (FINISHED, 0, "", {}),
     "sentence": (CLEAR_ERROR, 2, "error: study.json is damaged. Restore it.", {}),
+    "some of many": (CLEAR_ERROR, 1, "error: Case a is damaged. Restore it.\n1 of 2 could not be added.", {}),
+    "some of many, unnamed": (CRASH, 1, "1 of 2 could not be added.", {}),
     "no sentence": (CRASH, 2, "", {}),
     "traceback": (CRASH, 1, "Traceback (most recent call last):\nKeyError: 'a'", {}),
     "signal": (CRASH, -11, "", {}),
