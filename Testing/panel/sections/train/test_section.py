@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from SemiSupervisedSegLib.jobs.events import Failed, Started
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, ModelDescription
+from SemiSupervisedSegLib.jobs.records import to_plain
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
@@ -65,7 +68,10 @@ def test_the_job_is_what_the_form_says(make_panel: Callable[[str], TrainPanel], 
 def test_the_next_round_builds_on_a_model_when_told_to(
     make_panel: Callable[[str], TrainPanel], spin: Any, study: Study
 ) -> None:
-    panel = make_panel("folder.model.mkdir()\n" + FINISHES)
+    description = ModelDescription(study.structures, "supervised", {}, "decoder_full", {})
+    metadata = json.dumps({OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}})
+    saves = f"file = folder.model / {METADATA!r}; file.parent.mkdir(parents=True); file.write_text({metadata!r})\n"
+    panel = make_panel(saves + FINISHES)
     panel.ui.startButton.click()
     spin(lambda: panel.outcomes, 20)
     assert panel.section.form.warmStart is None
