@@ -33,6 +33,8 @@ class CaseSummary:
         dice: Agreement of the final with the prototype-based prediction for each structure, 0 to 1.
         mean_uncertainty: Normalised entropy within the predicted foreground, 0 (sure) to 1; 0 where it is empty.
         disagreement: Share of the foreground of either prediction in which the two differ, 0 to 1.
+        image_digest: Hash of the voxels that were segmented, see `study.duplicates.image_digest`; empty in rounds of
+            older programs.
     """
 
     case: str
@@ -41,6 +43,7 @@ class CaseSummary:
     dice: dict[str, float]
     mean_uncertainty: float
     disagreement: float
+    image_digest: str = ""
 
     def is_empty(self, kind: PredictionKind = "final") -> bool:
         """Return whether a prediction has no voxel."""

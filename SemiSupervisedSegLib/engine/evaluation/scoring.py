@@ -11,6 +11,7 @@ from ...jobs.events import Event, Started, StepDone, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.results import SEGMENTATIONS, is_predicted, not_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
+from ...study.duplicates import image_digest
 from ...study.errors import UserError
 from ...study.images import read_image
 from ...study.model import Role, Structure
@@ -99,11 +100,16 @@ def score_prediction(
             background.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: A file cannot be read, or the image is another one than was segmented.
     """
     if case.annotation is None:
         return []
     image = read_image(case.image)
+    if read_summary(predictions).image_digest not in ("", image_digest(image)):
+        raise UserError(
+            f"The image {Path(case.image).name} is not the one that was segmented.",
+            "Put the former image back, or segment this one with the command predict.",
+        )
     annotation = read_classes_of_model(case.annotation, image, structures, annotated)
     spacing = image.GetSpacing()[::-1]
     names = [structure.name for structure in structures]

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ...jobs.results import MAPS, MM3_PER_ML, SEGMENTATIONS, CaseSummary, write_summary
 from ...planning.plan import Plan
 from ...study.annotations import write_segmentation
+from ...study.duplicates import image_digest
 from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
@@ -99,4 +100,5 @@ def _summarise(
         dice=dict(zip(names, difference.dice, strict=True)),
         mean_uncertainty=float(final.uncertainty[inside].mean()) if inside.any() else 0.0,
         disagreement=difference.fraction,
+        image_digest=image_digest(reference),
     )

@@ -142,3 +142,13 @@ def test_scores_stay_when_no_image_is_at_hand_and_a_missing_one_only_lacks_its_p
     with pytest.raises(UserError, match="Case "):
         command(study.folder, "--round", folder.name)
     assert folder.metrics.read_bytes() == before
+
+
+def test_another_image_in_the_place_of_the_segmented_one_is_not_scored(finished_round, capsys):
+    study, folder = finished_round()
+    first, second, _ = (study.image_path(case) for case in study.cases_of(Role.VALIDATION))
+    shutil.copy(second, first)
+    assert command(study.folder, "--round", folder.name) == 1
+    printed = capsys.readouterr()
+    assert "over 2 cases" in printed.out
+    assert f"The image {first.name} is not the one that was segmented" in printed.err
