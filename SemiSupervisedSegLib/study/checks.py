@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -62,6 +63,7 @@ class Findings:
         """Return what a user should know about a study that can be used."""
         return [
             *_missing_roles(self._study),
+            *_shared_annotations(self._study),
             *_flat(self.geometries),
             *_odd_spacings(self.geometries),
             *repeated_images(self._digests),
@@ -72,6 +74,17 @@ def _missing_roles(study: Study) -> list[str]:
     if study.cases_of(Role.VALIDATION):
         return []
     return ["The study has no validation case, so it will not be known how well a model works."]
+
+
+def _shared_annotations(study: Study) -> list[str]:
+    # Images of one patient on one grid may share it; in a table it is more often the line above that was copied.
+    first: dict[Path, Case] = {}
+    return [
+        f"The cases {first[path].id} and {case.id} have the same annotation ({path.name}); check that it shows both."
+        for case in study.cases
+        if case.role.needs_annotation and (path := study.annotation_path(case)) is not None
+        if first.setdefault(path, case) is not case
+    ]
 
 
 def _flat(geometries: Mapping[str, Geometry]) -> list[str]:

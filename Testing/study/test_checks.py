@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -80,7 +81,16 @@ def test_one_slice(filled, files, make_image, make_classes, structures):
     flat = changed(filled, "d", image=str(files / "flat.nrrd"))
     assert check_study(flat) == ["These cases have one slice only and can be segmented in 2D only: d."]
     for seed, case_id in enumerate("abc", 1):
-        image, annotation = files / f"flat-{seed}.nrrd", None if case_id == "c" else str(files / "flat.seg.nrrd")
+        image, annotation = (
+            files / f"flat-{seed}.nrrd",
+            None if case_id == "c" else str(files / f"flat-{seed}.seg.nrrd"),
+        )
+        shutil.copy(files / "flat.seg.nrrd", files / f"flat-{seed}.seg.nrrd")
         sitk.WriteImage(make_image(size=(10, 12, 1), seed=seed), str(image))
         flat = changed(flat, case_id, image=str(image), annotation=annotation)
     assert check_study(flat) == ["All images have one slice only, so the study is segmented in 2D."]
+
+
+def test_one_annotation_for_two_cases_is_warned_of(filled, files):
+    (warning,) = check_study(changed(filled, "b", annotation=str(files / "a.seg.nrrd")))
+    assert warning == "The cases a and b have the same annotation (a.seg.nrrd); check that it shows both."
