@@ -2,7 +2,7 @@
 
     python -m Testing.benchmarks.speed.shared_processor [--quick] [--output FOLDER]
 
-Rounds of Mean Teacher on synthetic slices (4 + 4 patches of 96 x 96) run as the command line starts them, and as the
+Rounds of Mean Teacher on synthetic slices (4 + 4 patches of 64 x 64) run as the command line starts them, and as the
 panel does (a core left free, lower priority, waiting threads sleep), each alone and beside processes that compute
 without a pause, by turns. Printed are the median seconds of a step, and which share of its speed alone a busy process
 keeps. All figures are of one run on one machine; only their ratios say something.
@@ -33,7 +33,7 @@ from .report import Report, parser
 INTERVAL = 10
 """Steps between two events, see `engine.training.log`."""
 SETTINGS = {
-    "patch_size": "96x96",
+    "patch_size": "64x64",
     "labeled_batch": 4,
     "unlabeled_batch": 4,
     "validation_interval": 0,
@@ -74,7 +74,8 @@ def speed_of(counters: list[Synchronized], seconds: float) -> float:
 def train(study: Study, shared: bool, steps: int, counters: list[Synchronized]) -> tuple[float, float]:
     """Train a round; return the median seconds of its steps, and the speed of the busy processes meanwhile."""
     job = next_round(study.folder, "mean_teacher")
-    settings = SETTINGS | {"steps": steps, "checkpoint_interval": steps}
+    # The last steps come with a checkpoint and are left out.
+    settings = SETTINGS | {"steps": steps + INTERVAL, "checkpoint_interval": steps + INTERVAL}
     job.write_spec(make_training_spec(study, "mean_teacher", "quick", settings, device="cpu"))
     worker = WorkerProcess(job, [sys.executable, *worker_arguments(job, shared=shared)])
     times: list[float] = []
@@ -84,6 +85,8 @@ def train(study: Study, shared: bool, steps: int, counters: list[Synchronized]) 
             if isinstance(event, StepDone):
                 times.append(event.time)
                 counts.append(sum(counter.value for counter in counters))
+                if event.step >= steps:
+                    break
     finally:
         worker.kill_tree()
     # The first steps warm up.
@@ -102,8 +105,10 @@ def measure(report: Report, busy: int, steps: int, repeats: int) -> None:
         for _ in range(repeats):
             for way, shared in WAYS.items():
                 rows.append((way, 0, *train(study, shared, steps, [])))
+                print(f"  {way}, alone: {rows[-1][2]:.3f} s a step", flush=True)
                 with busy_processes(busy) as counters:
                     rows.append((way, busy, *train(study, shared, steps, counters)))
+                print(f"  {way}, beside {busy}: {rows[-1][2]:.3f} s a step", flush=True)
     print(f"{'started by':<14}{'busy processes':>16}{'s a step':>10}{'kept by them':>14}")
     found = {}
     for way, others in {(row[0], row[1]): None for row in rows}:
@@ -122,7 +127,7 @@ def measure(report: Report, busy: int, steps: int, repeats: int) -> None:
 def main() -> None:
     """Measure beside one busy process."""
     options = parser(__doc__).parse_args()
-    steps, repeats = (30, 1) if options.tiny or options.quick else (50, 3)
+    steps, repeats = (20, 1) if options.tiny else (30, 1) if options.quick else (50, 3)
     report = Report("shared_processor", options.output)
     measure(report, busy=1, steps=steps, repeats=repeats)
     report.write()
