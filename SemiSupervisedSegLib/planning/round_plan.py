@@ -106,7 +106,7 @@ def read_memory_order(folder: JobFolder) -> str | None:
     """Return the memory order that a round trains in, None where it has not been chosen; see `engine.memory_order`.
 
     Raises:
-        UserError: plan.json is damaged.
+        UserError: The file plan.json is damaged.
     """
     return _read_content(folder).get("memory_order")
 
