@@ -87,7 +87,7 @@ def test_a_step_opens_no_file(study_folder: Path, monkeypatch: pytest.MonkeyPatc
     folder = new_round(tiny_study(study_folder, external=1, sites=2), "cu2l", {"steps": 4})
     opened = OpenedFiles()
     steps = []
-    train_step = TrainingLoop._train_step
+    train_step = TrainingLoop.train_step
 
     def watched(self: TrainingLoop, *arguments: object) -> float:
         steps.append(self.step)
@@ -97,7 +97,7 @@ def test_a_step_opens_no_file(study_folder: Path, monkeypatch: pytest.MonkeyPatc
         finally:
             opened.watching = False
 
-    monkeypatch.setattr(TrainingLoop, "_train_step", watched)
+    monkeypatch.setattr(TrainingLoop, "train_step", watched)
     assert main(folder.path) == EXIT_FINISHED
     assert steps == [0, 1, 2, 3]
     # PyTorch imports parts of itself when they are used for the first time.
