@@ -11,7 +11,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.geometry import Geometry, along_axes_of, difference, same_grid
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("flips", [(False, False, False), (True, False, True)])
 def test_a_label_map_with_its_axes_in_another_order_is_the_same(
     tmp_path, make_image, make_classes, structures, order, flips

@@ -80,14 +80,14 @@ def judge(ended: Ended) -> tuple[str, str]:
 
 
 def _judge_words(ended: Ended) -> tuple[str, str]:
-    if ended.code == 1 and ended.command == "study show":
-        problems = [line for line in ended.output.splitlines() if line.startswith("Problem: ")]
-        return (CLEAR_ERROR, problems[0]) if problems else (CRASH, "exit code 1 without a problem")
     message = _last_line(ended.errors)
     # Commands of many files go on after a failure, and list what failed.
     failed = [line for line in ended.errors.splitlines() if line.startswith("error: ")]
     if ended.code == 1 and _SOME_FAILED.fullmatch(message) and failed and all(map(_SENTENCE.fullmatch, failed)):
         return CLEAR_ERROR, failed[0]
+    if ended.code == 1 and ended.command == "study show":
+        problems = [line for line in ended.output.splitlines() if line.startswith("Problem: ")]
+        return (CLEAR_ERROR, problems[0]) if problems else (CRASH, "exit code 1 without a problem")
     if ended.code != 2 or not _SENTENCE.fullmatch(message):
         return CRASH, f"exit code {ended.code} without a sentence: {message!r}"
     return CLEAR_ERROR, message
