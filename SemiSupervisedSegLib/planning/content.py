@@ -8,7 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..study.geometry import Geometry
-from ..study.images import read_file
+from ..study.images import metadata_of, read_file
 
 _CHUNK = 1 << 20
 # Formats that keep the voxels in other files than the header.
@@ -46,6 +46,6 @@ def _add_file(digest: hashlib._Hash, path: Path) -> None:
 def _add_decoded(digest: hashlib._Hash, path: Path) -> None:
     path.stat()
     image = read_file(path)
-    metadata = sorted((key, image.GetMetaData(key)) for key in image.GetMetaDataKeys())
+    metadata = sorted(metadata_of(image).items())
     digest.update(repr((Geometry.of(image), image.GetPixelIDTypeAsString(), metadata)).encode("utf-8", "replace"))
     digest.update(sitk.GetArrayViewFromImage(image).tobytes())

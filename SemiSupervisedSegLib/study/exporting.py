@@ -14,7 +14,7 @@ from .annotations import read_annotation
 from .dicom import series_files
 from .errors import UserError
 from .files import write_bytes_atomically, write_error, write_text_atomically
-from .images import read_image, write_image
+from .images import metadata_of, read_image, write_image
 from .model import Structure, Study
 from .segments import attach_metadata, segment_metadata, segmentation_metadata, structures_of
 
@@ -144,7 +144,7 @@ def label_image(source: Source) -> sitk.Image:
     if source.structures is None:
         # The voxels of predictions hold label values, and they may be empty.
         image = read_image(source.path)
-        for key in image.GetMetaDataKeys():
+        for key in metadata_of(image):
             image.EraseMetaData(key)
         return image
     classes = read_annotation(source.path, source.structures, read_image(source.image))

@@ -68,6 +68,11 @@ def read_header(path: Path) -> sitk.ImageFileReader:
         return _reader(path, readable)
 
 
+def metadata_of(header: sitk.ImageFileReader | sitk.Image) -> dict[str, str]:
+    """Return the metadata of a header; damaged keys, which SimpleITK lists but cannot look up, are left out."""
+    return {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
+
+
 def read_file(path: Path) -> sitk.Image:
     """Read any image file as it is; raises UserError when it is missing, damaged or cut short."""
     reader = read_header(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from .errors import UserError
-from .images import read_header
+from .images import metadata_of, read_header
 from .model import Structure
 
 _SEGMENT_NAME = re.compile(r"Segment(\d+)_(?:ID|Name)")
@@ -40,14 +40,14 @@ def is_segmentation(path: Path | str) -> bool:
     if not name.endswith((".nrrd", ".nhdr")) or not path.is_file():
         return False
     try:
-        return any(_SEGMENT_NAME.fullmatch(key) for key in _metadata(path))
+        return any(_SEGMENT_NAME.fullmatch(key) for key in metadata_of(read_header(path)))
     except UserError:
         return False
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:
     """Return the segments of a segmentation in their order; raises UserError for none or a damaged header."""
-    metadata = _metadata(path)
+    metadata = metadata_of(read_header(path))
     if any(metadata.get(key, _BINARY) != _BINARY for key in _REPRESENTATION_KEYS):
         raise UserError(
             f"{path.name} does not store its segments as binary labelmap.", "Save it with that representation."
@@ -107,12 +107,6 @@ def structures_of(path: Path | str) -> tuple[Structure, ...]:
         )
         for number, segment in enumerate(segments, 1)
     )
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    header = read_header(path)
-    # A damaged key cannot even be queried.
-    return {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if key.isascii()}
 
 
 def _segment(metadata: dict[str, str], number: int) -> Segment:

@@ -50,6 +50,13 @@ def test_a_changed_header_is_another_image(tmp_path):
     assert len(hashes) == 2
 
 
+def test_a_damaged_key_in_a_header_is_left_out(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(image(1)), tmp_path / "a.mhd")
+    header = (tmp_path / "a.mhd").read_bytes()
+    (tmp_path / "a.mhd").write_bytes(header.replace(b"ElementType", b"K\xfc\xff = 1\nElementType"))
+    assert len(content_hash(tmp_path / "a.mhd")) == 64
+
+
 def test_every_file_of_a_folder_counts(tmp_path):
     for name, content in (("1.dcm", b"ab"), ("2.dcm", b"c")):
         (tmp_path / name).write_bytes(content)
