@@ -40,7 +40,7 @@ def measure_all(cases: int, report: Report) -> dict[str, dict[str, float]]:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        labeled = max(2, cases // 10)
+        labeled = max(1, cases // 10)
         counts = {"labeled": labeled, "unlabeled": cases - labeled, "external": 0, "validation": 0}
         generate_study(source, structures=1, size=_SIZE, oblique=False, **counts)
         for work in WORK:

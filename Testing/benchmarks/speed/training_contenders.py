@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import Device
+from SemiSupervisedSegLib.engine.memory_order import memory_format
 from SemiSupervisedSegLib.engine.methods.method import MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.networks.factory import build_network, build_planned_network
@@ -45,10 +46,9 @@ def make_loop(prepared: Prepared, device: Device) -> tuple[TrainingLoop, BatchSo
         prepared.settings,
         find_tasks(prepared.cases, plan.num_classes),
     )
-    memory_format = torch.channels_last if plan.dimensions == 2 else torch.channels_last_3d
-    method = build_method(prepared.method, context).to(device.torch, memory_format=memory_format)
+    order = memory_format("channels_last", plan.dimensions)
+    method = build_method(prepared.method, context).to(device.torch, memory_format=order)
     streams = load_catalogue().method(prepared.method).streams
-    order = memory_format("channels_last", prepared.plan.dimensions)
     batches = BatchSource(prepared.cases, streams, plan, prepared.settings, 0, device.torch, order)
     batches.prepare(0)
     return TrainingLoop(method, batches, prepared.settings, 0, device), batches
@@ -95,11 +95,11 @@ def peak_gigaflops(device: Device, dimensions: int, channels: int = 64) -> float
     """The best speed of a large 3x3(x3) convolution, forward, in the precision of training and channels-last."""
     side = 128 if dimensions == 2 else 32
     shape = (1, channels, *(side,) * dimensions)
-    memory_format = torch.channels_last if dimensions == 2 else torch.channels_last_3d
+    order = memory_format("channels_last", dimensions)
     convolve = torch.nn.functional.conv2d if dimensions == 2 else torch.nn.functional.conv3d
-    images = torch.randn(shape, device=device.torch, dtype=device.dtype).to(memory_format=memory_format)
+    images = torch.randn(shape, device=device.torch, dtype=device.dtype).to(memory_format=order)
     weight = torch.randn((channels, channels, *(3,) * dimensions), device=device.torch, dtype=device.dtype)
-    weight = weight.to(memory_format=memory_format)
+    weight = weight.to(memory_format=order)
     with torch.no_grad():
         fastest = min(seconds_of(lambda: convolve(images, weight, padding=1), device) for _ in range(8))
     return 2 * images.numel() * channels * 3**dimensions / fastest / 1e9
