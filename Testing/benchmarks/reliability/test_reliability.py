@@ -23,7 +23,6 @@ def test_rounds_that_are_killed_end_with_the_same_files(tmp_path: Path) -> None:
 
 
 @linux_only
-@pytest.mark.slow
 def test_fuzzed_inputs_end_in_words(tmp_path: Path) -> None:
     # Other inputs each time; the seed is printed, to try the same again.
     seed = secrets.randbelow(2**32)
