@@ -33,7 +33,7 @@ class SemiSupervisedSeg(ScriptedLoadableModule):
         parent.title = _("Semi-Supervised Segmentation")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = []
-        parent.contributors = ["SemiSupervisedSeg maintainers"]
+        parent.contributors = ["Seed 5300f405 maintainers"]
         parent.helpText = (
             _(
                 "Train a segmentation model from a few annotated images and many images without annotation, "

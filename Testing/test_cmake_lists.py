@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -35,15 +34,3 @@ def test_every_folder_that_holds_files_is_built():
         r"^add_subdirectory\((\w+)\)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert set(added) == {folder for folder, _ in LISTS}
-
-
-def test_the_entry_for_the_extensions_index_agrees_with_cmake():
-    entry = json.loads((ROOT / "Docs" / "SemiSupervisedSeg.json").read_text(encoding="utf-8"))
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    values = dict(re.findall(r'set\(EXTENSION_(\w+) "(.*?)"', text))
-    assert entry["scm_url"] == values["HOMEPAGE"]
-    assert entry["category"] == values["CATEGORY"]
-    assert entry["build_dependencies"] == values["DEPENDS"].split()
-    for key in ("ICONURL", "SCREENSHOTURLS"):
-        path = values[key].removeprefix(f"{values['HOMEPAGE']}/raw/{entry['scm_revision']}/")
-        assert (ROOT / path).is_file(), f"{key} names {path}, which is not in the repository."
