@@ -35,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     _add_change(actions)
     show = actions.add_parser("show", help="show structures, cases and problems of a study")
     show.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
+    show.add_argument("--names", action="store_true", help="show the names of cases, which can be those of patients")
     show.set_defaults(run=run, act=_show)
 
 
@@ -68,19 +69,20 @@ def _add_add(actions: argparse._SubParsersAction) -> None:
     add.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="image files or DICOM series folders")
     add.add_argument("--pattern", help='add all images that match, such as "images/*.nrrd"')
     add.add_argument(
-        "--table", type=Path, help="add the cases of a CSV table: image,site,role,annotation,id,structures"
+        "--table", type=Path, help="add the cases of a CSV table: image,site,role,annotation,id,structures,name"
     )
     add.add_argument("--role", choices=[item.value for item in Role], help="what the images are used for")
     add.add_argument("--site", help="where the images come from")
     add.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single image")
     add.add_argument("--annotations", metavar="PATTERN", help='annotations of --pattern, such as "labels/{id}.nrrd"')
     add.add_argument("--id", help="the id of a single image; otherwise taken from the file name")
+    add.add_argument("--name", help="the name that the panel shows for a single image")
     add.add_argument("--structures", metavar="NAME+NAME", help="what the images are annotated for, if not for all")
     add.set_defaults(run=run, act=_add)
 
 
 def _add_change(actions: argparse._SubParsersAction) -> None:
-    change = actions.add_parser("change", help="change the role, site, annotation or structures of cases")
+    change = actions.add_parser("change", help="change the role, site, annotation, structures or name of cases")
     change.add_argument("folder", type=Path, metavar="FOLDER", help="the study folder")
     change.add_argument("cases", nargs="+", metavar="CASE", help="ids of cases")
     change.add_argument(
@@ -88,6 +90,7 @@ def _add_change(actions: argparse._SubParsersAction) -> None:
     )
     change.add_argument("--site", help="where the images come from")
     change.add_argument("--annotation", type=Path, metavar="FILE", help="the annotation of a single case")
+    change.add_argument("--name", help="the name that the panel shows for a single case")
     change.add_argument("--structures", metavar="NAME+NAME", help="what the cases are annotated for, or: all")
     change.set_defaults(run=run, act=_change)
 
@@ -124,8 +127,8 @@ def _new_cases(study: Study, arguments: argparse.Namespace) -> list[Case]:
     if arguments.table is not None:
         return cases_from_table(study, arguments.table)
     use = {"site": arguments.site, "role": arguments.role, "structures": arguments.structures}
-    if arguments.annotation is not None or arguments.id is not None:
-        files = {"annotation": arguments.annotation, "case_id": arguments.id}
+    if any(value is not None for value in (arguments.annotation, arguments.id, arguments.name)):
+        files = {"annotation": arguments.annotation, "case_id": arguments.id, "name": arguments.name}
         return [new_case(study, arguments.images[0], **files, **use)]
     given = arguments.images if arguments.pattern is None else matching_paths(arguments.pattern)
     images, left_out = images_among(given, study.structures)
@@ -146,11 +149,12 @@ def _new_cases(study: Study, arguments: argparse.Namespace) -> list[Case]:
 
 
 def _change(arguments: argparse.Namespace) -> int:
-    if arguments.annotation is not None and len(arguments.cases) != 1:
-        raise UserError("An annotation belongs to a single case.", "Name one case.")
+    if len(arguments.cases) != 1 and not (arguments.annotation is arguments.name is None):
+        raise UserError("An annotation or a name belongs to a single case.", "Name one case.")
     with study_lock(load_study(arguments.folder).folder):
         study = load_study(arguments.folder)
-        changes = {name: getattr(arguments, name) for name in ("role", "site", "annotation", "structures")}
+        fields = ("role", "site", "annotation", "structures", "name")
+        changes = {field: getattr(arguments, field) for field in fields}
         save_study(change_cases(study, arguments.cases, **changes))
     print(f"Changed {_count(len(arguments.cases), 'case')}.")
     return 0
@@ -160,10 +164,11 @@ def _check_add(arguments: argparse.Namespace) -> None:
     ways = [bool(arguments.images), arguments.pattern is not None, arguments.table is not None]
     if sum(ways) != 1:
         raise UserError("It is not clear what to add.", "Name either images, or a --pattern, or a --table.")
-    single = arguments.annotation is not None or arguments.id is not None
+    single = any(value is not None for value in (arguments.annotation, arguments.id, arguments.name))
     if single and len(arguments.images) != 1:
         raise UserError(
-            "--annotation and --id belong to a single image.", "Use --pattern with --annotations, or --table, for more."
+            "--annotation, --id and --name belong to a single image.",
+            "Use --pattern with --annotations, or --table, for more.",
         )
     if arguments.annotations is not None and arguments.pattern is None:
         raise UserError("--annotations belongs to --pattern.", "Use --annotation for a single image.")
@@ -184,6 +189,8 @@ def _show(arguments: argparse.Namespace) -> int:
     partial = any(case.structures is not None for case in study.cases)
     titles = ("case", "role", "site", "size", "spacing in mm", *(["annotated for"] if partial else []))
     _print_table(titles, _case_rows(study, findings.geometries, partial))
+    if arguments.names:
+        _print_table(("case", "name"), [(case.id, case.title) for case in study.cases])
     for warning in _warnings(study, findings):
         print(f"Warning: {warning}")
     for problem in problems:

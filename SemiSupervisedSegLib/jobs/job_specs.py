@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..study.cases import default_id, free_id
 from ..study.errors import UserError
 from ..study.model import Case, Role, Study
+from ..study.names import default_id, free_id
 from .catalogue import load_catalogue
 from .folder import JobFolder
 from .model_folder import check_model, check_structures, read_description

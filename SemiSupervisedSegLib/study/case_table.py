@@ -12,12 +12,12 @@ from .errors import UserError
 from .model import Case, Study
 from .paths import existing_spelling
 
-_COLUMNS = {"image", "site", "role", "annotation", "id", "structures"}
+_COLUMNS = {"image", "site", "role", "annotation", "id", "structures", "name"}
 _REQUIRED_COLUMNS = {"image", "site", "role"}
 
 
 def cases_from_table(study: Study, table: Path | str) -> list[Case]:
-    """Return the cases of a CSV table with the columns image, site, role, and optionally annotation, id, structures.
+    """Return the cases of a CSV table: columns image, site, role, and optionally annotation, id, structures and name.
 
     Columns are separated by commas, semicolons or tabs, capital letters and blanks at the ends do not matter, and
     empty lines are left out. Paths in the table are absolute or relative to the table's folder.
@@ -42,6 +42,7 @@ def cases_from_table(study: Study, table: Path | str) -> list[Case]:
                 annotation=annotation,
                 case_id=row.get("id") or None,
                 structures=row.get("structures"),
+                name=row.get("name") or None,
             )
         except UserError as error:
             raise UserError(f"{where}: {error.message}", error.advice) from error
@@ -109,7 +110,7 @@ def _check_columns(table: Path, columns: list[str]) -> None:
             else (f"has the unknown column {min(unknown)!r}" if unknown else f"has the column {twice[0]} twice")
         )
         raise UserError(
-            f"The table {table.name} {what}.", "The columns are image, site, role, annotation, id and structures."
+            f"The table {table.name} {what}.", "The columns are image, site, role, annotation, id, structures and name."
         )
 
 

@@ -6,21 +6,27 @@ Every function returns the changed study and saves nothing; the caller holds the
 from __future__ import annotations
 
 import dataclasses
-import os
-import unicodedata
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .checks import read_case
 from .duplicates import ImageDigests, same_image
 from .errors import UserError
-from .model import CASE_ID, Case, Role, Study, name_key
+from .model import Case, Role, Study, name_key
+from .names import (
+    default_id,
+    file_stem,
+    free_id,
+    id_from_name,
+    name_for,
+    printable_name,
+    rename_case,
+    titles_of,
+    with_name,
+)
 from .partial_annotations import case_structures
 from .paths import check_is_text, existing_spelling, path_from
-
-_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
-_DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
 
 
 def new_case(
@@ -32,6 +38,7 @@ def new_case(
     annotation: Path | str | None = None,
     case_id: str | None = None,
     structures: str | Iterable[str] | None = None,
+    name: str | None = None,
 ) -> Case:
     """Return a case that refers to files where they lie, with paths as in `stored_path`.
 
@@ -43,6 +50,7 @@ def new_case(
         annotation: File of the annotation.
         case_id: Id of the case, by default from the file name.
         structures: Structures that the case is annotated for, as in `case_structures`.
+        name: Name to show, by default the file name, or the id where that is given.
 
     Raises:
         UserError: The role or a structure is unknown.
@@ -50,7 +58,7 @@ def new_case(
     key = name_key(role)
     if key not in set(Role):
         raise UserError(f"There is no role {role!r}.", f"Use one of {', '.join(Role)}.")
-    return Case(
+    case = Case(
         id=case_id or default_id(image),
         image=stored_path(study, image),
         site=_known_site(study, site),
@@ -58,6 +66,9 @@ def new_case(
         annotation=None if annotation is None else stored_path(study, annotation),
         structures=case_structures(study.structures, structures),
     )
+    if name is None and case_id is None:
+        name = name_for(titles_of(study), case.id, file_stem(image))
+    return with_name(case, printable_name(name or ""))
 
 
 def cases_from_images(
@@ -91,17 +102,17 @@ def cases_from_images(
     # The annotation of one image may match the pattern of images as well.
     annotation_paths = {image: _annotation_of(annotations, name) for image, name in zip(images, names, strict=True)}
     used = {path for path in annotation_paths.values() if path is not None}
-    taken = {case.id.casefold() for case in study.cases}
+    taken, titles = {case.id.casefold() for case in study.cases}, titles_of(study)
+    use = {"site": site, "role": role, "structures": structures}
     cases = []
     for image, name in zip(images, names, strict=True):
         if image in used:
             continue
-        case_id = free_id(taken, _id_from(name))
+        case_id = free_id(taken, id_from_name(name))
+        title = name_for(titles, case_id, name)
+        case = new_case(study, image, annotation=annotation_paths[image], case_id=case_id, name=title, **use)
         taken.add(case_id.casefold())
-        annotation = annotation_paths[image]
-        case = new_case(
-            study, image, site=site, role=role, annotation=annotation, case_id=case_id, structures=structures
-        )
+        titles.add(name_key(case.title))
         cases.append(case)
     return cases
 
@@ -181,16 +192,17 @@ def change_cases(
     site: str | None = None,
     annotation: Path | str | None = None,
     structures: str | Iterable[str] | None = None,
+    name: str | None = None,
 ) -> Study:
-    """Return the study with another role, site, annotation or annotated structures of these cases, and check them.
+    """Return the study with another role, site, annotation, annotated structures or name of these cases; check them.
 
     None leaves a value as it is; `structures` as in `case_structures`, where "all" or all names stand for all.
 
     Raises:
-        UserError: There is no such case, or the annotation does not fit its image.
+        UserError: There is no such case, the annotation does not fit its image, or the name cannot be used.
     """
-    if all(value is None for value in (role, site, annotation, structures)):
-        raise UserError("Nothing was changed.", "Name a new role, site, annotation or structures.")
+    if all(value is None for value in (role, site, annotation, structures, name)):
+        raise UserError("Nothing was changed.", "Name a new role, site, annotation, structures or name.")
     ids = _existing_ids(study, case_ids)
     changes: dict[str, object] = {}
     if annotation is not None:
@@ -198,6 +210,8 @@ def change_cases(
     if structures is not None:
         changes["structures"] = case_structures(study.structures, structures)
     changed = assign_cases(_replace(study, ids, **changes), ids, role=role, site=site)
+    for case_id in ids if name is not None else ():
+        changed = rename_case(changed, case_id, name)
     for case in changed.cases:
         if case.id in ids:
             read_case(changed, case)
@@ -210,43 +224,11 @@ def remove_cases(study: Study, case_ids: Iterable[str]) -> Study:
     return dataclasses.replace(study, cases=tuple(case for case in study.cases if case.id not in ids))
 
 
-def default_id(image: Path | str) -> str:
-    """Return the id that a case gets from its file name: letters without accents, a hyphen for what ids cannot have."""
-    return _id_from(file_stem(image))
-
-
-def file_stem(image: Path | str) -> str:
-    """Return the name of an image file without its suffix, which may be a double one such as .nii.gz."""
-    name = Path(image).absolute().name
-    suffix = next((double for double in _DOUBLE_SUFFIXES if name.lower().endswith(double)), None)
-    if suffix is None:
-        suffix = "" if os.path.isdir(image) else Path(name).suffix
-    return name[: len(name) - len(suffix)]
-
-
-def free_id(taken: Container[str], case_id: str) -> str:
-    """Return the id, or the next one that is not in `taken` (in lower case): brain, brain-2, brain-3."""
-    free, number = case_id, 1
-    while free.casefold() in taken:
-        number += 1
-        free = f"{case_id[:90]}-{number}"
-    return free
-
-
 def stored_path(study: Study, path: Path | str) -> str:
     """Return a path as a study stores it, see `path_from`; raises UserError for a name that is not valid text."""
     path = existing_spelling(path)
     check_is_text(path)
     return path_from(study.folder, path)
-
-
-def _id_from(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name)
-    letters = (letter for letter in plain if not unicodedata.combining(letter))
-    case_id = "".join(letter if CASE_ID.fullmatch(f"0{letter}") else " " for letter in letters)
-    case_id = "-".join(case_id.split()).lstrip("._-")[:100].rstrip("-.") or "case"
-    # Results lie in folders of this name, which Windows refuses for its devices, with any suffix.
-    return f"case-{case_id}" if case_id.partition(".")[0].upper() in _DEVICES else case_id
 
 
 def _distinct_names(images: Sequence[Path]) -> list[str]:
@@ -264,7 +246,7 @@ def _distinct_names(images: Sequence[Path]) -> list[str]:
 def _annotation_of(annotations: str | None, name: str) -> Path | None:
     if annotations is None:
         return None
-    paths = [existing_spelling(annotations.replace("{id}", text)) for text in (name, _id_from(name))]
+    paths = [existing_spelling(annotations.replace("{id}", text)) for text in (name, id_from_name(name))]
     return next((path for path in paths if path.exists()), paths[0])
 
 

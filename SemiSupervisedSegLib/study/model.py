@@ -14,9 +14,11 @@ from .json_reader import Reader
 from .layout import StudyFolder
 from .paths import path_in
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """What this program reads up to; see `Study.to_dict` for what it writes."""
 MAX_LABEL = 255
+MAX_NAME = 200
+"""Characters that a name may have."""
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -64,6 +66,8 @@ class Case:
         structures: Names of the annotated structures, where these are not all; what is background in the annotation is
             not known for the remaining ones. For a case without annotation, the structures it was acquired for. None
             for all.
+        name: Name to show, None to show the id. It can be that of a patient: the panel shows it, while files, jobs,
+            reports and messages have the id.
     """
 
     id: str
@@ -72,6 +76,12 @@ class Case:
     role: Role
     annotation: str | None = None
     structures: tuple[str, ...] | None = None
+    name: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name that is shown: the name of the case, or its id."""
+        return self.name or self.id
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,10 @@ class Study:
                 return case
         raise UserError(f"The study has no case {case_id!r}.", "The command `study show` lists the cases.")
 
+    def title_of(self, case_id: str) -> str:
+        """Return the title of a case, its id when the study does not have it any more."""
+        return next((case.title for case in self.cases if case.id == case_id), case_id)
+
     def cases_of(self, role: Role) -> tuple[Case, ...]:
         """Return all cases of one role, in the order of the study."""
         return tuple(case for case in self.cases if case.role == role)
@@ -125,12 +139,15 @@ class Study:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of study.json.
 
-        The format is 2 where a case names its structures and 1 otherwise, so that older programs still open what they
-        understand, and ask for an update where they would take unknown structures for background.
+        The format is 3 where a case has a name, 2 where one names its structures and 1 otherwise, so that older
+        programs still open what they understand, and ask for an update where they would take unknown structures for
+        background or lose a name.
         """
-        partial = any(case.structures is not None for case in self.cases)
+        named, partial = (
+            any(getattr(case, field) is not None for case in self.cases) for field in ("name", "structures")
+        )
         return {
-            "schema_version": 2 if partial else 1,
+            "schema_version": 3 if named else 2 if partial else 1,
             "name": self.name,
             "modality": self.modality.value,
             "local_site": self.local_site,
@@ -187,7 +204,9 @@ def _case_to_dict(case: Case) -> dict[str, Any]:
     entry = {"id": case.id, "image": case.image, "site": case.site, "role": case.role.value}
     if case.annotation is not None:
         entry["annotation"] = case.annotation
-    return entry if case.structures is None else entry | {"structures": list(case.structures)}
+    if case.structures is not None:
+        entry["structures"] = list(case.structures)
+    return entry if case.name is None else entry | {"name": case.name}
 
 
 def _read_structure(item: Reader) -> Structure:
@@ -209,6 +228,7 @@ def _read_case(item: Reader) -> Case:
         role=item.choice("role", Role),
         annotation=item.optional_path("annotation"),
         structures=item.optional_texts("structures"),
+        name=item.optional_text("name", maximum=MAX_NAME),
     )
     item.finish()
     if not CASE_ID.fullmatch(case.id):

@@ -15,8 +15,6 @@ from SemiSupervisedSegLib.study.cases import (
     assign_cases,
     cases_from_images,
     change_cases,
-    default_id,
-    free_id,
     new_case,
     remove_cases,
     stored_path,
@@ -27,6 +25,7 @@ from SemiSupervisedSegLib.study.image_files import images_among, matching_paths
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
 from SemiSupervisedSegLib.study.model import Case, Role
+from SemiSupervisedSegLib.study.names import default_id, free_id
 from SemiSupervisedSegLib.study.partial_annotations import case_structures
 from SemiSupervisedSegLib.study.store import load_study, save_study
 from SemiSupervisedSegLib.study.structures import add_structure

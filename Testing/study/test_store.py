@@ -103,7 +103,7 @@ def _broken(full: Study, change) -> str:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(schema_version=3, structures="new"), "newer version"),
+        (lambda c: c.update(schema_version=99, structures="new"), "newer version"),
         (lambda c: c.update(schema_version=True), "'schema_version'"),
         (lambda c: c.pop("cases"), "has no 'cases'"),
         (lambda c: c.update(extra=1), "unknown entry 'extra'"),

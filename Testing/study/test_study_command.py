@@ -171,3 +171,22 @@ def test_wrong_values_are_named_as_they_were_typed(tmp_path, arguments, words):
     with pytest.raises(UserError, match=words) as caught:
         run("create", tmp_path / "s", "--name", "S", "--modality", "MR", "--site", "A", *arguments)
     assert "study.json" not in str(caught.value)
+
+
+def test_names_are_given_changed_and_shown_when_they_are_wanted(study, files, capsys):
+    use = ("--role", "unlabeled", "--site", "here")
+    run("add", study.folder, files / "a.nrrd", *use, "--id", "p1", "--name", "Müller^Anna (T1)")
+    (files / "more.csv").write_text("image,site,role,name\nb.nrrd,here,unlabeled,Patient é\n", encoding="utf-8")
+    run("add", study.folder, "--table", files / "more.csv")
+    run("change", study.folder, "b", "--name", "Patient è")
+    assert [(case.id, case.title) for case in load_study(study.folder).cases] == [
+        ("p1", "Müller^Anna (T1)"),
+        ("b", "Patient è"),
+    ]
+    capsys.readouterr()
+    run("show", study.folder)
+    assert "Müller" not in capsys.readouterr().out
+    run("show", study.folder, "--names")
+    assert "Müller^Anna (T1)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="single case"):
+        run("change", study.folder, "p1", "b", "--name", "x")

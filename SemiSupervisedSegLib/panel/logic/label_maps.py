@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ...study.cases import file_stem
 from ...study.errors import UserError
 from ...study.geometry import Geometry, same_grid
 from ...study.images import read_header, read_image
 from ...study.model import MAX_LABEL
+from ...study.names import file_stem
 
 # Images have more grey values than a study has structures.
 _MOST_VALUES = 32

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...study.cases import add_cases, default_id, file_stem, free_id, new_case, stored_path
+from ...study.cases import add_cases, new_case, stored_path
 from ...study.dicom import holds_dicom
 from ...study.duplicates import ImageDigests
 from ...study.errors import UserError
 from ...study.image_files import is_image_name
 from ...study.model import Case, Role, Study
+from ...study.names import default_id, file_stem, free_id
 from ...study.segments import is_segmentation
 
 _SEGMENTATION = ".seg.nrrd"

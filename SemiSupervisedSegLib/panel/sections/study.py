@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ...study.cases import default_id
 from ...study.errors import UserError
 from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
+from ...study.names import default_id
 from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
 from ..recent_studies import recent_studies, remember_study

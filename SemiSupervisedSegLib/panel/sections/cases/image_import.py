@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ....study.cases import default_id
 from ....study.errors import UserError
 from ....study.files import write_error
 from ....study.layout import StudyFolder
+from ....study.names import default_id
 from ...logic.annotation_files import new_annotation_file
 from ...logic.label_maps import find_label_maps
 from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
