@@ -90,7 +90,7 @@ class Panel:
             self.services.dialogs.showError(error)
         for section in self.sections.values():
             section.enter()
-        self.editing.editor.activate()
+        self.editing.enter()
 
     def exit(self) -> None:
         """Leave the application to the other module that is shown."""

@@ -27,12 +27,17 @@ class SegmentEditor:
         self._editor: slicer.qMRMLSegmentEditorWidget | None = None
         self.node: slicer.vtkMRMLSegmentationNode | None = None
 
+    @property
+    def segmentId(self) -> str:
+        """Id of the selected segment, empty when none is."""
+        return "" if self._editor is None else self._editor.currentSegmentID()
+
     def edit(self, segmentation: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
         """Edit a segmentation of a volume."""
         if self._editor is None:
             self._editor = self._makeEditor()
         self._editor.setMRMLScene(slicer.mrmlScene)
-        self._editor.setMRMLSegmentEditorNode(_parameterNode())
+        self._editor.setMRMLSegmentEditorNode(editorParameters(_TAG))
         self._editor.setSegmentationNode(segmentation)
         self._editor.setSourceVolumeNode(volume)
         self.node = segmentation
@@ -77,11 +82,12 @@ class SegmentEditor:
         return editor
 
 
-def _parameterNode() -> slicer.vtkMRMLSegmentEditorNode:
-    node = slicer.mrmlScene.GetSingletonNode(_TAG, "vtkMRMLSegmentEditorNode")
+def editorParameters(tag: str) -> slicer.vtkMRMLSegmentEditorNode:
+    """Return the parameter node of the Segment Editors that share a tag, made if there is none."""
+    node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSegmentEditorNode")
     if node is None:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
         node.UnRegister(None)
-        node.SetSingletonTag(_TAG)
+        node.SetSingletonTag(tag)
         node = slicer.mrmlScene.AddNode(node)
     return node

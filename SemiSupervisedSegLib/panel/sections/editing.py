@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
+from ..scene import nn_interactive
 from ..scene.case_scene import CaseScene
 from ..scene.segment_editor import SegmentEditor
 from .buttons import setEnabledWithReason
@@ -40,10 +41,12 @@ class EditingPane:
         self.ui = ui
         self.editor = SegmentEditor(ui.editorContainer)
         self.session: EditingSession | None = None
+        self._handedOver = False
         ui.editingPane.setVisible(False)
         ui.saveEditButton.connect("clicked()", self._save)
         ui.discardEditButton.connect("clicked()", self._discard)
         ui.showResultsButton.connect("toggled(bool)", self._showResults)
+        ui.nnInteractiveButton.connect("clicked()", self._handOver)
 
     def open(self, session: EditingSession, title: str, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
         """Edit a segmentation of the shown case."""
@@ -54,6 +57,7 @@ class EditingPane:
         setEnabledWithReason(ui.saveEditButton, "", session.saveHint)
         ui.showResultsButton.setChecked(False)
         ui.showResultsButton.setVisible(session.scene.hasResults())
+        ui.nnInteractiveButton.setVisible(nn_interactive.isInstalled())
         ui.scrollArea.setMaximumHeight(_SECTIONS_HEIGHT)
         ui.editingPane.setMinimumWidth(_WIDTH)
         ui.editingPane.setVisible(True)
@@ -61,14 +65,38 @@ class EditingPane:
 
     def close(self) -> None:
         """End the editing; the segmentation stays as it is."""
+        self._takeBack()
         self.editor.release()
         self.session = None
         self.ui.editingPane.setVisible(False)
         self.ui.scrollArea.setMaximumHeight(_NO_LIMIT)
 
+    def enter(self) -> None:
+        """Edit here again what was handed over, and listen to mouse and keys: the panel is shown."""
+        if self._takeBack() and (nodes := self.session.scene.nodes).annotation is not None:
+            self.editor.edit(nodes.annotation, nodes.volume)
+        self.editor.activate()
+
     def mayLeave(self) -> bool:
         """Return whether nothing unsaved is being edited, or the user agrees to return to it later."""
         return self.session is None or self.session.mayLeave()
+
+    def _handOver(self) -> None:
+        nodes, segmentId = self.session.scene.nodes, self.editor.segmentId
+        # Deleted in another module: the editor is empty as well.
+        if nodes.annotation is None or nodes.volume is None:
+            return
+        # Its undo would go back to before what comes from there.
+        self.editor.release()
+        self._handedOver = True
+        nn_interactive.handOver(nodes.annotation, nodes.volume, segmentId)
+
+    def _takeBack(self) -> bool:
+        """Take back what was handed over, and return whether anything was."""
+        wasHandedOver, self._handedOver = self._handedOver, False
+        if wasHandedOver:
+            nn_interactive.takeBack()
+        return wasHandedOver
 
     def _save(self) -> None:
         self.session.save()
