@@ -140,7 +140,7 @@ def read_dicom_header(path: Path) -> Any | None:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=force)
             kind = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
             rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
-    except _damages() as error:
+    except damages() as error:
         raise damaged(path) from error
     name = pydicom.uid.UID(kind).name
     is_known, is_image = name != kind, any(part in name for part in _IMAGES)
@@ -157,11 +157,12 @@ def frames_of(path: Path, header: Any) -> list[Frame]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _frames(path, header)
-    except _damages() as error:
+    except damages() as error:
         raise damaged(path) from error
 
 
-def _damages() -> tuple[type[Exception], ...]:
+def damages() -> tuple[type[Exception], ...]:
+    """Return what pydicom raises for files that are damaged or no DICOM."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     return (*_DAMAGES, BytesLengthException, InvalidDicomError)

@@ -41,8 +41,8 @@ class CaseRow:
 
     @property
     def image(self) -> str:
-        """The id of the case."""
-        return self.case.id
+        """The title of the case."""
+        return self.case.title
 
     @property
     def annotation(self) -> str:
@@ -88,10 +88,10 @@ class CaseRow:
         return (self.image, self.case.site, self.case.role.value, self.annotation, self.uncertainty, self.status)
 
     def matches(self, words: Iterable[str], role: Role | None) -> bool:
-        """Return whether every word (lower case) is in the name, the site or the status, and the role fits."""
+        """Return whether every word (lower case) is in the name, the id, the site or the status, and the role fits."""
         if role is not None and self.case.role is not role:
             return False
-        text = f"{self.case.id} {self.case.site} {self.status}".casefold()
+        text = f"{self.case.title} {self.case.id} {self.case.site} {self.status}".casefold()
         return all(word in text for word in words)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...study.cases import add_cases, new_case, stored_path
 from ...study.dicom import holds_dicom
+from ...study.dicom_names import series_names
 from ...study.duplicates import ImageDigests
 from ...study.errors import UserError
 from ...study.image_files import is_image_name
-from ...study.model import Case, Role, Study
-from ...study.names import default_id, file_stem, free_id
+from ...study.model import Case, Role, Study, name_key
+from ...study.names import default_id, file_stem, free_id, name_for, titles_of
 from ...study.segments import is_segmentation
 
 _SEGMENTATION = ".seg.nrrd"
@@ -43,14 +44,25 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
 
 
 def make_cases(
-    study: Study, images: Iterable[Path], site: str, annotations: Mapping[Path, Path] | None = None
+    study: Study,
+    images: Iterable[Path],
+    site: str,
+    annotations: Mapping[Path, Path] | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> Iterator[Case]:
     """Return cases with new ids for those images that the study does not have yet.
 
-    A case with an annotation is labeled, any other is unlabeled. `annotations` has them by image; a segmentation of
-    3D Slicer beside an image and named like it, such as liver1.seg.nrrd beside liver1.nrrd, is taken as well.
+    A case with an annotation is labeled, any other is unlabeled. A segmentation of 3D Slicer beside an image and named
+    like it, such as liver1.seg.nrrd beside liver1.nrrd, is its annotation.
+
+    Args:
+        study: Study that the cases are for; it is not changed.
+        images: Files, or folders of DICOM series.
+        site: Name of the site that the images come from.
+        annotations: Annotations by image, which come before those beside the images.
+        names: Names to show by image, which come before those of the files and of the headers of DICOM images.
     """
-    taken = {case.id.casefold() for case in study.cases}
+    taken, titles = {case.id.casefold() for case in study.cases}, titles_of(study)
     existing = {case.image for case in study.cases}
     for image in images:
         stored = stored_path(study, image)
@@ -61,7 +73,10 @@ def make_cases(
         taken.add(case_id.casefold())
         annotation = (annotations or {}).get(image) or _annotation_beside(image)
         role = Role.UNLABELED if annotation is None else Role.LABELED
-        yield new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id)
+        name = name_for(titles, case_id, (names or {}).get(image) or _name_of(image, titles))
+        case = new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id, name=name)
+        titles.add(name_key(case.title))
+        yield case
 
 
 def check_new_cases(study: Study, cases: Sequence[Case]) -> Iterator[int]:
@@ -92,6 +107,15 @@ def free_file(folder: Path, stem: str, suffix: str) -> Path:
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
     return path
+
+
+def _name_of(image: Path, titles: Container[str]) -> str:
+    header = series_names(image)
+    if header is None or not header.title:
+        return file_stem(image)
+    # Series of one patient and number differ by their date.
+    is_new = name_key(header.title) not in titles
+    return header.title if is_new or not header.date else f"{header.title}, {header.date}"
 
 
 def _annotation_beside(image: Path) -> Path | None:

@@ -230,7 +230,11 @@ def _reviewed(facts: Facts) -> str:
 
 
 def _predicted(facts: Facts) -> str:
-    return "" if facts.predicted else f"{facts.case_id} was not segmented in the round {facts.round.name}."
+    return (
+        ""
+        if facts.predicted
+        else f"{facts.study.title_of(facts.case_id)} was not segmented in the round {facts.round.name}."
+    )
 
 
 def _exportable(facts: Facts) -> str:

@@ -32,7 +32,7 @@ class CaseDisplay:
         self.isEditing, self.resultsWhileEditing = True, False
         self.hidden.discard(ANNOTATION)
 
-    def arrange(self, nodes: CaseNodes, isChanged: bool) -> None:
+    def arrange(self, nodes: CaseNodes, title: str, isChanged: bool) -> None:
         """Set the style and the place of all nodes of a case; `isChanged` says that the annotation is not saved."""
         if nodes.annotation is not None:
             applyStyle(nodes.annotation, EDITING if self.isEditing or isChanged else STYLES[ANNOTATION])
@@ -40,7 +40,7 @@ class CaseDisplay:
             if getattr(nodes, kind) is not None:
                 applyHeatmapStyle(getattr(nodes, kind))
         present = [getattr(nodes, kind) for kind in KINDS]
-        putIntoFolder(nodes.case_id, [node for node in present if node is not None])
+        putIntoFolder(nodes.case_id, title, [node for node in present if node is not None])
         self.showSegmentations(nodes)
         self.showHeatmap(nodes)
         self.showSides(nodes)

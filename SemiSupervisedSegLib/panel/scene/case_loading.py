@@ -79,8 +79,9 @@ class CaseLoader:
         path = self._study.image_path(self._case)
         node = nodesOf(self._study.folder, self._case.id).volume
         if node is not None and isCurrent(node, path):
+            self._name(node, VOLUME)
             return
-        new = addVolume(path, self._case.id)
+        new = addVolume(path, self._case.title)
         if node is not None:
             self._changes.removeOrHide(node)
         self._finish(new, VOLUME, path)
@@ -95,6 +96,7 @@ class CaseLoader:
         path = self._study.annotation_path(self._case)
         node = nodesOf(self._study.folder, self._case.id).annotation
         if node is not None and (self._changes.isChanged(node) or (path is not None and isCurrent(node, path))):
+            self._name(node, ANNOTATION)
             return
         if path is None:
             if node is not None:
@@ -136,7 +138,7 @@ class CaseLoader:
 
     def _heatmap(self, node: slicer.vtkMRMLScalarVolumeNode | None, path: Path) -> slicer.vtkMRMLScalarVolumeNode:
         if node is None:
-            return addVolume(path, self._case.id)
+            return addVolume(path, self._case.title)
         setImage(node, read_image(path))
         return node
 
@@ -146,7 +148,7 @@ class CaseLoader:
         setSource(node, path, self._changes.fingerprint(node))
 
     def _name(self, node: slicer.vtkMRMLNode, kind: str, note: str = "") -> None:
-        name = f"{self._case.id} {TITLES[kind]}".strip()
+        name = f"{self._case.title} {TITLES[kind]}".strip()
         node.SetName(f"{name} ({note})" if note else name)
 
     def _refer(self, node: slicer.vtkMRMLNode) -> None:

@@ -289,4 +289,6 @@ class CaseScene:
 
     def _arrange(self) -> None:
         nodes = self.nodes
-        self._display.arrange(nodes, nodes.annotation is not None and self._changes.isChanged(nodes.annotation))
+        self._display.arrange(
+            nodes, self._shown[1].title, nodes.annotation is not None and self._changes.isChanged(nodes.annotation)
+        )

@@ -8,13 +8,14 @@ import vtk
 _ATTRIBUTE = "SemiSupervisedSeg.Case"
 
 
-def putIntoFolder(caseId: str, nodes: list[slicer.vtkMRMLNode]) -> None:
+def putIntoFolder(caseId: str, title: str, nodes: list[slicer.vtkMRMLNode]) -> None:
     """Put nodes into the folder of a case, in this order; the folder is made when there is none."""
     tree = _tree()
     folder = _folder(tree, caseId)
     if folder is None:
-        folder = tree.CreateFolderItem(tree.GetSceneItemID(), caseId)
+        folder = tree.CreateFolderItem(tree.GetSceneItemID(), title)
         tree.SetItemAttribute(folder, _ATTRIBUTE, caseId)
+    tree.SetItemName(folder, title)
     items = []
     for node in nodes:
         # In the application the item is there already; without Slicer's plugins it is missing.

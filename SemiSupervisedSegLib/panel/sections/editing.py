@@ -136,6 +136,11 @@ class EditingSession(SectionPart):
             signal.connect(self._leaveOtherCase)
 
     @property
+    def title(self) -> str:
+        """The title of the case that is being edited, empty when none is."""
+        return "" if self.caseId is None else self._session.study.title_of(self.caseId)
+
+    @property
     def scene(self) -> CaseScene:
         """The shown case in the MRML scene."""
         return self._scene
@@ -147,7 +152,7 @@ class EditingSession(SectionPart):
     def discard(self) -> bool:
         """Stop editing and give up the changes; False when the user does not agree."""
         unsaved = self._isUnsaved()
-        if unsaved and not self._dialogs.confirm(self.discardQuestion.format(case=self.caseId)):
+        if unsaved and not self._dialogs.confirm(self.discardQuestion.format(case=self.title)):
             return False
         self._end()
         if unsaved:
@@ -161,7 +166,7 @@ class EditingSession(SectionPart):
         question = _(
             "Your changes of {case} are not saved. Leave them for now? They wait in the scene until you return."
         )
-        return self._dialogs.confirm(question.format(case=self.caseId))
+        return self._dialogs.confirm(question.format(case=self.title))
 
     def _begin(self, caseId: str, title: str, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
         self.caseId = caseId

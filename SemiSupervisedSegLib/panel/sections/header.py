@@ -44,14 +44,14 @@ def _summary(study: Study) -> str:
 
 def _waiting(places: list[tuple[str, str]], study: Study | None) -> str:
     folder = "" if study is None else str(study.folder)
-    ids = set() if study is None else {case.id for case in study.cases}
+    titles = {} if study is None else {case.id: case.title for case in study.cases}
     here = [case for place, case in places if place == folder]
     drawn = {
         _("Not saved, waiting in the scene: {names}. Continue with Annotate or Correct."): [
-            case for case in here if case in ids
+            titles[case] for case in here if case in titles
         ],
         _("Not saved, and not in the study any more: {names}. The drawings are in the scene."): [
-            case for case in here if case not in ids
+            case for case in here if case not in titles
         ],
         _("Not saved: drawings for the study in {names}. Open it to save them."): sorted(
             {place for place, _case in places if place != folder}

@@ -44,7 +44,7 @@ class AnnotationEditor(EditingSession):
         self._session.show(caseId)
         study = self._session.study
         node = self._scene.prepareAnnotation(study, study.case(caseId))
-        self._begin(caseId, _("Annotating {case}").format(case=caseId), node)
+        self._begin(caseId, _("Annotating {case}").format(case=study.title_of(caseId)), node)
 
     def _annotatedFor(self, case: Case) -> tuple[str, ...] | None:
         """Return the structures that the user has looked for; what is not drawn of them is background."""
@@ -52,7 +52,9 @@ class AnnotationEditor(EditingSession):
             return None
         new = [item.name for item in self._session.study.structures if item.name not in case.structures]
         question = _("Did you look for {names} in {case} as well? What is not drawn counts as not there.")
-        return None if self._dialogs.confirm(question.format(names=", ".join(new), case=case.id)) else case.structures
+        return (
+            None if self._dialogs.confirm(question.format(names=", ".join(new), case=case.title)) else case.structures
+        )
 
     def _written(self, study: Study, structures: tuple[str, ...] | None, written: list[Path]) -> Study:
         """Return the study with the annotation in a new file, which is added to `written`."""

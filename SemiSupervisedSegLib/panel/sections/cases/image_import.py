@@ -84,9 +84,11 @@ class ImageImport:
         isUsed = bool(labelMaps) and self._useAsAnnotations([path.name for path in labelMaps])
         return (yield from self._addCases(images, {image: path for path, image in labelMaps.items()} if isUsed else {}))
 
-    def _addCases(self, images: list[Path], annotations: dict[Path, Path]) -> Work:
+    def _addCases(
+        self, images: list[Path], annotations: dict[Path, Path], names: dict[Path, str] | None = None
+    ) -> Work:
         cases = []
-        for case in make_cases(self._session.study, images, self._site, annotations):
+        for case in make_cases(self._session.study, images, self._site, annotations, names):
             cases.append(case)
             yield (_("Looking for images"), 0, 0)
         for done in check_new_cases(self._session.study, cases):
@@ -103,16 +105,18 @@ class ImageImport:
         except OSError as error:
             raise write_error(folder, error) from error
         images, annotations = [], {}
+        names: dict[Path, str] = {}
         for number, volume in enumerate(volumes, 1):
             image = free_file(folder, default_id(f"{nameOf(volume)}.nrrd"), ".nrrd")
             self._written.append(image)
             exportVolume(volume, image)
             images.append(image)
+            names[image] = nameOf(volume)
             annotation = self._annotationOf(volume, image)
             if annotation is not None:
                 annotations[image] = annotation
             yield (_("Copying images"), number, len(volumes))
-        counts = yield from self._addCases(images, annotations)
+        counts = yield from self._addCases(images, annotations, names)
         # From now on the cases show their own copies, and the originals would lie over all of them.
         for node in self._adopted:
             hide(node)

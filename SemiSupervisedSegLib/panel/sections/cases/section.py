@@ -185,7 +185,8 @@ class CasesSection(Section):
     def _chooseAnnotation(self) -> None:
         caseId = self.table.selected()[0]
         files = self._dialogs.chooseFiles(
-            _("Annotation of {case}").format(case=caseId), _("Segmentations") + " (*.nrrd *.nii *.nii.gz *.mha *.mhd)"
+            _("Annotation of {case}").format(case=self._session.study.title_of(caseId)),
+            _("Segmentations") + " (*.nrrd *.nii *.nii.gz *.mha *.mhd)",
         )
         if files:
             self._try(lambda: self._session.edit_study(lambda study: _annotated(study, caseId, files[0])))

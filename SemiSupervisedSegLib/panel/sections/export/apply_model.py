@@ -110,7 +110,8 @@ class ModelApplication(SectionPart):
 
     def _applyToCases(self) -> None:
         ids = [case.id for case in self._session.study.cases]
-        rows = self._dialogs.chooseItems(_("Apply a trained model"), _("Images to segment"), ids)
+        titles = [case.title for case in self._session.study.cases]
+        rows = self._dialogs.chooseItems(_("Apply a trained model"), _("Images to segment"), titles)
         if rows:
             self._try(lambda: self._start([ids[row] for row in rows]))
 

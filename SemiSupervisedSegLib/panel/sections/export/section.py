@@ -189,8 +189,8 @@ class ExportSection(Section):
         everything = chosen_sources(sources, [])
         if which == _ALL:
             return everything
-        ids = [source.case_id for source in everything]
-        rows = self._dialogs.chooseItems(_("Export"), _("Images to export"), ids)
+        titles = [self._session.study.title_of(source.case_id) for source in everything]
+        rows = self._dialogs.chooseItems(_("Export"), _("Images to export"), titles)
         return [everything[row] for row in rows]
 
     def _exportCases(self) -> None:

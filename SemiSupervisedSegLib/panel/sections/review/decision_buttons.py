@@ -94,7 +94,7 @@ class DecisionButtons(EditingSession):
             node = self._scene.prepareCorrection(study, case, self.ui.kindBox.currentData)
         # What is edited is always seen.
         self.ui.showAnnotationBox.setChecked(True)
-        self._begin(caseId, words.format(case=caseId), node)
+        self._begin(caseId, words.format(case=case.title), node)
 
     def save(self) -> bool:
         """Accept the correction; return whether that succeeded."""
@@ -159,7 +159,9 @@ class DecisionButtons(EditingSession):
         hint = _("Undo: {case} accepted (key Z)") if verdict == "accepted" else _("Undo: {case} rejected (key Z)")
         nothing = _("There is no decision on this result yet.") if caseId is None else ""
         reason = availability(facts, Action.STEP_THROUGH_CASES) or nothing
-        setEnabledWithReason(self.ui.undoButton, reason, hint.format(case=caseId))
+        setEnabledWithReason(
+            self.ui.undoButton, reason, hint.format(case=facts.study.title_of(caseId) if caseId else "")
+        )
 
     def _isCorrected(self, facts: Facts) -> bool:
         return self.caseId is not None or (facts.predicted and self._scene.hasUnsavedAnnotation())
@@ -181,7 +183,7 @@ class DecisionButtons(EditingSession):
                 "{case} has an annotation that tells how well models work. With a model's own result in its place, "
                 "models look better than they are. Replace it? The old one stays as a file."
             )
-        return self._dialogs.confirm(text.format(case=case.id))
+        return self._dialogs.confirm(text.format(case=case.title))
 
     def _store(self, caseId: str, write: WriteAnnotation) -> Decision:
         decisions: list[Decision] = []

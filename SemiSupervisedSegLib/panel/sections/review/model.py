@@ -9,14 +9,16 @@ import qt
 from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
+from ....study.model import Study
 from ...logic.decisions import Decision
 from ..tables import TableModel
 
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """One result and what was decided about it; `annotated` when its case has an annotation now."""
+    """One result of the case with this title, and what was decided about it; `annotated` as its case is now."""
 
+    title: str
     summary: CaseSummary
     decision: Decision | None
     annotated: bool
@@ -26,7 +28,7 @@ class ReviewRow:
         """Image, disagreement, uncertainty and decision in words."""
         summary = self.summary
         uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.mean_uncertainty:.0f} %"
-        return summary.case, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
+        return self.title, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
 
     def _verdict(self) -> str:
         if self.decision is not None:
@@ -82,12 +84,10 @@ class ReviewModel(TableModel):
         return self._rows[index.row()].cells[index.column()]
 
 
-def makeRows(
-    order: Sequence[CaseSummary], decisions: Mapping[str, Decision], annotated: Mapping[str, bool]
-) -> list[ReviewRow]:
-    """Return the rows of those cases that are still in the study; `annotated` says which have an annotation."""
+def makeRows(order: Sequence[CaseSummary], decisions: Mapping[str, Decision], study: Study | None) -> list[ReviewRow]:
+    """Return the rows of those cases that are still in the study."""
+    cases = {} if study is None else {case.id: case for case in study.cases}
+    found = ((cases[summary.case], summary) for summary in order if summary.case in cases)
     return [
-        ReviewRow(summary, decisions.get(summary.case), annotated[summary.case])
-        for summary in order
-        if summary.case in annotated
+        ReviewRow(case.title, summary, decisions.get(case.id), case.annotation is not None) for case, summary in found
     ]

@@ -193,9 +193,8 @@ class ReviewSection(Section):
 
     def _showRows(self) -> None:
         study = self._session.study
-        annotated = {} if study is None else {case.id: case.annotation is not None for case in study.cases}
         self._filling = True
-        self.model.setRows(makeRows(self._order, self._decisions, annotated))
+        self.model.setRows(makeRows(self._order, self._decisions, study))
         self._filling = False
         self._markRow()
         self.view.showLegend(() if study is None else study.structures)
