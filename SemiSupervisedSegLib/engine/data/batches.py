@@ -14,7 +14,7 @@ from ...planning.cached_case import CachedCase
 from ...planning.plan import Plan
 from ...planning.tasks import case_tasks, find_tasks
 from ...study.errors import UserError
-from .augment import augment
+from .augmentation import Augmentation
 from .batch import NO_IMAGES, Batch, Labeled, Unlabeled
 from .randomness import torch_generator_at
 from .streams import CaseStream
@@ -29,7 +29,7 @@ class BatchSource:
         cases: All cases in the cache.
         streams: Those of "labeled", "unlabeled" and "external" that the method needs.
         plan: Plan of the study.
-        settings: Batch sizes, the cache budget and the share of foreground patches.
+        settings: Batch sizes, the cache budget, the share of foreground patches and the augmentation.
         seed: Seed of the job.
         device: Device of the batches.
         memory_format: Memory order of the images.
@@ -46,7 +46,7 @@ class BatchSource:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self._seed = seed
-        self._augments = settings.get("augmentation") != "none"
+        self._augmentation = Augmentation(settings.get("augmentation", "rotations"), plan.spacing)
         self._memory_format = memory_format
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = streams_of(cases, streams)
@@ -96,8 +96,8 @@ class BatchSource:
 
     def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
         images, labels = self._streams[name].draw(step, self._counts[name])
-        if self._augments:
-            images, labels = augment(images, labels, torch_generator_at(self._seed, f"{name}/augment", step))
+        generator = torch_generator_at(self._seed, f"{name}/augment", step)
+        images, labels = self._augmentation(images, labels, generator)
         return images.contiguous(memory_format=self._memory_format), labels
 
 

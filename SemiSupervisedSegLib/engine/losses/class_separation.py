@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from .precision import full_precision
+from ..precision import full_precision
 
 
 @full_precision

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .precision import full_precision
+from ..precision import full_precision
 
 EPSILON = 1e-16
 ENTROPY_EPSILON = 1e-6

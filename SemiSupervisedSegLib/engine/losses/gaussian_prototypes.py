@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ..precision import full_precision
 from .overlap import one_hot
-from .precision import full_precision
 from .prototypes import ABSENT_LOGIT
 
 CHUNK = 2**17

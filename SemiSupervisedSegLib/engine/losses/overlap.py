@@ -12,7 +12,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
-from .precision import full_precision
+from ..precision import full_precision
 
 EPSILON_SQUARED, EPSILON_LINEAR = 1e-5, 1e-8
 """As published with the squared and the linear denominator."""

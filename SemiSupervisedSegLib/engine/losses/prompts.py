@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..precision import full_precision
 from .overlap import dice_loss, one_hot
-from .precision import full_precision
 
 SOFT_SHARPNESS = 10.0
 """How near the soft maximum is to the maximum: its weights are softmax(10 p)."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..interpolation import adjoint_upsample, upsample, upsampled_squared_norm
+from ..precision import full_precision
 from ..tensors import append_axes
 from .overlap import one_hot
-from .precision import full_precision
 
 NORM_CLAMP = 1e-8
 ABSENT_LOGIT = -1e4

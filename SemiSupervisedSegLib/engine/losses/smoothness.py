@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..precision import full_precision
 from ..tensors import append_axes
 from .overlap import dice_loss
-from .precision import full_precision
 
 Discrepancy = Callable[[Tensor, Tensor], Tensor]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..precision import full_precision
 from .overlap import EPSILON_SQUARED
-from .precision import full_precision
 
 
 @full_precision

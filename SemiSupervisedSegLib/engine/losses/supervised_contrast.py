@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ..precision import full_precision
 from .overlap import one_hot
-from .precision import full_precision
 
 CHUNK = 1024
 """Anchors whose similarities to all vectors are in memory at once."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.engine.data.augment import augment
 from SemiSupervisedSegLib.engine.data.randomness import torch_generator_at
+from SemiSupervisedSegLib.engine.data.rotations import rotate_and_flip
 from SemiSupervisedSegLib.engine.data.streams import CaseStream
 from SemiSupervisedSegLib.jobs.spec import JobCase
 from SemiSupervisedSegLib.phantom.generate import generate_study
@@ -69,7 +69,7 @@ def test_study_of_several_sites_becomes_batches(tmp_path: Path, modality, struct
     for group in (labeled, external):
         stream = CaseStream(group, plan, 0, "stream", 2**28, "cpu", foreground_share=0.5)
         images, labels = stream.draw(0, 3)
-        images, labels = augment(images, labels, torch_generator_at(0, "stream", 0))
+        images, labels = rotate_and_flip(images, labels, torch_generator_at(0, "stream", 0))
         stream.close()
         assert images.shape == (3, 1, *plan.patch) and images.isfinite().all()
         assert (labels is None) == (group is external)

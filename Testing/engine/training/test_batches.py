@@ -54,8 +54,8 @@ class _Stream:
         return [0, 0]
 
 
-@pytest.mark.parametrize(("augmentation", "same"), [("none", True), ("rotations", False)])
-def test_patches_are_rotated_and_flipped_unless_the_setting_says_not_to(monkeypatch, augmentation, same):
+@pytest.mark.parametrize(("augmentation", "same"), [("none", True), ("rotations", False), ("strong", False)])
+def test_patches_are_transformed_unless_the_setting_says_not_to(monkeypatch, augmentation, same):
     monkeypatch.setattr(batches, "CaseStream", _Stream)
     settings = {"labeled_batch": 2, "cache_budget_mb": 100, "foreground_share": 0.0, "augmentation": augmentation}
     streams = frozenset({"labeled"})

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device, with the transforms of the 2D and 3D papers."""
+"""Rotations and flips of whole batches on the device, as in the 2D and 3D papers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROTATED_SHARE = 0.5
 _LARGEST_ANGLE = math.radians(20.0)
 
 
-def augment(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+def rotate_and_flip(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
     """Transform every sample of a batch at random, its labels as its image.
 
     Args:
@@ -25,10 +25,16 @@ def augment(images: Tensor, labels: Tensor | None, generator: torch.Generator) -
     Returns:
         New tensors of the same shapes and types.
     """
-    return augment_2d(images, labels, generator) if images.dim() == 4 else augment_3d(images, labels, generator)
+    return (
+        rotate_and_flip_2d(images, labels, generator)
+        if images.dim() == 4
+        else rotate_and_flip_3d(images, labels, generator)
+    )
 
 
-def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+def rotate_and_flip_2d(
+    images: Tensor, labels: Tensor | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
     """Rotate each sample by k times 90 degrees and flip it with probability 0.5, else rotate it by up to 20 degrees.
 
     The rule of the 2D papers (Luo et al., SSL4MIS). The papers rotate images with nearest-neighbour interpolation; we
@@ -57,7 +63,9 @@ def augment_2d(images: Tensor, labels: Tensor | None, generator: torch.Generator
     return new_images, new_labels
 
 
-def augment_3d(images: Tensor, labels: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+def rotate_and_flip_3d(
+    images: Tensor, labels: Tensor | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
     """Rotate each sample by k times 90 degrees in the plane of rows and columns, then flip it along one of the two.
 
     The rule of the 3D papers (Yu et al., MICCAI 2019), always applied; with exactly one flip every sample is one of

@@ -1,4 +1,4 @@
-"""Losses that are unsafe in half precision compute in float32, whatever the loop's autocast says."""
+"""Computations that are unsafe in half precision are done in float32, whatever the loop's autocast says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from ..tensors import promote
+from .tensors import promote
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ def _device_types(values: Iterable[object]) -> Iterator[str]:
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a loss outside autocast, with half-precision tensor arguments promoted to float32.
+    """Run a function outside autocast, with half-precision tensor arguments promoted to float32.
 
     Mixed precision is safe for convolutions, not for sums over a volume (Micikevicius et al., ICLR 2018).
 
