@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.amp import GradScaler
-from torch.optim import SGD, Adam, Optimizer
+from torch.nn import Parameter
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ..device import Device
 from ..methods.method import Objective
@@ -21,7 +23,8 @@ class ObjectiveOptimizer:
     def __init__(self, objective: Objective, settings: Mapping[str, Any], device: Device) -> None:
         self.objective = objective
         self.settings = {**settings, **objective.optimizer}
-        self._optimizer = _build(objective, self.settings)
+        self._parameters = [parameter for parameter in objective.module.parameters() if parameter.requires_grad]
+        self._optimizer = _build(self._parameters, self.settings)
         self._scaler = GradScaler(device.torch.type, enabled=device.needs_scaler)
 
     def set_learning_rate(self, step: int, total_steps: int) -> float:
@@ -32,9 +35,12 @@ class ObjectiveOptimizer:
         return rate
 
     def step(self, loss: Tensor) -> None:
-        """Back-propagate a scalar loss and update the objective's own parameters."""
+        """Back-propagate a scalar loss, clip the norm of the gradient where set, and update the own parameters."""
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
+        if self.settings["gradient_clipping"]:
+            self._scaler.unscale_(self._optimizer)
+            clip_grad_norm_(self._parameters, self.settings["gradient_clipping"], foreach=True)
         self._scaler.step(self._optimizer)
         self._scaler.update()
 
@@ -65,12 +71,12 @@ def _fits(optimizer: Optimizer) -> bool:
     )
 
 
-def _build(objective: Objective, settings: Mapping[str, Any]) -> Optimizer:
-    parameters = [parameter for parameter in objective.module.parameters() if parameter.requires_grad]
+def _build(parameters: list[Parameter], settings: Mapping[str, Any]) -> Optimizer:
     rate, decay = settings["learning_rate"], settings["weight_decay"]
-    if settings["optimizer"] == "adam":
+    if settings["optimizer"] in ("adam", "adamw"):
+        kind = Adam if settings["optimizer"] == "adam" else AdamW
         betas = settings.get("adam_betas", (0.9, 0.999))
-        return Adam(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
+        return kind(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
     optimizer = SGD(parameters, lr=rate, momentum=settings["momentum"], weight_decay=decay, fused=True)
     if settings["momentum"]:
         # The fused kernel wants the momentum of all parameters or of none, and some get their first gradient late (the

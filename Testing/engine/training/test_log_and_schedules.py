@@ -46,8 +46,21 @@ def test_a_loss_that_is_no_number_is_an_error(value: float) -> None:
         ("step", 2_500, 0.001),
         ("step", 5_000, 0.0001),
         ("constant", 19_999, 0.01),
+        ("cosine", 0, 0.00001),
+        ("cosine", 499, 0.005),
+        ("cosine", 999, 0.01),
+        ("cosine", 1_000, 0.01),
+        ("cosine", 10_500, 0.005),
+        ("cosine", 19_999, 0.01 * math.sin(math.pi / 38_000) ** 2),
     ],
 )
-def test_learning_rates_are_those_of_the_papers(schedule: str, step: int, expected: float) -> None:
+def test_learning_rates_follow_their_schedule(schedule: str, step: int, expected: float) -> None:
     settings = {"learning_rate": 0.01, "learning_rate_schedule": schedule}
     assert learning_rate(step, 20_000, settings) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", range(1, 30))
+def test_the_cosine_reaches_the_learning_rate_in_a_training_of_any_length(steps: int) -> None:
+    settings = {"learning_rate": 0.01, "learning_rate_schedule": "cosine"}
+    rates = [learning_rate(step, steps, settings) for step in range(steps)]
+    assert max(rates) == 0.01 and min(rates) > 0

@@ -66,6 +66,28 @@ def descend(optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], lo
     optimizer.step()
 
 
+def test_adamw_with_a_cosine_and_clipped_gradients_trains_as_written_out_by_hand() -> None:
+    settings = {"optimizer": "adamw", "learning_rate": 0.002, "weight_decay": 0.1, "gradient_clipping": 0.05}
+    method = toy_method("supervised", steps=3, learning_rate_schedule="cosine", **settings)
+    by_hand = copy.deepcopy(method)
+    Run(method).go()
+    parameters, norms = list(by_hand.parameters()), []
+    adamw = torch.optim.AdamW(parameters, weight_decay=0.1, fused=False, foreach=False)
+    for step, share in enumerate((1.0, 1.0, 0.5)):
+        adamw.param_groups[0]["lr"] = 0.002 * share
+        adamw.zero_grad()
+        weighted_sum(by_hand.losses(draw(step), TrainingStep(step, 3))).backward()
+        norms.append(torch.cat([parameter.grad.flatten() for parameter in parameters]).norm())
+        for parameter in parameters:
+            parameter.grad *= min(1.0, 0.05 / norms[-1])
+        adamw.step()
+    assert min(norms) > 0.05, "something was clipped"
+    # Biases in front of a normalisation have no gradient but rounding, of which AdamW makes a whole step.
+    kernels = {name: value for name, value in by_hand.state_dict().items() if value.dim() == 4}
+    for name, value in kernels.items():
+        torch.testing.assert_close(method.state_dict()[name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
 @pytest.mark.parametrize("family", ["TwoStudents", "ExtraDecoder"])
 def test_everything_that_a_method_owns_is_trained(family: str) -> None:
     method = build(FAMILIES[family], steps=1)
