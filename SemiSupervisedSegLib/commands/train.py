@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from ..jobs.catalogue import load_catalogue
-from ..jobs.continuation import check_resumable, trained_model_folder
+from ..jobs.continuation import check_resumable, make_continued_spec, model_in, trained_model_folder
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import DEFAULT_PRESET, make_training_spec
 from ..jobs.launcher import launch
 from ..jobs.rounds import find_round, next_round
+from ..jobs.spec import JobSpec
 from ..study.checks import check_study
 from ..study.errors import UserError
 from ..study.model import Study
@@ -28,11 +29,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="set one setting; repeatable"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--steps", type=int, help="how many steps to train (as in the preset)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--threads", type=int, help="processor cores to use (all)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything random (0)")
     parser.add_argument("--resume", metavar="ROUND", help="continue a round that was stopped")
-    parser.add_argument("--warm-start", metavar="ROUND", help="begin from the model of an earlier round")
+    parser.add_argument(
+        "--continue", metavar="ROUND", dest="continued", help="train a finished round up to --steps, as a new round"
+    )
+    parser.add_argument(
+        "--warm-start",
+        metavar="ROUND",
+        help="begin from the model of an earlier round, or of the folder of another study, round or model",
+    )
     parser.add_argument(
         "--detach", action="store_true", help="continue in the background, also after this terminal closes"
     )
@@ -42,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train; raises UserError when something is wrong with the study or the options."""
     study = load_study(options.study)
-    folder = _resumed_round(study, options) if options.resume else _new_round(study, options)
+    folder = _resumed_round(study, options) if options.resume else _new_round(study, _new_spec(study, options))
     print(f"Round {folder.name}", flush=True)
     if options.detach:
         launch(folder, detached=True)
@@ -60,18 +69,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
-    if options.method is None:
-        raise UserError("No method was chosen.", f"Add --method with one of: {', '.join(load_catalogue().methods)}.")
-    spec = make_training_spec(
-        study,
-        options.method,
-        options.preset or DEFAULT_PRESET,
-        _parse_settings(options.settings) | ({} if options.threads is None else {"threads": options.threads}),
-        device=options.device,
-        seed=options.seed,
-        warm_start=trained_model_folder(find_round(study.folder, options.warm_start)) if options.warm_start else None,
-    )
+def _new_round(study: Study, spec: JobSpec) -> JobFolder:
     for warning in check_study(study):
         print(f"Warning: {warning}")
     folder = next_round(study.folder, spec.method)
@@ -79,11 +77,50 @@ def _new_round(study: Study, options: argparse.Namespace) -> JobFolder:
     return folder
 
 
-def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
+def _new_spec(study: Study, options: argparse.Namespace) -> JobSpec:
+    if options.continued:
+        return _continued_spec(study, options)
+    if options.method is None:
+        raise UserError("No method was chosen.", f"Add --method with one of: {', '.join(load_catalogue().methods)}.")
+    named = {"threads": options.threads, "steps": options.steps}
+    return make_training_spec(
+        study,
+        options.method,
+        options.preset or DEFAULT_PRESET,
+        _parse_settings(options.settings) | {name: value for name, value in named.items() if value is not None},
+        device=options.device or "auto",
+        seed=options.seed,
+        warm_start=_earlier_model(study, options.warm_start) if options.warm_start else None,
+    )
+
+
+def _earlier_model(study: Study, name: str) -> Path:
+    if Path(name).is_dir():
+        return model_in(Path(name))
+    return trained_model_folder(find_round(study.folder, name))
+
+
+def _continued_spec(study: Study, options: argparse.Namespace) -> JobSpec:
+    _check_nothing_else(options)
+    if options.steps is None:
+        raise UserError("It is not said how long the round continues.", "Add --steps with the number of steps in all.")
+    return make_continued_spec(find_round(study.folder, options.continued), options.steps, options.device)
+
+
+def _check_nothing_else(options: argparse.Namespace) -> None:
     if options.method or options.preset or options.settings or options.warm_start or options.threads is not None:
         raise UserError(
             "A round continues with the settings it began with.",
-            "Leave --method, --preset, --set, --threads and --warm-start out, or begin a new round without --resume.",
+            "Leave --method, --preset, --set, --threads and --warm-start out, or begin a new round.",
+        )
+
+
+def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
+    _check_nothing_else(options)
+    if options.steps is not None or options.continued:
+        raise UserError(
+            "A stopped round is resumed to the number of steps that it began with.",
+            "Leave --steps and --continue out; a finished round is trained for longer with --continue.",
         )
     folder = find_round(study.folder, options.resume)
     check_resumable(folder)

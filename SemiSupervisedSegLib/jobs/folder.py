@@ -21,6 +21,8 @@ from .portable_paths import with_absolute_paths, with_relative_paths
 from .records import from_plain, to_plain
 from .spec import JobSpec
 
+LAST_CHECKPOINT = "last.pt"
+"""Name of the checkpoint in the folder of checkpoints."""
 State = Literal["waiting", "running", "finished", "failed", "cancelled"]
 
 
@@ -64,6 +66,7 @@ class JobFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).absolute()
         self.checkpoints = self.path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / LAST_CHECKPOINT
         self.model = self.path / "model"
         self.predictions = self.path / "predictions"
         self.previews = self.path / "previews"

@@ -11,7 +11,7 @@ from ..study.model import Case, Role, Study
 from ..study.names import default_id, free_id
 from .catalogue import load_catalogue
 from .folder import JobFolder
-from .model_folder import check_model, check_structures, read_description
+from .model_folder import check_model, read_description
 from .needs import missing_in_study
 from .rounds import next_round
 from .spec import JobCase, JobSpec, SettingValue
@@ -47,14 +47,14 @@ def make_training_spec(
         watched_case: Id of a case that is previewed while training, beside those chosen anyway.
 
     Raises:
-        UserError: The settings cannot be used, the study lacks cases or annotations that the method needs, or the
-            earlier model is for other structures.
+        UserError: The settings cannot be used, the study lacks cases or annotations that the method needs, or there is
+            no earlier model in the folder.
     """
     catalogue = load_catalogue()
     if (problem := missing_in_study(study, catalogue.method(method))) is not None:
         raise problem
     if warm_start is not None:
-        check_structures(read_description(warm_start), study.structures)
+        check_model(warm_start)
     catalogue.resolve(method, preset, settings)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     return JobSpec(

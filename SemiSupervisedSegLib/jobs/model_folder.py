@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,17 +76,3 @@ def damaged_model() -> UserError:
         "The parts of the model (metadata.json, weights, prototypes) do not fit together; it is damaged.",
         "Choose the model folder of another round, or train again.",
     )
-
-
-def check_structures(model: ModelDescription, structures: Sequence[Structure]) -> None:
-    """Raise UserError when a round with other structures than those of a model would start from it.
-
-    Names decide; colours and label values may have changed since.
-    """
-    before, now = ([structure.name for structure in group] for group in (model.structures, structures))
-    if before != now:
-        raise UserError(
-            f"The earlier model was trained for other structures ({', '.join(before)}) than the study has now "
-            f"({', '.join(now)}).",
-            "Start from scratch, or restore the structures.",
-        )

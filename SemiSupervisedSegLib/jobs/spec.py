@@ -12,7 +12,8 @@ from ..study.errors import UserError
 from ..study.model import CASE_ID, MAX_LABEL, Modality, Role, Structure
 from .records import from_plain, to_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of job.json where a training continues another one; other jobs are version 1, which older programs read."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 SettingValue = bool | int | float | str
 
@@ -48,6 +49,8 @@ class JobSpec:
             predictions.
         cases: Cases to train on and to predict.
         warm_start: Path of the model folder from which training starts.
+        continues: Whether the training goes on from the last checkpoint of the round of `warm_start`, with its plan
+            and everything that it has learned, instead of from its weights.
         model: Path of the model folder that predicts.
         preview_cases: Ids of the cases that are segmented from time to time during training.
         versions: Versions of the installed programs when the job was created.
@@ -64,10 +67,11 @@ class JobSpec:
     structures: tuple[Structure, ...]
     cases: tuple[JobCase, ...]
     warm_start: str | None = None
+    continues: bool = False
     model: str | None = None
     preview_cases: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what no worker could do; raises UserError."""
@@ -78,7 +82,10 @@ class JobSpec:
 
     def to_json(self) -> str:
         """Return the content of job.json."""
-        return json.dumps(to_plain(self), indent=2, allow_nan=False) + "\n"
+        content = to_plain(self)
+        if not self.continues:
+            del content["continues"]
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> JobSpec:

@@ -56,13 +56,20 @@ def plan_round(
     return RoundPlan(make_plan(fingerprint, modality, num_classes, settings), settings)
 
 
-def write_round_plan(folder: JobFolder, round_plan: RoundPlan) -> None:
+def write_round_plan(folder: JobFolder, round_plan: RoundPlan, memory_order: str | None = None) -> None:
     """Write plan.json of a round.
+
+    Args:
+        folder: Folder of the round.
+        round_plan: Plan and settings.
+        memory_order: Memory order of the training, None where it is chosen later; see `engine.memory_order`.
 
     Raises:
         UserError: It cannot be written.
     """
-    content = {"plan": round_plan.plan.to_dict(), "settings": round_plan.settings}
+    content: dict[str, Any] = {"plan": round_plan.plan.to_dict(), "settings": round_plan.settings}
+    if memory_order is not None:
+        content["memory_order"] = memory_order
     write_text_atomically(folder.path / PLAN_FILE, json.dumps(content, indent=2) + "\n")
 
 
@@ -92,6 +99,25 @@ def read_round_plan(folder: JobFolder, spec: JobSpec) -> RoundPlan | None:
     except (ValueError, KeyError, TypeError, UserError) as error:
         raise damaged from error
     return RoundPlan(plan, expected | settings)
+
+
+def continue_round_plan(folder: JobFolder, spec: JobSpec, earlier: JobFolder) -> RoundPlan:
+    """Make plan.json of a round that continues the training of an earlier one, of which only the steps change.
+
+    Args:
+        folder: Folder of the round, without a plan.
+        spec: Job of the round.
+        earlier: Folder of the round that is continued.
+
+    Raises:
+        UserError: The earlier round has no plan, or a file is damaged or cannot be written.
+    """
+    before = read_round_plan(earlier, earlier.spec())
+    if before is None:
+        raise UserError(f"The round {earlier.name} has no plan any more.", "Start a new round.")
+    round_plan = RoundPlan(before.plan, before.settings | {"steps": spec.settings["steps"]})
+    write_round_plan(folder, round_plan, read_memory_order(earlier))
+    return round_plan
 
 
 def read_round_settings(folder: JobFolder) -> dict[str, Any]:

@@ -30,6 +30,7 @@ SPEC = st.builds(
     structures=st.lists(STRUCTURE, max_size=3, unique_by=lambda item: item.label).map(tuple),
     cases=st.lists(CASE, max_size=4, unique_by=lambda case: case.id.casefold()).map(tuple),
     warm_start=st.none() | TEXT,
+    continues=st.booleans(),
     model=st.none() | TEXT,
     versions=st.dictionaries(TEXT, TEXT, max_size=2),
 )

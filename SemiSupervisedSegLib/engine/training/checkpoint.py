@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
+from ...jobs.folder import LAST_CHECKPOINT
 from ...study.errors import UserError
 from ...study.files import atomic_path
 from ..tensor_files import CarriesCode, Damaged, read_content, write_content
 
-CHECKPOINT = "last.pt"
-VERSION = 1
+VERSION = 2
 _ADVICE = "Start a new round, or restore the file from a backup."
-_TYPES = {"key": str, "step": int, "stage": int, "method": dict, "optimizers": dict}
+_TYPES = {"key": str, "step": int, "stage": int, "method": dict, "optimizers": dict, "stage_start": int}
+UNKNOWN_START = -1
+"""Start of the stage in checkpoints of older programs, which did not keep it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Checkpoint:
         stage: Index of the stage it was saved in.
         method: State of the method's networks and memories.
         optimizers: State of each objective's optimizer, by the objective's name.
+        stage_start: Number of steps that were done when the stage began.
     """
 
     key: str
@@ -35,18 +38,19 @@ class Checkpoint:
     stage: int
     method: dict[str, Any]
     optimizers: dict[str, Any]
+    stage_start: int = UNKNOWN_START
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
-    with atomic_path(folder / CHECKPOINT) as temporary:
+    with atomic_path(folder / LAST_CHECKPOINT) as temporary:
         folder.mkdir(parents=True, exist_ok=True)
         write_content(temporary, {"version": VERSION, **vars(checkpoint)})
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Return whether a job has a checkpoint to resume from."""
-    return (folder / CHECKPOINT).exists()
+    return (folder / LAST_CHECKPOINT).exists()
 
 
 def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint | None:
@@ -55,7 +59,7 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
     Raises:
         UserError: The file is not a checkpoint, is damaged, carries program code, or belongs to another job.
     """
-    path = folder / CHECKPOINT
+    path = folder / LAST_CHECKPOINT
     if not path.exists():
         return None
     try:
@@ -74,7 +78,7 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> Checkpoint 
 
 def damaged_checkpoint() -> UserError:
     """Return the error for a file that is no checkpoint, or one of another training."""
-    return UserError(f"The file {CHECKPOINT} is not a checkpoint, or it is damaged.", _ADVICE)
+    return UserError(f"The file {LAST_CHECKPOINT} is not a checkpoint, or it is damaged.", _ADVICE)
 
 
 def _parse(content: Any) -> Checkpoint:

@@ -14,7 +14,7 @@ from ..data.batch import Batch
 from ..data.randomness import generator_at
 from ..device import Device
 from ..methods.method import Method, Stage, TrainingStep, total
-from .checkpoint import Checkpoint, damaged_checkpoint
+from .checkpoint import UNKNOWN_START, Checkpoint, damaged_checkpoint
 from .log import LossLog, diverged_error
 from .optimizers import ObjectiveOptimizer
 
@@ -78,7 +78,9 @@ class TrainingLoop:
         self._settings = settings
         self._seed = seed
         self._device = device
-        self._stages = _with_lengths(method.stages(), settings["steps"])
+        self._stages = method.stages()
+        self._ends = _stage_ends(self._stages, settings["steps"])
+        self._start = 0
         self._stage = 0
         self._optimizers = self._make_optimizers()
         self._restored = False
@@ -86,20 +88,39 @@ class TrainingLoop:
     @property
     def total_steps(self) -> int:
         """Steps of all stages."""
-        return sum(length for _, length in self._stages)
+        return self._ends[-1]
 
     def checkpoint(self, key: str) -> Checkpoint:
         """Return the state after the last complete step; raises UserError when a weight is not finite any more."""
         if not all(parameter.isfinite().all() for parameter in self.method.parameters()):
             raise diverged_error("a weight of the network")
         optimizers = {optimizer.objective.name: optimizer.state_dict() for optimizer in self._optimizers}
-        return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers)
+        return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers, self._start)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore a checkpoint; raises UserError when it is not one of this method and these settings."""
+    def restore(self, checkpoint: Checkpoint, *, continues: bool = False) -> None:
+        """Restore a checkpoint.
+
+        Args:
+            checkpoint: State of this training, or of a shorter one that is continued.
+            continues: Whether the checkpoint is the end of a shorter training. Its last stage goes on then, with
+                schedules over the new length of that stage.
+
+        Raises:
+            UserError: The checkpoint is not one of this method and these settings.
+        """
         self.step, self._stage = checkpoint.step, checkpoint.stage
         if not (0 <= self._stage < len(self._stages) and 0 <= self.step <= self.total_steps):
             raise damaged_checkpoint()
+        self._start = checkpoint.stage_start
+        if self._start == UNKNOWN_START:
+            ends = self._ends if not continues else _stage_ends(self._stages, self.step)
+            self._start = [0, *ends][self._stage]
+        if not 0 <= self._start <= self.step <= self._ends[self._stage]:
+            raise damaged_checkpoint()
+        self._load(checkpoint)
+        self._restored = True
+
+    def _load(self, checkpoint: Checkpoint) -> None:
         try:
             self.method.load_state_dict(checkpoint.method)
             self._optimizers = self._make_optimizers()
@@ -107,23 +128,21 @@ class TrainingLoop:
                 optimizer.load_state_dict(checkpoint.optimizers[optimizer.objective.name])
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             raise damaged_checkpoint() from error
-        self._restored = True
 
     def run(self, hooks: Hooks) -> None:
         """Train to the end, from the first step or the restored one."""
         self.method.train()
-        first = self._stage
-        for index in range(first, len(self._stages)):
-            stage, length = self._stages[index]
-            hooks.on_stage_start(stage, length)
+        for index in range(self._stage, len(self._stages)):
+            start = self._start if self._restored else self.step
+            hooks.on_stage_start(self._stages[index], self._ends[index] - start)
             if not self._restored:
                 self._start_stage(index, hooks)
             self._restored = False
             self._run_stage(hooks)
 
     def _start_stage(self, index: int, hooks: Hooks) -> None:
-        self._stage = index
-        stage, drawn = self._stages[index][0], itertools.count(1)
+        self._stage, self._start = index, self.step
+        stage, drawn = self._stages[index], itertools.count(1)
 
         def draw(step: int) -> Batch:
             hooks.on_stage_batch(next(drawn), stage.batches)
@@ -134,14 +153,13 @@ class TrainingLoop:
         self._optimizers = self._make_optimizers()
 
     def _run_stage(self, hooks: Hooks) -> None:
-        stage, length = self._stages[self._stage]
-        before = sum(steps for _, steps in self._stages[: self._stage])
+        stage, end = self._stages[self._stage], self._ends[self._stage]
         log, clock = LossLog(), _Clock(self.total_steps)
-        while self.step < before + length:
-            training_step = TrainingStep(self.step - before, length, stage.name)
+        while self.step < end:
+            training_step = TrainingStep(self.step - self._start, end - self._start, stage.name)
             rate = self.train_step(training_step, log)
             self.step += 1
-            if log.end_step() or self.step == before + length:
+            if log.end_step() or self.step == end:
                 left = clock.seconds_left(self.step)
                 hooks.on_report(StepReport(stage.name, self.step, self.total_steps, log.fetch(), rate, left))
             clock.pause()
@@ -193,7 +211,7 @@ class _Clock:
         return spent / (self._steps + 1) * (self._total_steps - step)
 
 
-def _with_lengths(stages: tuple[Stage, ...], steps: int) -> list[tuple[Stage, int]]:
-    """Split all steps by the stages' shares; rounding goes to the last stage."""
+def _stage_ends(stages: tuple[Stage, ...], steps: int) -> list[int]:
+    """Split all steps by the stages' shares and return the step that each stage ends at; rounding goes to the last."""
     lengths = [round(stage.share * steps) for stage in stages[:-1]]
-    return list(zip(stages, [*lengths, steps - sum(lengths)], strict=True))
+    return [*itertools.accumulate(lengths), steps]

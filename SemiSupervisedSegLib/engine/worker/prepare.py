@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...jobs.catalogue import MethodEntry, load_catalogue
+from ...jobs.continuation import earlier_round
 from ...jobs.events import CheckpointSaved, Started, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.needs import missing
@@ -15,7 +16,7 @@ from ...planning.cache import prepare_cache
 from ...planning.cached_case import CachedCase
 from ...planning.fingerprint import fingerprint
 from ...planning.plan import Plan
-from ...planning.round_plan import RoundPlan, plan_round, read_round_plan, write_round_plan
+from ...planning.round_plan import RoundPlan, continue_round_plan, plan_round, read_round_plan, write_round_plan
 from ...planning.warm_start import check_warm_start, warm_start_warnings
 from ...planning.warnings import case_warnings, field_of_view_warnings
 from ...study.files import check_stays_inside
@@ -90,6 +91,8 @@ def _saved_step(folder: JobFolder) -> int | None:
 
 
 def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPlan:
+    if spec.continues:
+        return continue_round_plan(folder, spec, earlier_round(spec))
     reporter.start_stage("inspect", "Looking at images", len(spec.cases))
     measured = fingerprint(spec.cases, spec.structures, reporter.progress)
     for warning in field_of_view_warnings(measured):

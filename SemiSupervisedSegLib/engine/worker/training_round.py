@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 
+from ...jobs.continuation import earlier_round, no_checkpoint
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
 from ...jobs.results import SEGMENTATIONS
 from ...planning.cached_case import CachedCase
@@ -31,6 +32,7 @@ from ..training.validation import validation_dice
 from .case_predictions import CasePredictor
 from .prepare import JobContext
 from .reporter import JobStopped
+from .warm_start import start_from_model
 
 # Labeled cases that give a preview its prototypes: few, so that a preview takes little of the training's time.
 _PREVIEW_LABELED_CASES = 4
@@ -62,9 +64,7 @@ class TrainingRound:
             UserError: The training has diverged, or a file cannot be read or written.
             JobStopped: The user requested a stop; a checkpoint was saved.
         """
-        checkpoint = load_checkpoint(self._context.folder.checkpoints, self._key, self._context.device.torch)
-        if checkpoint is not None:
-            self._loop.restore(checkpoint)
+        self._restore()
         for warning in self._method.warnings():
             self._reporter.emit(WarningRaised(warning))
         if self._loop.step < self._loop.total_steps:
@@ -73,6 +73,21 @@ class TrainingRound:
             self._loop.run(Hooks(self._on_stage_start, self._on_report, self._on_step_end, self._reporter.progress))
         finally:
             self._batches.close()
+
+    def _restore(self) -> None:
+        """Restore the round's last checkpoint, else that of the round whose training it continues, if it does."""
+        spec, device = self._context.spec, self._context.device.torch
+        checkpoint = load_checkpoint(self._context.folder.checkpoints, self._key, device)
+        if checkpoint is not None:
+            self._loop.restore(checkpoint)
+        elif spec.continues:
+            earlier = earlier_round(spec)
+            checkpoint = load_checkpoint(earlier.checkpoints, round_key(earlier), device)
+            if checkpoint is None:
+                raise no_checkpoint(earlier)
+            self._loop.restore(checkpoint, continues=True)
+            # From here on the earlier round may be deleted.
+            self._save(self._loop.step)
 
     def trained_model(self, labeled: Sequence[CachedCase]) -> TrainedModel:
         """Return the network as it is now, with prototypes pooled over some labeled cases, read one at a time."""
@@ -190,8 +205,8 @@ def _build_method(context: JobContext) -> Method:
         ),
     )
     # A checkpoint has all weights, and the earlier model may be gone by now.
-    if spec.warm_start is not None and not has_checkpoint(context.folder.checkpoints):
-        _warm_start(method, spec.warm_start)
+    if spec.warm_start is not None and not spec.continues and not has_checkpoint(context.folder.checkpoints):
+        start_from_model(method.student, load_bundle(spec.warm_start), spec.structures)
     return method.to(context.device.torch)
 
 
@@ -210,14 +225,3 @@ def _memory_order(context: JobContext) -> MemoryOrder:
         order = fastest_memory_order(network, plan.patch, context.device)
     write_memory_order(context.folder, order)
     return order
-
-
-def _warm_start(method: Method, folder: str) -> None:
-    model = load_bundle(folder)
-    try:
-        method.student.load_state_dict(model.network.state_dict())
-    except RuntimeError as error:
-        raise UserError(
-            f"The earlier model is a {model.plan.network}, which this round does not train.",
-            "Choose the same network and dimension, or start from scratch.",
-        ) from error

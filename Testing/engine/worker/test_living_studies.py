@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.commands import evaluate, predict, train
+from SemiSupervisedSegLib.commands import evaluate, predict
 from SemiSupervisedSegLib.jobs.events import WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image, write_image
 from SemiSupervisedSegLib.study.model import Role, Study
@@ -66,16 +65,6 @@ def test_a_moved_round_is_scored_and_resumed_from_its_own_files(moved: JobFolder
     shutil.rmtree(moved.predictions)
     assert main(moved.path) == EXIT_FINISHED
     assert {path.name for path in moved.predictions.iterdir()} == {case.id for case in moved.spec().cases}
-
-
-def test_a_warm_start_from_other_structures_leaves_no_round(moved: JobFolder) -> None:
-    study = moved.path.parents[1]
-    content = json.loads((study / "study.json").read_text())
-    content["structures"].append({"name": "added", "label": 99, "color": [1, 2, 3]})
-    (study / "study.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"trained for other structures \(.*\) than the study has now \(.*, added\)"):
-        command(train, study, "--method", "supervised", "--warm-start", moved.name)
-    assert [folder.name for folder in rounds(study)] == [moved.name]
 
 
 def test_a_warm_start_that_has_learned_a_validation_case_is_named(moved: JobFolder) -> None:
