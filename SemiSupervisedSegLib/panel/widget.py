@@ -21,6 +21,7 @@ from .sections.header import Header
 from .sections.review.section import ReviewSection
 from .sections.section import PanelContext, Section
 from .sections.study import StudySection
+from .sections.tables import OnResize
 from .sections.train.section import TrainSection
 from .services import Services
 from .session import Session
@@ -69,6 +70,7 @@ class Panel:
         self.sections = {name: self._makeSection(name) for name in _SECTIONS}
         self.ui.sectionsContainer.layout().addStretch(1)
         self._connectSections()
+        self._resizing = OnResize(self.ui.scrollArea, self._resized)
         # It changes whenever something is unfolded.
         self.ui.scrollArea.verticalScrollBar().connect("rangeChanged(int,int)", self._keepWidth)
         self.widget.setMRMLScene(mrmlScene)
@@ -149,6 +151,10 @@ class Panel:
         """Keep the panel as wide as what it shows: a scroll area would rather cut it off."""
         needed = self.ui.sectionsContainer.layout().minimumSize().width()
         self.ui.scrollArea.setMinimumWidth(needed + self.ui.scrollArea.verticalScrollBar().width)
+
+    def _resized(self) -> None:
+        for section in self.sections.values():
+            section.panelResized(self.ui.scrollArea.height)
 
     def _load(self, name: str) -> qt.QWidget:
         return slicer.util.loadUI(str(self._uiFolder / f"{name}.ui"))

@@ -222,7 +222,7 @@ class RandomUser:
         cases = self.panel.sections["Cases"]
         if cases.model.rowCount():
             row = self.chance.randrange(cases.model.rowCount())
-            cases.ui.casesTable.doubleClicked.emit(cases.model.index(row, 0))
+            cases.ui.casesTable.activated.emit(cases.model.index(row, 0))
 
     def _choose(self) -> None:
         section, name = self.chance.choice(

@@ -93,6 +93,9 @@ class Section(SectionPart):
     def cleanup(self) -> None:
         """Stop everything: the panel goes away."""
 
+    def panelResized(self, height: int) -> None:
+        """Use the height of the panel."""
+
     def viewSettings(self) -> dict[str, str]:
         """Return what a saved scene keeps of the section."""
         return {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import qt
 
 # Pixels above and below the text of a row, together.
 _PADDING = 7
+# Of the height of the panel: beside a long table its buttons are in view as well.
+_LARGEST_SHARE = 0.55
 
 
 def setUpView(view: qt.QTableView) -> None:
@@ -33,6 +35,46 @@ def makeCell(text: str, alignment: int = qt.Qt.AlignLeft) -> qt.QTableWidgetItem
     item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
     item.setTextAlignment(alignment | qt.Qt.AlignVCenter)
     return item
+
+
+class OnResize(qt.QObject):
+    """Calls a function when a widget has another size.
+
+    Args:
+        widget: Widget to watch.
+        receiver: Function without arguments.
+    """
+
+    def __init__(self, widget: qt.QWidget, receiver: Callable[[], None]) -> None:
+        super().__init__()
+        self._receiver = receiver
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: qt.QObject, event: qt.QEvent) -> bool:
+        """Handle an event and let it pass (Qt)."""
+        if event.type() == qt.QEvent.Resize:
+            self._receiver()
+        return False
+
+
+class GrowingTable:
+    """Makes a table as high as its rows need, as far as the panel has room.
+
+    Args:
+        view: Table whose least height is that of its .ui file.
+    """
+
+    def __init__(self, view: qt.QTableView) -> None:
+        self._view, self._least, self._panelHeight = view, view.minimumHeight, 0
+
+    def fit(self, panelHeight: int | None = None) -> None:
+        """Fit the table to its rows now, and to another height of the panel if one is given."""
+        if panelHeight is not None:
+            self._panelHeight = panelHeight
+        view = self._view
+        needed = view.horizontalHeader().height + view.verticalHeader().length() + 2 * view.frameWidth
+        largest = int(_LARGEST_SHARE * self._panelHeight)
+        view.setMinimumHeight(max(self._least, min(needed, largest)))
 
 
 class TableModel(qt.QAbstractTableModel):

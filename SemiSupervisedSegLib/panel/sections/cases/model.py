@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import qt
 from slicer.i18n import tr as _
 
-from ....study.model import Role, Study
+from ....study.model import Case, Role, Study
 from ...logic.case_rows import CaseFiles, CaseRow, arrange, rows_of
 from ...signal import Signal
 from ..tables import TableModel
+
+NAME, SITE, ROLE, ANNOTATION, UNCERTAINTY, STATUS = range(6)
 
 
 class CasesModel(TableModel):
@@ -18,18 +20,19 @@ class CasesModel(TableModel):
 
     Attributes:
         rearranged: Signal that the rows or their order changed; row numbers from before are no longer valid.
+        edited: Signal that the user wrote into a cell: id of the case, column and text. The model stays as it is.
     """
 
     def __init__(self) -> None:
         super().__init__(
-            (_("Image"), _("Name of the image; double-click to show it")),
-            (_("Site"), _("Hospital or scanner that the image comes from")),
-            (_("Role"), _("What the image is used for")),
+            (_("Image"), _("Name of the image; double-click or Enter shows it, F2 renames it")),
+            (_("Site"), _("Hospital or scanner that the image comes from; double-click to change it")),
+            (_("Role"), _("What the image is used for; double-click to change it")),
             (_("Anno-\ntation"), _("Whether the structures are annotated")),
             (_("Uncer-\ntainty"), _("How uncertain the model of the round under review is within its structures")),
             (_("Status"), _("Missing files, and whether the round under review has segmented the image")),
         )
-        self.rearranged = Signal()
+        self.rearranged, self.edited = Signal(), Signal()
         self._all: list[CaseRow] = []
         self._rows: list[CaseRow] = []
         self._positions: dict[str, int] = {}
@@ -72,11 +75,31 @@ class CasesModel(TableModel):
         if not index.isValid():
             return None
         row, column = self._rows[index.row()], index.column()
-        if role == qt.Qt.DisplayRole:
+        if role in (qt.Qt.DisplayRole, qt.Qt.EditRole):
             return row.cells[column]
         if role == qt.Qt.ToolTipRole:
             return _toolTip(row, column)
         return None
+
+    def flags(self, index: qt.QModelIndex) -> int:
+        """Return what can be done with a cell (Qt): names and sites can be written."""
+        usual = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+        return usual | qt.Qt.ItemIsEditable if index.column() in (NAME, SITE) else usual
+
+    def setData(self, index: qt.QModelIndex, value: str, role: int = qt.Qt.EditRole) -> bool:
+        """Pass on what the user wrote (Qt)."""
+        text, row = str(value).strip(), self._rows[index.row()]
+        if text != row.cells[index.column()]:
+            self.edited.emit(row.case.id, index.column(), text)
+        return True
+
+    def caseOf(self, row: int) -> Case:
+        """Return the case in a row."""
+        return self._rows[row].case
+
+    def texts(self, column: int) -> set[str]:
+        """Return the different texts of a column, displayed or not."""
+        return {row.cells[column] for row in self._all}
 
     def sort(self, column: int, order: int = qt.Qt.AscendingOrder) -> None:
         """Sort by a column (Qt); -1 gives the order of the study."""
@@ -94,14 +117,15 @@ class CasesModel(TableModel):
 
 
 def _toolTip(row: CaseRow, column: int) -> str:
-    if column == 0:
-        return row.case.image
-    if column == 3 and row.case.annotation is not None:
-        partly = "" if row.case.structures is None else " (" + ", ".join(row.case.structures) + ")"
-        return row.case.annotation + partly
-    if column == 2:
-        return ROLE_WORDS[row.case.role]
-    return (row.details if column == 5 else "") or row.cells[column]
+    case = row.case
+    if column == NAME:
+        return case.image if case.name is None else f"{case.title}\n{case.id}: {case.image}"
+    if column == ANNOTATION and case.annotation is not None:
+        partly = "" if case.structures is None else " (" + ", ".join(case.structures) + ")"
+        return case.annotation + partly
+    if column == ROLE:
+        return ROLE_WORDS[case.role]
+    return (row.details if column == STATUS else "") or row.cells[column]
 
 
 ROLE_WORDS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import qt
@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ....study.cases import assign_cases, change_cases, remove_cases
 from ....study.model import Role, Study
+from ....study.names import rename_case
 from ...logic.case_rows import CaseFiles, look_at_files
 from ...logic.state import Action, Facts
 from ...time_slices import TimeSlicedTask
@@ -17,7 +18,8 @@ from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
 from .adder import CaseAdder
 from .annotation_editor import AnnotationEditor
-from .model import ROLE_WORDS, CasesModel
+from .menu import CaseMenu
+from .model import NAME, ROLE_WORDS, SITE, CasesModel
 from .table import CaseTable
 
 
@@ -36,7 +38,9 @@ class CasesSection(Section):
         self._files: dict[str, CaseFiles] = {}
         self._looking: TimeSlicedTask | None = None
         self.model = CasesModel()
-        self.table = CaseTable(self.ui, self.model, self._select, self._show)
+        self.model.edited.connect(self._write)
+        self.menu = CaseMenu(self.ui, self, lambda: _sites(session.study))
+        self.table = CaseTable(self.ui, self.model, self.menu, self._select, self._show)
         self.adder = CaseAdder(self.ui, context)
         self.annotationEditor = AnnotationEditor(self.ui, context)
         self._fillRoles()
@@ -56,6 +60,22 @@ class CasesSection(Section):
         """Stop what is going on."""
         self.adder.cancel()
         self._stopLooking()
+
+    def panelResized(self, height: int) -> None:
+        """Let the table grow with the panel."""
+        self.table.fitHeight(height)
+
+    def assign(self, *, role: Role | None = None, site: str | None = None) -> None:
+        """Give the selected cases a role or a site."""
+        self._assign(self.table.selected(), role=role, site=site)
+
+    def rename(self) -> None:
+        """Let the user write another name for the selected case."""
+        self.table.write(NAME)
+
+    def writeSite(self) -> None:
+        """Let the user write another site for the selected cases."""
+        self.table.write(SITE)
 
     def viewSettings(self) -> dict[str, str]:
         """Return the state of the table for a saved scene: the filter."""
@@ -102,8 +122,8 @@ class CasesSection(Section):
         ui = self.ui
         ui.filterEdit.connect("textChanged(QString)", lambda text: self._session.view_changed.emit())
         ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._session.view_changed.emit())
-        ui.setRoleButton.connect("clicked()", self._setRole)
-        ui.setSiteButton.connect("clicked()", self._setSite)
+        ui.setRoleButton.connect("clicked()", lambda: self.assign(role=Role(ui.roleBox.currentData)))
+        ui.setSiteButton.connect("clicked()", lambda: self.assign(site=ui.siteBox.currentText.strip()))
         ui.annotationFileButton.connect("clicked()", self._chooseAnnotation)
         ui.removeButton.connect("clicked()", self._remove)
         ui.showButton.connect("clicked()", lambda: self._show(self.table.selected()[0]))
@@ -130,7 +150,7 @@ class CasesSection(Section):
         self.lookAgain()
 
     def _fillSites(self, study: Study | None) -> None:
-        sites = [] if study is None else sorted({study.local_site, *(case.site for case in study.cases)})
+        sites = _sites(study)
         isOther = self._folder != self._session.folder
         self._folder = self._session.folder
         for box in (self.ui.addSiteBox, self.ui.siteBox):
@@ -172,15 +192,16 @@ class CasesSection(Section):
             return
         self._try(lambda: self._session.show(caseId))
 
-    def _setRole(self) -> None:
-        self._assign(role=Role(self.ui.roleBox.currentData))
+    def _write(self, caseId: str, column: int, text: str) -> None:
+        """Do what the user wrote into a cell; a site is written for all selected rows, as with the menu."""
+        if column == NAME:
+            self._try(lambda: self._session.edit_study(lambda study: rename_case(study, caseId, text)))
+        elif text:
+            chosen = self.table.selected()
+            self._assign(chosen if caseId in chosen else [caseId], site=text)
 
-    def _setSite(self) -> None:
-        self._assign(site=self.ui.siteBox.currentText.strip())
-
-    def _assign(self, **values: Role | str) -> None:
-        chosen = self.table.selected()
-        self._try(lambda: self._session.edit_study(lambda study: assign_cases(study, chosen, **values)))
+    def _assign(self, caseIds: Sequence[str], **values: Role | str | None) -> None:
+        self._try(lambda: self._session.edit_study(lambda study: assign_cases(study, caseIds, **values)))
 
     def _chooseAnnotation(self) -> None:
         caseId = self.table.selected()[0]
@@ -199,6 +220,10 @@ class CasesSection(Section):
         )
         if self._dialogs.confirm(question.format(count=len(chosen))):
             self._try(lambda: self._session.edit_study(lambda study: remove_cases(study, chosen)))
+
+
+def _sites(study: Study | None) -> list[str]:
+    return [] if study is None else sorted({study.local_site, *(case.site for case in study.cases)})
 
 
 def _annotated(study: Study, caseId: str, file: str) -> Study:

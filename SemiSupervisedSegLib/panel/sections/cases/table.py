@@ -1,4 +1,4 @@
-"""The view of the table of cases: its columns, filter, selection and double click."""
+"""The view of the table of cases: its columns, filter, selection, double click and menu."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 import qt
 
-from ....study.model import Role
+from ....study.model import Case, Role
+from ...logic.column_widths import column_widths
 from ..section import Widgets
-from ..tables import setUpView
-from .model import CasesModel
+from ..tables import GrowingTable, OnResize, setUpView
+from .menu import CaseMenu
+from .model import ANNOTATION, NAME, ROLE, SITE, STATUS, UNCERTAINTY, CasesModel
 
-# The first column takes the remaining width, but no less than a name needs to be distinguishable.
-_NAME_WIDTH = 84
-_WIDTHS = (46, 74, 44, 46, 56)
-_UNCERTAINTY = 4
+# Characters that a name and a site need to be distinguishable.
+_LEAST_NAME, _LEAST_SITE = 12, 6
+_LONGEST_MEASURED = 60
+# Pixels of a cell beside its text; the arrow of a sorted column takes no part of the title that matters.
+_MARGIN = 12
 
 
 class CaseTable:
@@ -23,24 +26,31 @@ class CaseTable:
     Args:
         ui: Widgets of Cases.ui.
         model: Rows of the table.
+        menu: Menus of the rows.
         onSelect: Function called with the number of selected rows.
-        onOpen: Function called with the case that was double-clicked.
+        onOpen: Function called with the case that was double-clicked, or on which Enter was pressed.
     """
 
     def __init__(
-        self, ui: Widgets, model: CasesModel, onSelect: Callable[[int], None], onOpen: Callable[[str], None]
+        self,
+        ui: Widgets,
+        model: CasesModel,
+        menu: CaseMenu,
+        onSelect: Callable[[int], None],
+        onOpen: Callable[[str], None],
     ) -> None:
-        self.ui, self._model, self._onSelect = ui, model, onSelect
+        self.ui, self._model, self._menu, self._onSelect, self._onOpen = ui, model, menu, onSelect, onOpen
         self._view = ui.casesTable
+        self._growing = GrowingTable(self._view)
         self._chosen: tuple[str, ...] = ()
         self._restoring = False
         self._setUpView()
-        self._resizing = _OnResize(self._fit)
-        self._view.viewport().installEventFilter(self._resizing)
+        self._resizing = OnResize(self._view.viewport(), self._fit)
         model.rearranged.connect(self._rearranged)
         self._view.selectionModel().connect("selectionChanged(QItemSelection,QItemSelection)", self._selectionChanged)
-        for signal in ("doubleClicked(QModelIndex)", "activated(QModelIndex)"):
-            self._view.connect(signal, lambda index: onOpen(model.caseId(index.row())))
+        # By a double click, too, which comes before.
+        self._view.connect("activated(QModelIndex)", self._activate)
+        self._view.connect("customContextMenuRequested(QPoint)", self._openMenu)
         ui.filterEdit.connect("textChanged(QString)", lambda text: self._filter())
         ui.roleFilterBox.connect("currentIndexChanged(int)", lambda index: self._filter())
 
@@ -59,31 +69,77 @@ class CaseTable:
         if row >= 0:
             self._view.scrollTo(self._model.index(row, 0))
 
+    def fitHeight(self, panelHeight: int) -> None:
+        """Let the table grow with the panel."""
+        self._growing.fit(panelHeight)
+
+    def write(self, column: int) -> None:
+        """Let the user write into the cell of the first selected row."""
+        index = self._model.index(self._model.rowOf(self._chosen[0]), column)
+        # All selected rows stay selected.
+        self._view.selectionModel().setCurrentIndex(index, qt.QItemSelectionModel.NoUpdate)
+        self._view.edit(index)
+
+    def _activate(self, index: qt.QModelIndex) -> None:
+        caseId, column = self._model.caseId(index.row()), index.column()
+        if column not in (ROLE, SITE):
+            self._onOpen(caseId)
+            return
+        place = self._view.viewport().mapToGlobal(self._view.visualRect(index).bottomLeft())
+        if caseId not in self._chosen:
+            self.select([caseId])
+        (self._menu.openRoles if column == ROLE else self._menu.openSites)(place, self._chosenCases())
+
+    def _openMenu(self, place: qt.QPoint) -> None:
+        if self._chosen and self._view.indexAt(place).isValid():
+            self._menu.open(self._view.viewport().mapToGlobal(place), self._chosenCases())
+
+    def _chosenCases(self) -> list[Case]:
+        return [self._model.caseOf(self._model.rowOf(caseId)) for caseId in self._chosen]
+
     def _setUpView(self) -> None:
         view = self._view
         view.setModel(self._model)
         # Names often differ at their end only.
         view.setTextElideMode(qt.Qt.ElideMiddle)
         setUpView(view)
+        # A double click shows the image; F2 and the menu write.
+        view.setEditTriggers(qt.QAbstractItemView.EditKeyPressed)
+        view.setContextMenuPolicy(qt.Qt.CustomContextMenu)
         header = view.horizontalHeader()
-        header.setMinimumSectionSize(32)
+        header.setMinimumSectionSize(20)
         view.setHorizontalScrollMode(qt.QAbstractItemView.ScrollPerPixel)
-        for column, width in enumerate(_WIDTHS, 1):
-            view.setColumnWidth(column, width)
         header.setSortIndicator(-1, qt.Qt.AscendingOrder)
         view.setSortingEnabled(True)
 
     def _fit(self) -> None:
         view = self._view
-        taken = sum(view.columnWidth(column) for column in range(1, self._model.columnCount()))
-        view.setColumnWidth(0, max(view.viewport().width - taken, _NAME_WIDTH))
+        needed = [self._neededWidth(column) for column in range(self._model.columnCount())]
+        # There is little room, and before the first round there is nothing to be seen in this column.
+        if not self._model.hasUncertainty():
+            needed[UNCERTAINTY] = 0
+        least = list(needed)
+        for column, letters in ((NAME, _LEAST_NAME), (SITE, _LEAST_SITE)):
+            least[column] = min(needed[column], self._textWidth("n" * letters))
+        for column, width in enumerate(column_widths(view.viewport().width, needed, least, (ANNOTATION, UNCERTAINTY))):
+            view.setColumnHidden(column, width == 0)
+            if width:
+                view.setColumnWidth(column, width)
+
+    def _neededWidth(self, column: int) -> int:
+        texts = {*self._model.texts(column), *self._model.headerData(column, qt.Qt.Horizontal).split("\n")}
+        if column == STATUS:
+            # They come when the files are read; the columns shall stay where they are.
+            texts |= {"accepted", "missing"}
+        longest = sorted(texts, key=len)[-_LONGEST_MEASURED:]
+        return max(self._textWidth(text) for text in longest)
+
+    def _textWidth(self, text: str) -> int:
+        return self._view.fontMetrics().horizontalAdvance(text) + _MARGIN
 
     def _rearranged(self) -> None:
-        # There is little room, and before the first round there is nothing to be seen in this column.
-        hidden = not self._model.hasUncertainty()
-        if hidden != self._view.isColumnHidden(_UNCERTAINTY):
-            self._view.setColumnHidden(_UNCERTAINTY, hidden)
-            self._fit()
+        self._fit()
+        self._growing.fit()
         self._restore()
 
     def _filter(self) -> None:
@@ -106,20 +162,6 @@ class CaseTable:
             rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
             self._chosen = tuple(self._model.caseId(row) for row in rows)
             self._onSelect(len(self._chosen))
-
-
-class _OnResize(qt.QObject):
-    """Reports when the filtered widget has another size."""
-
-    def __init__(self, receiver: Callable[[], None]) -> None:
-        super().__init__()
-        self._receiver = receiver
-
-    def eventFilter(self, watched: qt.QObject, event: qt.QEvent) -> bool:
-        """Handle an event and let it pass (Qt)."""
-        if event.type() == qt.QEvent.Resize:
-            self._receiver()
-        return False
 
 
 def _ranges(rows: list[int]) -> list[tuple[int, int]]:

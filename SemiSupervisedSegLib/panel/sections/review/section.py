@@ -17,7 +17,7 @@ from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
-from ..tables import setUpView
+from ..tables import GrowingTable, setUpView
 from .decision_buttons import DecisionButtons
 from .model import ReviewModel, makeRows
 from .shortcuts import Shortcuts
@@ -47,6 +47,7 @@ class ReviewSection(Section):
         self._loading: TimeSlicedTask | None = None
         self._filling = False
         self.model = ReviewModel()
+        self._growing = GrowingTable(self.ui.resultsTable)
         self.view = ReviewView(self.ui, context)
         self.decisionButtons = DecisionButtons(self.ui, context, self)
         self._shortcuts = Shortcuts(self.ui)
@@ -62,6 +63,10 @@ class ReviewSection(Section):
     def cleanup(self) -> None:
         """Stop what is going on."""
         self._stopLoading()
+
+    def panelResized(self, height: int) -> None:
+        """Let the list grow with the panel."""
+        self._growing.fit(height)
 
     def viewSettings(self) -> dict[str, str]:
         """Return the state of the view for a saved scene."""
@@ -196,6 +201,7 @@ class ReviewSection(Section):
         self._filling = True
         self.model.setRows(makeRows(self._order, self._decisions, study))
         self._filling = False
+        self._growing.fit()
         self._markRow()
         self.view.showLegend(() if study is None else study.structures)
 

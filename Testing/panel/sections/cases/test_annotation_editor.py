@@ -117,7 +117,7 @@ def test_when_the_study_cannot_be_written_the_drawing_is_not_taken_for_saved(pai
     assert "no space" in dialogs.messages[0]
     assert not list((painted._session.folder / "annotations").glob("case02*"))
     dialogs.answer("confirm", True)
-    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    painted.ui.casesTable.activated.emit(painted.model.index(0, 0))
     assert "not saved" in dialogs.asked[0]
     annotate(painted, "case02")
     pane(painted).ui.saveEditButton.click()
@@ -136,9 +136,9 @@ def test_a_failed_save_leaves_the_annotations_of_other_cases(painted, dialogs):
 
 def test_going_to_another_case_asks_and_what_was_drawn_waits(painted, dialogs):
     dialogs.answer("confirm", False, True)
-    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    painted.ui.casesTable.activated.emit(painted.model.index(0, 0))
     assert painted._session.case_id == "case02"
-    painted.ui.casesTable.doubleClicked.emit(painted.model.index(0, 0))
+    painted.ui.casesTable.activated.emit(painted.model.index(0, 0))
     assert painted._session.case_id == "case00"
     assert pane(painted).ui.editingPane.isHidden()
     annotate(painted, "case02")

@@ -31,8 +31,16 @@ def test_status_and_uncertainty_appear_after_a_look_at_the_files(opened, spin, t
     assert opened.model.data(opened.model.index(1, 4)) == "37 %"
 
 
+def widen(section: CasesSection, spin, width: int) -> None:
+    """Show the section as wide as the panel makes it."""
+    section._widget.resize(width, 900)
+    section._widget.show()
+    spin(lambda: width - 70 < section.ui.casesTable.viewport().width < width)
+
+
 def test_uncertainty_takes_room_only_when_a_round_has_said_something(opened, spin):
     table = opened.ui.casesTable
+    widen(opened, spin, 500)
     assert table.isColumnHidden(4)
     make_round(opened._session.study, uncertainties={"case01": 0.37})
     opened._session.refresh_rounds()
@@ -41,28 +49,39 @@ def test_uncertainty_takes_room_only_when_a_round_has_said_something(opened, spi
     assert table.isColumnHidden(4)
 
 
-@pytest.mark.parametrize("width", [324, 360, 700])
-def test_names_of_images_can_be_read_at_every_width(opened, spin, width):
+@pytest.mark.parametrize("width", [333, 500, 700])
+def test_columns_fit_at_every_width_and_fill_it(opened, spin, width):
     table = opened.ui.casesTable
     make_round(opened._session.study, uncertainties={"case01": 0.37})
     opened._session.refresh_rounds()
-    spin(lambda: not table.isColumnHidden(4))
-    opened._widget.resize(width, 900)
-    opened._widget.show()
-    spin(lambda: table.viewport().width > width - 60)
-    assert table.columnWidth(0) >= 84
-    last = table.columnViewportPosition(5) + table.columnWidth(5)
-    # What does not fit can be scrolled to; where all fits nothing is left empty.
-    assert last == table.viewport().width + table.horizontalScrollBar().maximum
-    assert (table.horizontalScrollBar().maximum > 0) == (width < 500)
-
-
-def test_all_columns_fit_at_the_default_width_before_the_first_round(opened, spin):
-    table = opened.ui.casesTable
-    opened._widget.resize(333, 900)
-    opened._widget.show()
-    spin(lambda: table.viewport().width > 270)
+    spin(opened.model.hasUncertainty)
+    widen(opened, spin, width)
+    shown = [column for column in range(6) if not table.isColumnHidden(column)]
     assert table.horizontalScrollBar().maximum == 0
+    assert sum(table.columnWidth(column) for column in shown) == table.viewport().width
+    text = table.fontMetrics().horizontalAdvance
+    words = {0: "case00", 1: "Home", 2: "unlabeled", 5: "accepted"}
+    assert all(table.columnWidth(column) > text(word) for column, word in words.items())
+    assert width < 500 or shown == list(range(6))
+
+
+def test_the_table_grows_with_the_panel_as_far_as_it_has_rows(makePanel, spin, tmp_path):
+    panel = makePanel()
+    make_long_study(tmp_path / "study", cases=40)
+    panel.session.open_study(tmp_path / "study")
+    table = panel.sections["Cases"].ui.casesTable
+    heights = []
+    for height in (700, 2100):
+        panel.widget.resize(500, height)
+        panel.widget.show()
+        spin(lambda height=height: panel.ui.scrollArea.height > 0.8 * height)
+        heights.append(table.minimumHeight)
+    assert 220 < heights[0] < 0.6 * 700
+    rows = 40 * table.rowHeight(0)
+    assert rows <= heights[1] < rows + 80
+    make_long_study(tmp_path / "few", cases=3)
+    panel.session.open_study(tmp_path / "few")
+    assert table.minimumHeight == 220
 
 
 def test_role_and_site_are_set_for_many_and_the_selection_stays(opened):
@@ -126,9 +145,13 @@ def test_the_site_that_was_typed_stays_with_its_study(opened, tmp_path):
     assert [box.currentText for box in boxes] == ["", ""]
 
 
-def test_a_double_click_shows_a_case(opened):
-    opened.ui.casesTable.doubleClicked.emit(opened.model.index(2, 0))
+def test_a_double_click_and_enter_show_a_case(opened):
+    opened.ui.casesTable.activated.emit(opened.model.index(2, 0))
     assert opened._session.case_id == "case02"
+    opened.ui.casesTable.setCurrentIndex(opened.model.index(1, 5))
+    enter = qt.QKeyEvent(qt.QEvent.KeyPress, qt.Qt.Key_Return, qt.Qt.NoModifier)
+    qt.QApplication.sendEvent(opened.ui.casesTable, enter)
+    assert opened._session.case_id == "case01"
 
 
 def test_one_row_is_needed_to_annotate(opened):
