@@ -8,7 +8,15 @@ from pathlib import Path
 from ..jobs.results import not_predicted, prediction_sources
 from ..jobs.rounds import find_round
 from ..study.errors import UserError
-from ..study.exporting import FORMATS, SEGMENTATION, annotation_sources, chosen_sources, export_cases
+from ..study.exporting import (
+    FORMATS,
+    SEGMENTATION,
+    annotation_sources,
+    chosen_sources,
+    describe_export,
+    export_cases,
+    with_terminology,
+)
 from ..study.store import load_study
 from .failures import report_failures
 
@@ -30,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     missing: list[UserError] = []
     if options.round:
         folder = find_round(study.folder, options.round)
-        sources = prediction_sources(folder)
+        sources = with_terminology(prediction_sources(folder), study.structures)
         predicted = {source.case_id for source in sources}
         if not options.case:
             missing = [not_predicted(folder, case.id) for case in folder.spec().cases if case.id not in predicted]
@@ -38,6 +46,5 @@ def run(options: argparse.Namespace) -> int:
         sources = annotation_sources(study)
     results = [*export_cases(chosen_sources(sources, options.case), options.output, options.format), *missing]
     failures = [result for result in results if isinstance(result, UserError)]
-    written = len(results) - len(failures)
-    print(f"Exported {written} case{'' if written == 1 else 's'} to {options.output}")
+    print(describe_export(results, options.output))
     return report_failures(failures, len(results), "exported")

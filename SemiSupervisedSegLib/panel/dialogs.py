@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..study.errors import UserError
+from .scene.terminology import chosenEntry, connectValidity, terminologyWidget
 from .services import Color
 
 _LAST_FOLDER = "SemiSupervisedSeg/LastFolder"
@@ -61,12 +62,7 @@ class SlicerDialogs:
         choice.addItems(list(items))
         choice.selectAll()
         layout.addWidget(choice)
-        buttons = qt.QDialogButtonBox()
-        buttons.addButton(_("OK"), qt.QDialogButtonBox.AcceptRole)
-        buttons.addButton(qt.QDialogButtonBox.Cancel)
-        buttons.connect("accepted()", dialog.accept)
-        buttons.connect("rejected()", dialog.reject)
-        layout.addWidget(buttons)
+        _addButtons(dialog)
         accepted = dialog.exec_()
         chosen = [row for row in range(len(items)) if choice.item(row).isSelected()] if accepted else []
         dialog.deleteLater()
@@ -76,6 +72,30 @@ class SlicerDialogs:
         """Return a colour, None when the user cancels."""
         chosen = qt.QColorDialog.getColor(qt.QColor(*color), slicer.util.mainWindow(), title)
         return (chosen.red(), chosen.green(), chosen.blue()) if chosen.isValid() else None
+
+    def chooseTerminology(self, title: str, entry: str | None) -> str | None:
+        """Return an entry of Slicer's terminologies, None when the user cancels; `entry` is chosen at first."""
+        dialog = qt.QDialog(slicer.util.mainWindow())
+        dialog.windowTitle = title
+        navigator = terminologyWidget(entry)
+        qt.QVBoxLayout(dialog).addWidget(navigator)
+        connectValidity(navigator, _addButtons(dialog))
+        navigator.connect("typeDoubleClicked()", dialog.accept)
+        dialog.resize(700, 600)
+        chosen = chosenEntry(navigator) if dialog.exec_() else None
+        dialog.deleteLater()
+        return chosen
+
+
+def _addButtons(dialog: qt.QDialog) -> qt.QPushButton:
+    """Add OK and Cancel below everything else, and return OK."""
+    buttons = qt.QDialogButtonBox()
+    accept = buttons.addButton(_("OK"), qt.QDialogButtonBox.AcceptRole)
+    buttons.addButton(qt.QDialogButtonBox.Cancel)
+    buttons.connect("accepted()", dialog.accept)
+    buttons.connect("rejected()", dialog.reject)
+    dialog.layout().addWidget(buttons)
+    return accept
 
 
 def _lastFolder() -> str:

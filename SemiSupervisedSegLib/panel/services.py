@@ -56,6 +56,10 @@ class Dialogs(Protocol):
         """Return a colour, None when the user cancels."""
         ...
 
+    def chooseTerminology(self, title: str, entry: str | None) -> str | None:
+        """Return an entry of Slicer's terminologies, None when the user cancels; `entry` is chosen at first."""
+        ...
+
 
 class Installer(Protocol):
     """Knows the packages that training needs."""

@@ -74,7 +74,7 @@ class Panel:
         # It changes whenever something is unfolded.
         self.ui.scrollArea.verticalScrollBar().connect("rangeChanged(int,int)", self._keepWidth)
         self.widget.setMRMLScene(mrmlScene)
-        self._shown: tuple[Path, str, str | None, str, str] | None = None
+        self._shown: tuple[object, ...] | None = None
         session = self.session
         # The last is for the end of editing; before the others the sections would look at nodes of the case before.
         for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
@@ -169,9 +169,9 @@ class Panel:
     def _showCase(self) -> None:
         study, caseId = self.session.study, self.session.case_id
         case = None if study is None or caseId is None else study.case(caseId)
-        now = (
-            None if case is None else (study.folder, case.id, case.annotation, _nameOf(self.session.round), case.title)
-        )
+        now = None
+        if case is not None:
+            now = (study.folder, case.id, case.annotation, _nameOf(self.session.round), case.title, study.structures)
         # A volume that was deleted in another module comes back when its case is shown again.
         if (now == self._shown and self.scene.isComplete) or self.scene.isClosing:
             return

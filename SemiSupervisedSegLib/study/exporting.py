@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from .dicom import series_files
 from .errors import UserError
 from .files import write_bytes_atomically, write_error, write_text_atomically
 from .images import metadata_of, read_image, write_image
-from .model import Structure, Study
+from .model import Structure, Study, name_key
 from .segments import attach_metadata, segment_metadata, segmentation_metadata, structures_of
 
 SEGMENTATION = "seg.nrrd"
@@ -34,12 +35,15 @@ class Source:
         path: File of the segmentation.
         image: Image, or folder of a DICOM series, that it belongs to.
         structures: Structures of the study; None for a prediction, whose file names its own.
+        terminology: Terminology entries of the study by `name_key` of the structure, which come before those of a
+            prediction's file: the user may have chosen them since.
     """
 
     case_id: str
     path: Path
     image: Path
     structures: tuple[Structure, ...] | None
+    terminology: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_prediction(self) -> bool:
@@ -54,6 +58,12 @@ def annotation_sources(study: Study) -> list[Source]:
         for case in study.cases
         if (path := study.annotation_path(case)) is not None
     ]
+
+
+def with_terminology(sources: Sequence[Source], structures: Sequence[Structure]) -> list[Source]:
+    """Return the sources with the terminology that these structures of the study have now."""
+    entries = {name_key(item.name): item.terminology for item in structures if item.terminology}
+    return [dataclasses.replace(source, terminology=entries) for source in sources]
 
 
 def chosen_sources(sources: Sequence[Source], case_ids: Sequence[str]) -> list[Source]:
@@ -102,6 +112,13 @@ def export_cases(
             yield UserError(f"Case {source.case_id}: {error.message}", error.advice)
 
 
+def describe_export(results: Sequence[Path | UserError], folder: Path) -> str:
+    """Return a sentence that says how many of the cases were exported, and where."""
+    written = sum(1 for result in results if isinstance(result, Path))
+    of_all = "" if written == len(results) else f" of {len(results)}"
+    return f"Exported {written}{of_all} case{'' if len(results) == 1 else 's'} to {folder}."
+
+
 def _prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> list[Path]:
     if suffix == dicom_seg.SUFFIX and (reason := dicom_seg.missing_package()):
         raise UserError(reason, "Install it, or export as segmentation or labelmap.")
@@ -118,7 +135,7 @@ def _prepare_targets(sources: Sequence[Source], folder: Path, suffix: str) -> li
 
 def _export_source(source: Source, target: Path) -> None:
     as_segmentation = target.name.endswith(SEGMENTATION)
-    if as_segmentation and source.is_prediction:
+    if as_segmentation and source.is_prediction and not _has_other_terms(source):
         write_bytes_atomically(target, _content(source.path))
         return
     image = label_image(source)
@@ -127,6 +144,10 @@ def _export_source(source: Source, target: Path) -> None:
         for number, structure in enumerate(source_structures(source)):
             attach_metadata(image, segment_metadata(number, structure, image.GetSize()))
     write_image(target, image)
+
+
+def _has_other_terms(source: Source) -> bool:
+    return bool(source.terminology) and source_structures(source) != structures_of(source.path)
 
 
 def _export_dicom(source: Source, target: Path, slices: Sequence[Path]) -> None:
@@ -156,7 +177,12 @@ def label_image(source: Source) -> sitk.Image:
 
 def source_structures(source: Source) -> tuple[Structure, ...]:
     """Return the structures of a source; raises UserError when a prediction's file cannot be read."""
-    return structures_of(source.path) if source.structures is None else source.structures
+    if source.structures is not None:
+        return source.structures
+    return tuple(
+        dataclasses.replace(item, terminology=source.terminology.get(name_key(item.name), item.terminology))
+        for item in structures_of(source.path)
+    )
 
 
 def _write_color_table(sources: Sequence[Source], folder: Path) -> None:

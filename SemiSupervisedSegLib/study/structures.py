@@ -80,6 +80,11 @@ def recolor_structure(
     return _replace(structures, label, color=color)
 
 
+def set_terminology(structures: tuple[Structure, ...], label: int, terminology: str | None) -> tuple[Structure, ...]:
+    """Give the structure with this label an entry of 3D Slicer's terminologies, or none."""
+    return _replace(structures, label, terminology=terminology)
+
+
 def remove_structure(structures: tuple[Structure, ...], label: int) -> tuple[Structure, ...]:
     """Remove the structure with this label; the remaining ones keep their labels."""
     return tuple(structure for structure in structures if structure.label != label)

@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 import qt
+import slicer
 
 from SemiSupervisedSegLib.panel.dialogs import SlicerDialogs
+from SemiSupervisedSegLib.panel.scene.terminology import chosenEntry
 from SemiSupervisedSegLib.panel.slicer_services import defaultServices
+
+LIVER = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
+    "SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^"
+)
 
 
 @pytest.fixture
@@ -47,6 +54,30 @@ def test_all_items_of_a_list_are_taken_unless_the_user_chooses(answer):
     assert SlicerDialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [1]
     answer(lambda window: window.reject())
     assert SlicerDialogs().chooseItems("Add", "Images:", ["a"]) == []
+
+
+def test_a_term_is_chosen_in_slicers_own_widget_beginning_with_the_present_one(answer):
+    def choose(window: Any) -> None:
+        navigator = window.findChild(slicer.qSlicerTerminologyNavigatorWidget)
+        shown.append(chosenEntry(navigator))
+        accept = window.findChildren(qt.QPushButton)[0]
+        enabled.append(accept.enabled)
+        entry = slicer.vtkSlicerTerminologyEntry()
+        slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(LIVER, entry)
+        navigator.choose(entry)
+        enabled.append(accept.enabled)
+        accept.click()
+
+    shown: list[Any] = []
+    enabled: list[bool] = []
+    answer(choose)
+    assert SlicerDialogs().chooseTerminology("Term", None) == LIVER
+    assert (shown, enabled) == ([None], [False, True])
+    answer(choose)
+    SlicerDialogs().chooseTerminology("Term", LIVER)
+    assert shown[-1] == LIVER
+    answer(lambda window: window.reject())
+    assert SlicerDialogs().chooseTerminology("Term", LIVER) is None
 
 
 def test_inside_slicer_real_services_are_used(slicer_app):

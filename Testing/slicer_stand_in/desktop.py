@@ -18,12 +18,18 @@ from . import (
     scene,
     scripted_module,
     segment_editor,
+    terminology,
     ui_loader,
 )
 from .pyside import QtCore, QtWidgets
 from .qt_module import makeQt
 
-_MRML_WIDGETS = (mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox, segment_editor.qMRMLSegmentEditorWidget)
+_MRML_WIDGETS = (
+    mrml_widgets.qMRMLWidget,
+    mrml_widgets.qMRMLNodeComboBox,
+    segment_editor.qMRMLSegmentEditorWidget,
+    terminology.qSlicerTerminologyNavigatorWidget,
+)
 
 
 def start() -> None:

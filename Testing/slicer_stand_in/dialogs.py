@@ -50,6 +50,9 @@ class ScriptedDialogs:
     def chooseColor(self, title: str, color: tuple[int, int, int]) -> tuple[int, int, int] | None:
         return self._ask("chooseColor", title)
 
+    def chooseTerminology(self, title: str, entry: str | None) -> str | None:
+        return self._ask("chooseTerminology", title)
+
     def _ask(self, question: str, text: str) -> Any:
         self.asked.append(text)
         answers = self._answers.get(question)

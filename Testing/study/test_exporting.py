@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import SimpleITK as sitk
 from SemiSupervisedSegLib.study.annotations import read_annotation, structures_of, write_segmentation
 from SemiSupervisedSegLib.study.cases import add_cases, new_case
 from SemiSupervisedSegLib.study.errors import UserError
-from SemiSupervisedSegLib.study.exporting import COLOR_TABLE, Source, annotation_sources, chosen_sources, export_cases
+from SemiSupervisedSegLib.study.exporting import (
+    COLOR_TABLE,
+    Source,
+    annotation_sources,
+    chosen_sources,
+    export_cases,
+    source_structures,
+    with_terminology,
+)
 from SemiSupervisedSegLib.study.geometry import same_grid
 from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Structure
@@ -72,6 +81,20 @@ def test_predictions_keep_their_label_values_even_when_nothing_was_found(
 def test_segmentations_keep_names_colours_label_values_and_terminology(annotated, tmp_path, structures):
     (written,) = export_cases(annotation_sources(annotated), tmp_path / "out", "seg.nrrd")
     assert structures_of(written) == structures
+
+
+@pytest.mark.parametrize("suffix", ["seg.nrrd", "nii.gz"])
+def test_terms_that_were_chosen_after_a_round_are_in_what_is_exported_of_it(
+    predictions, files, structures, tmp_path, suffix
+):
+    named = tuple(dataclasses.replace(item, terminology=f"x~a^1^b~SCT^2^{item.name}") for item in structures)
+    sources = with_terminology(predicted(predictions, files, "a"), named)
+    (written,) = export_cases(sources, tmp_path / "out", suffix)
+    assert source_structures(sources[0]) == named
+    before, after = (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (sources[0].path, written))
+    assert np.array_equal(before, after)
+    if suffix == "seg.nrrd":
+        assert structures_of(written) == named
 
 
 def test_a_colour_table_lies_beside_labelmaps_only(predictions, files, tmp_path):

@@ -17,13 +17,14 @@ from .case_display import CaseDisplay
 from .case_loading import CaseLoader, attempt, predictionFiles
 from .changes import Changes
 from .hierarchy import removeEmptyFolder, removeNode
-from .segments import addStructures
+from .segments import addStructures, followStructures
 from .styles import STYLES, applyStyle
 from .tags import (
     ANNOTATION,
     DISAGREEMENT,
     HEATMAPS,
     PREDICTIONS,
+    SEGMENTATIONS,
     CaseNodes,
     caseOf,
     isCurrent,
@@ -79,6 +80,8 @@ class CaseScene:
         parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
         parts += [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
         errors = attempt(parts)
+        for node in filter(None, (getattr(self.nodes, kind) for kind in SEGMENTATIONS)):
+            followStructures(node, study.structures)
         if isNew:
             self._display.showImage(self.nodes)
             errors += attempt([self.goToWorstPlace])

@@ -17,6 +17,8 @@ from .geometry import orientedImage, rightHanded, voxels
 
 _TERMINOLOGY = slicer.vtkSegment.GetTerminologyEntryTagName()
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+# Files of Slicer round.
+_COLOR_TOLERANCE = 1 / 512
 _SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
@@ -74,7 +76,7 @@ def setClasses(
     """Show a class map (i for `structures[i - 1]`) in a segmentation node, in place of what its segments had.
 
     Segments are found by name and made where they are missing. `terminology` are entries of the annotation's own file
-    by lower-case structure name, which come before those of the study.
+    by lower-case structure name, for structures that have none in the study.
     """
     lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
     labels = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classMap)])
@@ -90,13 +92,27 @@ def setClasses(
         segment.RemoveAllRepresentations()
         segment.SetLabelValue(structure.label)
         segment.AddRepresentation(BINARY, shared)
-        entry = (terminology or {}).get(structure.name.casefold())
+        entry = structure.terminology or (terminology or {}).get(structure.name.casefold())
         if entry:
             segment.SetTag(_TERMINOLOGY, entry)
     segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
     if hadSurface:
         node.CreateClosedSurfaceRepresentation()
     segmentation.Modified()
+
+
+def followStructures(node: slicer.vtkMRMLSegmentationNode, structures: Sequence[Structure]) -> None:
+    """Give the segments of a node the colours and the terminology that their structures have now."""
+    byName = {structure.name.casefold(): structure for structure in structures}
+    for _, segment in segmentsOf(node):
+        structure = byName.get(_key(segment))
+        if structure is None:
+            continue
+        color = tuple(part / 255 for part in structure.color)
+        if max(abs(one - other) for one, other in zip(segment.GetColor(), color, strict=True)) > _COLOR_TOLERANCE:
+            segment.SetColor(*color)
+        if structure.terminology and terminologyOf(segment) != structure.terminology:
+            segment.SetTag(_TERMINOLOGY, structure.terminology)
 
 
 def readClasses(path: Path, structures: Sequence[Structure]) -> sitk.Image:

@@ -1,4 +1,4 @@
-"""The table of structures in the section Study: name, colour and label value."""
+"""The table of structures in the section Study: name, colour, label value and terminology."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
+from ...study.dicom_seg import terminology_codes
 from ...study.errors import UserError
 from ...study.model import Structure
 from ...study.structures import (
@@ -15,6 +16,7 @@ from ...study.structures import (
     recolor_structure,
     remove_structure,
     rename_structure,
+    set_terminology,
 )
 from ..logic.state import Action, Facts, availability
 from ..services import Dialogs
@@ -23,8 +25,8 @@ from .section import Widgets
 from .tables import makeCell, setUpTable
 
 Change = Callable[[tuple[Structure, ...]], tuple[Structure, ...]]
-_COLOR_COLUMN = 1
-_TITLES = (_("Structure"), _("Colour"), _("Label"))
+_COLOR_COLUMN, _TERMINOLOGY_COLUMN = 1, 3
+_TITLES = (_("Structure"), _("Colour"), _("Label"), _("Terminology"))
 
 
 class StructuresTable:
@@ -51,6 +53,7 @@ class StructuresTable:
         ui.addStructureButton.connect("clicked()", self._add)
         ui.renameStructureButton.connect("clicked()", self._rename)
         ui.recolorStructureButton.connect("clicked()", self._recolor)
+        ui.terminologyButton.connect("clicked()", self._chooseTerminology)
         ui.removeStructureButton.connect("clicked()", self._remove)
         self._reason = self._namesReason = ""
 
@@ -66,6 +69,7 @@ class StructuresTable:
             color.setToolTip(_("Double-click to choose another colour"))
             table.setItem(number, _COLOR_COLUMN, color)
             table.setItem(number, 2, makeCell(str(structure.label)))
+            table.setItem(number, _TERMINOLOGY_COLUMN, _terminologyCell(structure))
         if structures:
             table.setCurrentCell(min(max(row, 0), len(structures) - 1), 0)
 
@@ -86,6 +90,8 @@ class StructuresTable:
         selection = "" if self._selected() is not None else _("Select a structure in the table first.")
         ui = self.ui
         setEnabledWithReason(ui.recolorStructureButton, self._reason or selection, _("Choose another colour"))
+        hint = _("Choose the standard term, which DICOM SEG and segments carry")
+        setEnabledWithReason(ui.terminologyButton, self._reason or selection, hint)
         setEnabledWithReason(ui.renameStructureButton, self._namesReason or selection, _("Give it another name"))
         last = _("A study needs at least one structure.") if self._isLastOfStudy() else ""
         setEnabledWithReason(
@@ -100,7 +106,11 @@ class StructuresTable:
         return self._structures[row] if 0 <= row < len(self._structures) else None
 
     def _edit(self, row: int, column: int) -> None:
-        button = self.ui.recolorStructureButton if column == _COLOR_COLUMN else self.ui.renameStructureButton
+        buttons = {
+            _COLOR_COLUMN: self.ui.recolorStructureButton,
+            _TERMINOLOGY_COLUMN: self.ui.terminologyButton,
+        }
+        button = buttons.get(column, self.ui.renameStructureButton)
         if button.enabled:
             button.click()
 
@@ -121,9 +131,24 @@ class StructuresTable:
         if color:
             self._change(lambda structures: recolor_structure(structures, structure.label, color))
 
+    def _chooseTerminology(self) -> None:
+        structure = self._selected()
+        title = _("Terminology of {name}").format(name=structure.name)
+        entry = self._dialogs.chooseTerminology(title, structure.terminology)
+        if entry:
+            self._change(lambda structures: set_terminology(structures, structure.label, entry))
+
     def _remove(self) -> None:
         label = self._selected().label
         self._change(lambda structures: remove_structure(structures, label))
+
+
+def _terminologyCell(structure: Structure) -> qt.QTableWidgetItem:
+    _category, (value, scheme, meaning) = terminology_codes(structure.terminology)
+    cell = makeCell(meaning if structure.terminology else "–")
+    code = _("DICOM SEG says {meaning} ({scheme} {value}). Double-click to choose another term.")
+    cell.setToolTip(code.format(meaning=meaning, scheme=scheme, value=value))
+    return cell
 
 
 def _swatch(color: tuple[int, int, int]) -> qt.QIcon:

@@ -144,6 +144,12 @@ def test_terminology_of_the_file_is_kept_and_else_that_of_the_study_is_used(case
     case_scene.showCase(study, case)
     case_scene.saveAnnotation(study, case, tmp_path / "out.seg.nrrd")
     assert structures_of(tmp_path / "out.seg.nrrd")[0].terminology == TERMINOLOGY
+    # What was chosen for the study comes before what a file says, also for a case that is shown already.
+    chosen = dataclasses.replace(named[0], terminology=TERMINOLOGY.replace("Heart", "Organ"), color=(1, 2, 3))
+    case_scene.showCase(dataclasses.replace(study, structures=(chosen, named[1])), case)
+    shown = structuresFromSegmentation(case_scene.nodes.annotation)[0]
+    assert (shown.terminology, shown.color) == (chosen.terminology, (1, 2, 3))
+    assert not case_scene.hasUnsavedAnnotation()
     other = dataclasses.replace(study, structures=named)
     node = case_scene.prepareAnnotation(other, study.cases[2])
     assert structuresFromSegmentation(node)[0].terminology == TERMINOLOGY

@@ -99,6 +99,20 @@ def test_changes_of_an_open_study_are_kept_at_once(opened, dialogs):
     assert (study.local_site, study.modality) == ("Elsewhere", Modality.CT)
 
 
+def test_a_term_is_kept_in_the_study_also_after_annotations(section, dialogs, tmp_path):
+    make_study(tmp_path / "study", annotated=2)
+    section._session.open_study(tmp_path / "study")
+    table = section.ui.structuresTable
+    assert table.item(0, 3).text() == "–"
+    assert "Tissue" in table.item(0, 3).toolTip()
+    entry = "x~SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~y~^^~^^"
+    dialogs.answer("chooseTerminology", entry, None)
+    table.cellDoubleClicked.emit(0, 3)
+    section.ui.terminologyButton.click()
+    assert table.item(0, 3).text() == "Liver"
+    assert [item.terminology for item in load_study(tmp_path / "study").structures] == [entry, None]
+
+
 def test_a_site_that_cannot_be_used_is_refused_and_the_old_one_shown(opened, dialogs):
     opened.ui.siteEdit.text = ""
     opened.ui.siteEdit.editingFinished.emit()

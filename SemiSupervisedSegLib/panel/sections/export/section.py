@@ -13,7 +13,15 @@ from ....jobs.results import prediction_sources
 from ....jobs.rounds import find_round
 from ....study import dicom_seg
 from ....study.errors import UserError, all_failures
-from ....study.exporting import FORMATS, Source, annotation_sources, chosen_sources, export_cases
+from ....study.exporting import (
+    FORMATS,
+    Source,
+    annotation_sources,
+    chosen_sources,
+    describe_export,
+    export_cases,
+    with_terminology,
+)
 from ...logic.exporting import copy_model, copy_report, zip_model
 from ...logic.state import Action, Facts, availability
 from ...scene.dicom_files import comesFromDicom, findSlices
@@ -180,7 +188,7 @@ class ExportSection(Section):
         study, name = self._session.study, self.ui.whatBox.currentData
         if name == _ANNOTATIONS:
             return annotation_sources(study)
-        return prediction_sources(find_round(study.folder, name))
+        return with_terminology(prediction_sources(find_round(study.folder, name)), study.structures)
 
     def _chosenSources(self) -> list[Source]:
         sources, which = self._sources(), self.ui.whichBox.currentData
@@ -212,10 +220,10 @@ class ExportSection(Section):
 
     def _exported(self, results: list[Path | UserError]) -> None:
         files = [result for result in results if isinstance(result, Path)]
-        words = _("Exported {count} images to {folder}.") if len(files) != 1 else _("Exported 1 image to {folder}.")
-        self._endExport(words.format(count=len(files), folder=files[0].parent) if files else "")
         failures = [result for result in results if isinstance(result, UserError)]
-        if failures:
+        left_out = str(all_failures(failures)) if failures else ""
+        self._endExport(f"{describe_export(results, files[0].parent)}\n{left_out}".strip() if files else "")
+        if not files:
             self._dialogs.showError(all_failures(failures))
 
     def _failed(self, error: UserError) -> None:

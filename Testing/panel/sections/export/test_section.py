@@ -153,6 +153,13 @@ def test_a_case_that_came_from_dicom_is_exported_as_dicom_seg(export, desk, out,
     made = pydicom.dcmread(out / "case-001.dcm")
     annotated = sitk.GetArrayFromImage(read_annotation(desk.study.annotation_path(case), desk.study.structures, image))
     assert np.count_nonzero(made.pixel_array) == np.count_nonzero(annotated)
+    choose(export.ui.whichBox, "all")
+    (out / "case-001.dcm").unlink()
+    assert run_export(export, desk, out, spin) == ["case-001.dcm"]
+    assert export.ui.exportMessage.text.startswith(f"Exported 1 of 2 cases to {out}.")
+    assert "case-002: The image did not come from DICOM" in export.ui.exportMessage.text
+    assert desk.dialogs.messages == []
+    choose(export.ui.whichBox, "shown")
     desk.session.show("case-002")
     run_export(export, desk, out, spin)
     assert "did not come from DICOM" in desk.dialogs.messages[-1]
