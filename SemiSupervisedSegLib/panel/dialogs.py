@@ -51,8 +51,11 @@ class SlicerDialogs:
         text = qt.QInputDialog.getText(slicer.util.mainWindow(), title, label, qt.QLineEdit.Normal, default)
         return text.strip() or None
 
-    def chooseItems(self, title: str, label: str, items: Sequence[str]) -> list[int]:
-        """Return the positions of the items that the user takes from a list, none when the user cancels."""
+    def chooseItems(self, title: str, label: str, items: Sequence[str], preselected: bool = True) -> list[int]:
+        """Return the positions of the items that the user takes from a list, none when the user cancels.
+
+        At first all items are selected, or none.
+        """
         dialog = qt.QDialog(slicer.util.mainWindow())
         dialog.windowTitle = title
         layout = qt.QVBoxLayout(dialog)
@@ -60,7 +63,8 @@ class SlicerDialogs:
         choice = qt.QListWidget()
         choice.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
         choice.addItems(list(items))
-        choice.selectAll()
+        if preselected:
+            choice.selectAll()
         layout.addWidget(choice)
         _addButtons(dialog)
         accepted = dialog.exec_()

@@ -48,8 +48,11 @@ class Dialogs(Protocol):
         """Return a line of text, None when it stays empty or the user cancels."""
         ...
 
-    def chooseItems(self, title: str, label: str, items: Sequence[str]) -> list[int]:
-        """Return the positions of the items that the user takes from a list, none when the user cancels."""
+    def chooseItems(self, title: str, label: str, items: Sequence[str], preselected: bool = True) -> list[int]:
+        """Return the positions of the items that the user takes from a list, none when the user cancels.
+
+        At first all items are selected, or none.
+        """
         ...
 
     def chooseColor(self, title: str, color: Color) -> Color | None:

@@ -69,8 +69,7 @@ class RandomDialogs:
 
     def __init__(self, chance: random.Random, place: Path) -> None:
         self._chance, self._place = chance, place
-        self.messages: list[str] = []
-        self.agreed: list[str] = []
+        self.messages, self.agreed = [], []
 
     def confirm(self, text: str) -> bool:
         agrees = self._chance.random() < 0.7
@@ -99,8 +98,11 @@ class RandomDialogs:
     def askText(self, title: str, label: str, default: str) -> str | None:
         return self._chance.choice([default, "Elsewhere", None])
 
-    def chooseItems(self, title: str, label: str, items: Any) -> list[int]:
+    def chooseItems(self, title: str, label: str, items: Any, preselected: bool = True) -> list[int]:
         return [row for row in range(len(items)) if self._chance.random() < 0.5]
+
+    def chooseTerminology(self, title: str, entry: str | None) -> str | None:
+        return self._chance.choice([entry, "x~SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~y~^^~^^", None])
 
 
 class RandomUser:

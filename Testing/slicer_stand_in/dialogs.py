@@ -12,11 +12,13 @@ class ScriptedDialogs:
     Attributes:
         messages: Messages to the user: texts, and those of errors.
         asked: the texts and titles of the questions.
+        offered: Items of the last list that was shown.
     """
 
     def __init__(self) -> None:
         self.messages: list[str] = []
         self.asked: list[str] = []
+        self.offered: list[str] = []
         self._answers: dict[str, list[Any]] = {}
 
     def answer(self, question: str, *answers: Any) -> None:
@@ -44,7 +46,8 @@ class ScriptedDialogs:
     def askText(self, title: str, label: str, default: str) -> str | None:
         return self._ask("askText", title)
 
-    def chooseItems(self, title: str, label: str, items: Sequence[str]) -> list[int]:
+    def chooseItems(self, title: str, label: str, items: Sequence[str], preselected: bool = True) -> list[int]:
+        self.offered = list(items)
         return self._ask("chooseItems", title)
 
     def chooseColor(self, title: str, color: tuple[int, int, int]) -> tuple[int, int, int] | None:

@@ -24,7 +24,7 @@ def write_scan(folder: Path, image_path: Path) -> dict[str, Path]:
         dataset.Rows, dataset.Columns = voxels.shape
         dataset.PixelData = voxels.astype(np.int16).tobytes()
         # The order of the names is not that of the slices.
-        path = folder / f"{(number * 3) % image.GetSize()[2]}.dcm"
+        path = folder / f"{image.GetSize()[2] - 1 - number}.dcm"
         dataset.save_as(path, enforce_file_format=True)
         files[dataset.SOPInstanceUID] = path
     return files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...study.cases import add_cases, new_case, stored_path
@@ -18,6 +19,14 @@ from ...study.names import default_id, file_stem, free_id, name_for, titles_of
 from ...study.segments import is_segmentation
 
 _SEGMENTATION = ".seg.nrrd"
+
+
+@dataclass(frozen=True)
+class ImageNames:
+    """Names of a new image: the id of its case and the name to show, each empty for that of the file."""
+
+    id: str = ""
+    title: str = ""
 
 
 def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
@@ -48,7 +57,7 @@ def make_cases(
     images: Iterable[Path],
     site: str,
     annotations: Mapping[Path, Path] | None = None,
-    names: Mapping[Path, str] | None = None,
+    names: Mapping[Path, ImageNames] | None = None,
 ) -> Iterator[Case]:
     """Return cases with new ids for those images that the study does not have yet.
 
@@ -60,7 +69,7 @@ def make_cases(
         images: Files, or folders of DICOM series.
         site: Name of the site that the images come from.
         annotations: Annotations by image, which come before those beside the images.
-        names: Names to show by image, which come before those of the files and of the headers of DICOM images.
+        names: Names by image, which come before those of the files and of the headers of DICOM images.
     """
     taken, titles = {case.id.casefold() for case in study.cases}, titles_of(study)
     existing = {case.image for case in study.cases}
@@ -69,11 +78,12 @@ def make_cases(
         if stored in existing:
             continue
         existing.add(stored)
-        case_id = free_id(taken, default_id(image))
+        given = (names or {}).get(image, ImageNames())
+        case_id = free_id(taken, given.id or default_id(image))
         taken.add(case_id.casefold())
         annotation = (annotations or {}).get(image) or _annotation_beside(image)
         role = Role.UNLABELED if annotation is None else Role.LABELED
-        name = name_for(titles, case_id, (names or {}).get(image) or _name_of(image, titles))
+        name = name_for(titles, case_id, given.title or _name_of(image, titles))
         case = new_case(study, image, site=site, role=role, annotation=annotation, case_id=case_id, name=name)
         titles.add(name_key(case.title))
         yield case

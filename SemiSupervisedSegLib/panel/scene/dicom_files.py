@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ...study.dicom import series_files
 from ...study.errors import UserError
+from ..logic.dicom_database import DicomDatabase
 from .dicom_source import instanceUids
 
 
@@ -28,7 +29,7 @@ def findSlices(image: Path) -> list[Path]:
     if image.is_dir():
         return [Path(file) for file in series_files(image)]
     uids = instanceUids(image)
-    database = getattr(slicer, "dicomDatabase", None)
+    database = dicomDatabase()
     files = [database.fileForInstance(uid) if database is not None else "" for uid in uids]
     if not all(files):
         raise UserError(
@@ -36,3 +37,9 @@ def findSlices(image: Path) -> list[Path]:
             _("Import the scan in the DICOM module again, or export as segmentation or labelmap."),
         )
     return [Path(file) for file in files]
+
+
+def dicomDatabase() -> DicomDatabase | None:
+    """Return the DICOM database of Slicer, None where there is none or none is open."""
+    database = getattr(slicer, "dicomDatabase", None)
+    return database if database is not None and database.isOpen else None

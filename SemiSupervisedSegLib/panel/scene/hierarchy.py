@@ -1,4 +1,4 @@
-"""The place of a case's nodes in the subject hierarchy: one folder a case, in a fixed order."""
+"""The place of nodes in the subject hierarchy: one folder a case, in a fixed order, and one of what was copied."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import slicer
 import vtk
 
 _ATTRIBUTE = "SemiSupervisedSeg.Case"
+_SOURCES = "SemiSupervisedSeg.Sources"
 
 
 def putIntoFolder(caseId: str, title: str, nodes: list[slicer.vtkMRMLNode]) -> None:
@@ -26,6 +27,20 @@ def putIntoFolder(caseId: str, title: str, nodes: list[slicer.vtkMRMLNode]) -> N
         first = tree.GetItemByPositionUnderParent(folder, 0)
         if first != item:
             tree.MoveItem(item, first)
+
+
+def putIntoSources(title: str, nodes: list[slicer.vtkMRMLNode]) -> None:
+    """Put the user's nodes that a study has copies of into a folder of their own; they stay as they are."""
+    tree = _tree()
+    folders = _children(tree, tree.GetSceneItemID())
+    folder = next((item for item in folders if tree.GetItemAttribute(item, _SOURCES)), None)
+    if folder is None:
+        folder = tree.CreateFolderItem(tree.GetSceneItemID(), title)
+        tree.SetItemAttribute(folder, _SOURCES, "yes")
+        tree.SetItemExpanded(folder, False)
+    for node in nodes:
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(folder, node)
+        tree.SetItemParent(item, folder)
 
 
 def removeItem(node: slicer.vtkMRMLNode) -> None:

@@ -1,4 +1,4 @@
-"""Adding images to the study, in the section Cases: from the scene, files or a folder, in the background."""
+"""Adding images to the study, in the section Cases: from the scene, files, a folder or the DICOM database."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....study.errors import UserError
 from ....study.image_files import IMAGE_SUFFIXES
+from ...scene.dicom_files import dicomDatabase
 from ...scene.volumes import nameOf, sceneVolumes
 from ...time_slices import TimeSlicedTask
 from ..section import PanelContext, SectionPart, Widgets
@@ -34,6 +35,7 @@ class CaseAdder(SectionPart):
         ui.addVolumesButton.connect("clicked()", self._addVolumes)
         ui.addFilesButton.connect("clicked()", self._addFiles)
         ui.addFolderButton.connect("clicked()", self._addFolder)
+        ui.addDatabaseButton.connect("clicked()", self._addFromDatabase)
         ui.cancelButton.connect("clicked()", self.cancel)
         self._session.study_changed.connect(self._leaveStudy)
 
@@ -69,6 +71,17 @@ class CaseAdder(SectionPart):
         folder = self._dialogs.chooseFolder(_("Add all images of a folder, or a DICOM series"))
         if folder:
             self._start(lambda images: images.fromFolder(Path(folder)))
+
+    def _addFromDatabase(self) -> None:
+        database = dicomDatabase()
+        self._start(lambda images: images.fromDatabase(database, self._chooseSeries))
+
+    def _chooseSeries(self, labels: list[str]) -> list[int]:
+        if not labels:
+            advice = _("Import scans in the DICOM module first, or add a folder.")
+            raise UserError(_("There are no series in Slicer's DICOM database."), advice)
+        title = _("Add series of the DICOM database")
+        return self._dialogs.chooseItems(title, _("Patient, series and date:"), labels, preselected=False)
 
     def _useAsAnnotations(self, names: list[str]) -> bool:
         shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

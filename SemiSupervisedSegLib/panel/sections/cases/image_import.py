@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from ....study.files import write_error
 from ....study.layout import StudyFolder
 from ....study.names import default_id
 from ...logic.annotation_files import new_annotation_file
+from ...logic.dicom_database import DicomDatabase, image_of, pseudonymous_id, series_in
 from ...logic.label_maps import find_label_maps
-from ...logic.new_cases import check_new_cases, find_images, free_file, make_cases, with_new_cases
+from ...logic.new_cases import ImageNames, check_new_cases, find_images, free_file, make_cases, with_new_cases
 from ...scene.adopting import segmentationOf
 from ...scene.annotations import exportSegmentation
 from ...scene.changes import hide
+from ...scene.hierarchy import putIntoSources
 from ...scene.volumes import exportVolume, nameOf
 from ...session import Session
 
@@ -54,6 +57,8 @@ class ImageImport:
             # Whatever went wrong, what the study refers to stays.
             if path in used:
                 continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         self._written = []
@@ -85,7 +90,7 @@ class ImageImport:
         return (yield from self._addCases(images, {image: path for path, image in labelMaps.items()} if isUsed else {}))
 
     def _addCases(
-        self, images: list[Path], annotations: dict[Path, Path], names: dict[Path, str] | None = None
+        self, images: list[Path], annotations: dict[Path, Path], names: dict[Path, ImageNames] | None = None
     ) -> Work:
         cases = []
         for case in make_cases(self._session.study, images, self._site, annotations, names):
@@ -105,22 +110,44 @@ class ImageImport:
         except OSError as error:
             raise write_error(folder, error) from error
         images, annotations = [], {}
-        names: dict[Path, str] = {}
+        names: dict[Path, ImageNames] = {}
         for number, volume in enumerate(volumes, 1):
             image = free_file(folder, default_id(f"{nameOf(volume)}.nrrd"), ".nrrd")
             self._written.append(image)
             exportVolume(volume, image)
             images.append(image)
-            names[image] = nameOf(volume)
+            names[image] = ImageNames(title=nameOf(volume))
             annotation = self._annotationOf(volume, image)
             if annotation is not None:
                 annotations[image] = annotation
             yield (_("Copying images"), number, len(volumes))
         counts = yield from self._addCases(images, annotations, names)
-        # From now on the cases show their own copies, and the originals would lie over all of them.
-        for node in self._adopted:
+        # From now on the cases show their own copies. The originals would lie over all of them, and a correction of an
+        # original would change nothing in the study.
+        originals = [*volumes, *self._adopted]
+        for node in originals:
             hide(node)
+        putIntoSources(_("Sources (the study has copies)"), originals)
+        if counts[0] and self._session.case_id is None:
+            self._session.show(self._session.study.cases[-counts[0]].id)
         return counts
+
+    def fromDatabase(self, database: DicomDatabase, choose: Callable[[list[str]], list[int]]) -> Work:
+        """Add series of Slicer's DICOM database; `choose` lets the user take some of a list."""
+        series = []
+        for found in series_in(database):
+            series = found
+            yield (_("Looking into the DICOM database"), len(series), 0)
+        names: dict[Path, ImageNames] = {}
+        chosen = choose([item.label for item in series])
+        for number, row in enumerate(chosen, 1):
+            image, isCopy = image_of(series[row], StudyFolder(self._session.folder).images)
+            if isCopy:
+                self._written.append(image)
+            # The folders of the database, or of a patient's disc, are no names for files of the study.
+            names[image] = ImageNames(id=pseudonymous_id(series[row].names, set()))
+            yield (_("Copying images"), number, len(chosen))
+        return (yield from self._addCases(list(names), {}, names))
 
     def _annotationOf(self, volume: slicer.vtkMRMLScalarVolumeNode, image: Path) -> Path | None:
         study = self._session.study

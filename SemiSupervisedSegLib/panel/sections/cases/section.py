@@ -13,6 +13,7 @@ from ....study.model import Role, Study
 from ....study.names import rename_case
 from ...logic.case_rows import CaseFiles, look_at_files
 from ...logic.state import Action, Facts
+from ...scene.dicom_files import dicomDatabase
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
@@ -55,6 +56,7 @@ class CasesSection(Section):
     def enter(self) -> None:
         """Refresh when the panel is shown: files may have changed meanwhile."""
         self.lookAgain()
+        self.refresh()
 
     def cleanup(self) -> None:
         """Stop what is going on."""
@@ -94,11 +96,15 @@ class CasesSection(Section):
             ui.addFilesButton: _(
                 "Add image files where they lie; liver1.seg.nrrd beside liver1.nrrd is its annotation"
             ),
-            ui.addFolderButton: _("Add all images of a folder where they lie, or a DICOM series"),
+            ui.addFolderButton: _("Add all images of a folder and its subfolders where they lie, or a DICOM series"),
+            ui.addDatabaseButton: _("Choose series of Slicer's DICOM database by patient"),
         }
         for button, hint in hints.items():
             if applyAvailability(button, Action.ADD_CASES, facts, hint) and self.adder.busy:
                 setEnabledWithReason(button, _("Images are being added. Wait, or cancel it."))
+        if ui.addDatabaseButton.enabled and dicomDatabase() is None:
+            reason = _("This Slicer has no open DICOM database. Open the module DICOM once, or add a folder.")
+            setEnabledWithReason(ui.addDatabaseButton, reason)
         for widget in (ui.roleBox, ui.setRoleButton, ui.siteBox, ui.setSiteButton):
             applyAvailability(widget, Action.CHANGE_CASES, facts, _("For all selected rows"))
         applyAvailability(ui.removeButton, Action.REMOVE_CASES, facts, _("Take the selected rows out of the study"))

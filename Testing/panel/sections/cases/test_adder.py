@@ -155,6 +155,11 @@ def test_volumes_of_the_scene_come_with_the_users_segmentation(opened, dialogs, 
     assert np.array_equal(classes == 2, mask > 0)
     assert not (classes == 1).any()
     assert not node.GetDisplayVisibility(), "the study shows a copy of its own"
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    parents = {tree.GetItemParent(tree.GetItemByDataNode(original)) for original in (volume, plain, node)}
+    assert [tree.GetItemName(parent) for parent in parents] == ["Sources (the study has copies)"]
+    assert tree.GetItemParent(tree.GetItemByDataNode(foreign)) not in parents
+    assert opened._session.case_id == first.id
 
 
 def test_an_empty_scene_has_nothing_to_add(opened, dialogs):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 
 import pytest
+import slicer
 
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
 from SemiSupervisedSegLib.study.names import rename_case
@@ -57,6 +59,71 @@ def test_volumes_of_the_scene_keep_their_names(opened, dialogs, spin, tmp_path):
     spin(lambda: not opened.adder.busy)
     assert column(opened)[-1] == "Séquence 3D LGE n°1"
     assert load_study(opened._session.folder).cases[-1].image == "images/Sequence-3D-LGE-n-1.nrrd"
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch):
+    """Slicer's DICOM database: a series in a folder of its own, and two that share the folder of a patient's disc."""
+    pytest.importorskip("pydicom")
+    from Testing.study.dicom_scan import write_scan
+
+    files = {}
+    for number in (1, 2, 3):
+        scan = write_scan(tmp_path / f"scan{number}", write_volume(tmp_path / "x.nrrd", number + 40))
+        files[f"series{number}"] = sorted(scan.values())
+    disc = tmp_path / "MUELLER^ANNA"
+    disc.mkdir()
+    for number in (2, 3):
+        moved = [path.rename(disc / f"{number}-{path.name}") for path in files[f"series{number}"]]
+        files[f"series{number}"] = moved
+    files["gone"] = [tmp_path / "gone.dcm"]
+    made = types.SimpleNamespace(
+        isOpen=True,
+        patients=lambda: ("1", "2"),
+        studiesForPatient=lambda patient: {"1": ("a", "b"), "2": ("c",)}[patient],
+        seriesForStudy=lambda study: {"a": ("series1", "gone"), "b": ("series2",), "c": ("series3",)}[study],
+        filesForSeries=lambda series: tuple(map(str, files[series])),
+    )
+    monkeypatch.setattr(slicer, "dicomDatabase", made, raising=False)
+    return files
+
+
+def test_series_of_the_dicom_database_are_chosen_by_patient(opened, database, dialogs, spin, tmp_path):
+    opened.enter()
+    dialogs.answer("chooseItems", [0, 2])
+    opened.ui.addDatabaseButton.click()
+    spin(lambda: not opened.adder.busy)
+    assert dialogs.messages == []
+    assert dialogs.offered == ["Phantom^Made Up - (1), 2026-01-01: 6 files"] * 3
+    study = load_study(opened._session.folder)
+    first, second = study.cases[4:]
+    assert study.image_path(first) == tmp_path / "scan1"
+    assert (first.id, second.id, second.image) == ("CT-1", "CT-1-2", "images/CT-1")
+    assert column(opened)[-2:] == ["Phantom^Made Up - (1)", "Phantom^Made Up - (1), 2026-01-01"]
+    originals = {path.read_bytes() for path in database["series3"]}
+    assert {path.read_bytes() for path in study.image_path(second).iterdir()} == originals
+    assert "MUELLER" not in study.layout.study_file.read_text()
+
+
+def test_nothing_of_the_database_stays_when_adding_fails(opened, database, dialogs, spin):
+    opened.enter()
+    damaged = database["series3"][0]
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    dialogs.answer("chooseItems", [2])
+    opened.ui.addDatabaseButton.click()
+    spin(lambda: not opened.adder.busy)
+    assert len(dialogs.messages) == 1
+    assert not (opened._session.folder / "images" / "CT-1").exists()
+
+
+def test_without_a_database_the_button_says_why(opened, dialogs, spin, monkeypatch):
+    assert "no open DICOM database" in opened.ui.addDatabaseButton.toolTip
+    assert not opened.ui.addDatabaseButton.enabled
+    monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(isOpen=True, patients=tuple), raising=False)
+    opened.enter()
+    opened.ui.addDatabaseButton.click()
+    spin(lambda: not opened.adder.busy)
+    assert "no series" in dialogs.messages[0]
 
 
 def test_views_and_questions_have_the_name_and_follow_a_new_one(makePanel, tmp_path):
