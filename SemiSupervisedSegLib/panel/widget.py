@@ -12,6 +12,7 @@ from ..study.errors import UserError
 from .logic.guidance import section_of
 from .run.runner import Runner
 from .scene.case_scene import CaseScene
+from .scene.moved_study import MovedStudy
 from .scene.scene_state import SceneState
 from .sections.cases.section import CasesSection
 from .sections.disk import DiskSection
@@ -58,6 +59,7 @@ class Panel:
     def __init__(self, uiFolder: Path | str, mrmlScene: slicer.vtkMRMLScene, services: Services | None = None) -> None:
         self.services = services or defaultServices()
         self.session = Session()
+        self._movedStudy = MovedStudy(self.session)
         self.scene = CaseScene()
         self.runner = Runner(self.services)
         self._uiFolder = Path(uiFolder)

@@ -118,3 +118,40 @@ def test_after_cleanup_the_scene_reaches_nobody(panel, scene):
     panel.cleanup()
     scene.Clear(0)
     assert panel.session.case_id == "case00"
+
+
+def test_a_study_opened_at_its_new_place_shows_what_the_scene_had_shown(panel, makePanel, scene, tmp_path, dialogs):
+    """What was drawn and not saved is found again, and no node is left behind."""
+    make_round(panel.session.study, "001-cu2l")
+    make_round(panel.session.study, "002-cpcl")
+    panel.session.refresh_rounds()
+    panel.session.choose_round("001-cu2l")
+    panel.sections["Cases"].table.select(["case02"])
+    panel.sections["Cases"].ui.annotateButton.click()
+    paint(panel)
+    panel.session.show("case01")
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    panel.cleanup()
+    scene.Clear(0)
+    (tmp_path / "study").rename(tmp_path / "moved")
+    other = makePanel()
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    assert "is not in" in dialogs.messages[-1]
+    other.session.open_study(tmp_path / "moved")
+    assert (other.session.case_id, other.session.round.name) == ("case01", "001-cu2l")
+    assert volumes() == ["case01"]
+    assert other.scene.unsavedCases(other.session.study) == ["case02"]
+    assert len(dialogs.messages) == 1
+
+
+def test_another_study_is_not_taken_for_the_one_that_was_moved(panel, makePanel, scene, tmp_path, dialogs):
+    panel.session.show("case03")
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    panel.cleanup()
+    scene.Clear(0)
+    (tmp_path / "study").rename(tmp_path / "moved")
+    make_study(tmp_path / "small", cases=2)
+    other = makePanel()
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    other.session.open_study(tmp_path / "small")
+    assert other.session.case_id is None

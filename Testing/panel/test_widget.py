@@ -233,3 +233,15 @@ def test_with_a_thousand_cases_the_panel_answers(makePanel, tmp_path, spin):
         assert len(cases.table.selected()) == count
     panel.session.state_changed.emit()
     assert len(cases.table.selected()) == 5
+
+
+def test_leaving_the_module_gives_the_layout_back(panel):
+    """Slicer leaves the module when it is closed, and then keeps the layout for its next start."""
+    layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    button = panel.sections["Train"].ui.curvesButton
+    button.setChecked(True)
+    assert layout.GetViewArrangement() != slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    panel.exit()
+    assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    assert not button.checked

@@ -10,6 +10,7 @@ import slicer
 from ...study.layout import StudyFolder
 
 MODULE = "SemiSupervisedSeg"
+SHOWN_CASE, ROUND = "ShownCase", "Round"
 _FOLDER, _RELATIVE = "StudyFolder", "StudyFolderFromScene"
 
 

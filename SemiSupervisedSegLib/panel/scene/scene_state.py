@@ -11,13 +11,13 @@ from slicer.i18n import tr as _
 
 from ...study.errors import UserError
 from ..logic.state import Action, availability
-from .parameter_node import ParameterNode
+from .parameter_node import ROUND, SHOWN_CASE, ParameterNode
 
 if TYPE_CHECKING:
     from ..widget import Panel
 
 Content = TypeVar("Content", list, dict)
-_CASE, _ROUND, _FOLDED, _VIEWS = "ShownCase", "Round", "FoldedSections", "ViewSettings"
+_FOLDED, _VIEWS = "FoldedSections", "ViewSettings"
 
 
 class SceneState:
@@ -63,8 +63,8 @@ class SceneState:
         # A study that cannot be reached now, such as on a disk that is not there, is not forgotten.
         if session.folder is not None or not self._parameters.lostFolder():
             self._parameters.setStudyFolder(session.folder)
-        self._parameters.set(_CASE, session.case_id or "")
-        self._parameters.set(_ROUND, session.chosen_round or "")
+            self._parameters.set(SHOWN_CASE, session.case_id or "")
+            self._parameters.set(ROUND, session.chosen_round or "")
         folded = [name for name, fold in self._panel.folds.items() if fold.collapsed]
         self._parameters.set(_FOLDED, json.dumps(folded))
         views = {name: section.viewSettings() for name, section in self._panel.sections.items()}
@@ -99,17 +99,17 @@ class SceneState:
             dialogs.inform(_("The study of this scene was not opened. {reason}").format(reason=reason))
             return
         try:
-            session.open_study(folder, self._parameters.get(_CASE) or None)
-            session.choose_round(self._parameters.get(_ROUND) or None)
+            session.open_study(folder, self._parameters.get(SHOWN_CASE) or None)
+            session.choose_round(self._parameters.get(ROUND) or None)
         except UserError as error:
             dialogs.showError(error)
 
     def _showCase(self) -> None:
         """Show in the open study what the scene has shown, if nothing is shown now."""
-        session, case = self._panel.session, self._parameters.get(_CASE)
+        session, case = self._panel.session, self._parameters.get(SHOWN_CASE)
         if session.case_id is None and case:
             try:
-                session.choose_round(self._parameters.get(_ROUND) or None)
+                session.choose_round(self._parameters.get(ROUND) or None)
                 session.show(case)
             except UserError as error:
                 self._panel.services.dialogs.showError(error)

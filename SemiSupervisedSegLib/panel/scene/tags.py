@@ -70,6 +70,13 @@ def setSource(node: slicer.vtkMRMLNode, path: Path | None, saved: str) -> None:
     node.SetAttribute(_SAVED, saved)
 
 
+def moveSource(node: slicer.vtkMRMLNode, before: Path, after: Path) -> None:
+    """Follow a folder that was moved: the file that a node was read from or saved to is in the new one now."""
+    path, separator, time = (node.GetAttribute(_SOURCE) or "").rpartition("|")
+    if separator and Path(path).is_relative_to(before):
+        node.SetAttribute(_SOURCE, f"{after / Path(path).relative_to(before)}{separator}{time}")
+
+
 def isCurrent(node: slicer.vtkMRMLNode, path: Path) -> bool:
     """Return whether a node was read from, or saved to, the file at `path` as it is now."""
     return path.exists() and node.GetAttribute(_SOURCE) == _stamp(path)

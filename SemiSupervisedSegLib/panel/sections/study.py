@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from ...study.errors import UserError
 from ...study.layout import STUDY_FILE, StudyFolder
 from ...study.model import Modality, Structure, Study
-from ...study.names import default_id
+from ...study.names import default_id, rename_site
 from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
 from ..recent_studies import recent_studies, remember_study
@@ -96,7 +96,7 @@ class StudySection(Section):
         ui.closeButton.connect("clicked()", self._session.close_study)
         ui.takeButton.connect("clicked()", self._takeStructures)
         ui.nameEdit.connect("editingFinished()", lambda: self._edit("name", ui.nameEdit.text.strip()))
-        ui.siteEdit.connect("editingFinished()", lambda: self._edit("local_site", ui.siteEdit.text.strip()))
+        ui.siteEdit.connect("editingFinished()", self._editSite)
         ui.modalityBox.connect("activated(int)", self._editModality)
         for edit in (ui.nameEdit, ui.siteEdit):
             edit.connect("textChanged(QString)", lambda text: self._refreshCreate())
@@ -198,6 +198,17 @@ class StudySection(Section):
         if study is not None and getattr(study, field) != value:
             self._try(lambda: self._session.edit_study(lambda current: _with(current, field, value)))
             self._showStudy()
+
+    def _editSite(self) -> None:
+        """Rename the local site in all of its cases, or make another site of the study the local one."""
+        study, name = self._session.study, self.ui.siteEdit.text.strip()
+        if study is None or name == study.local_site:
+            return
+        if any(case.site == name for case in study.cases):
+            self._edit("local_site", name)
+            return
+        self._try(lambda: self._session.edit_study(lambda current: rename_site(current, current.local_site, name)))
+        self._showStudy()
 
     def _editModality(self, index: int) -> None:
         study, modality = self._session.study, Modality(self.ui.modalityBox.itemData(index))

@@ -97,6 +97,11 @@ def test_changes_of_an_open_study_are_kept_at_once(opened, dialogs):
     ui.modalityBox.activated.emit(1)
     study = load_study(folder)
     assert (study.local_site, study.modality) == ("Elsewhere", Modality.CT)
+    assert [case.site for case in study.cases] == ["Elsewhere", "Away"] * 2, "a new name of the same site"
+    ui.siteEdit.text = "Away"
+    ui.siteEdit.editingFinished.emit()
+    study = load_study(folder)
+    assert (study.local_site, study.cases[0].site) == ("Away", "Elsewhere"), "another site becomes the local one"
 
 
 def test_a_term_is_kept_in_the_study_also_after_annotations(section, dialogs, tmp_path):

@@ -27,10 +27,13 @@ class LivePreview:
         session: Session with the displayed case.
         scene: Scene of cases; it refreshes the predictions of the displayed one.
         curves: Curves in Slicer's plot view.
+        button: Button that shows the curves while it is down.
     """
 
-    def __init__(self, session: Session, scene: CaseScene, curves: TrainingCurves) -> None:
-        self._session, self._scene, self._curves = session, scene, curves
+    def __init__(self, session: Session, scene: CaseScene, curves: TrainingCurves, button: qt.QAbstractButton) -> None:
+        self._session, self._scene, self._curves, self._button = session, scene, curves, button
+        button.setVisible(False)
+        button.connect("toggled(bool)", self._showCurves)
         self._folder: JobFolder | None = None
         self._colors: dict[str, tuple[int, int, int]] = {}
         self._points: deque[StepDone | Validated] = deque()
@@ -49,6 +52,7 @@ class LivePreview:
         self._previews.clear()
         self._shown = None
         self._curves.clear()
+        self._button.setVisible(True)
 
     def take(self, events: Sequence[Event]) -> None:
         """Queue an event; it is displayed soon."""
@@ -64,24 +68,28 @@ class LivePreview:
         """Replace previews by the predictions of the round when the run has ended."""
         self._previews.clear()
 
+    def hideCurves(self) -> None:
+        """Give the layout back."""
+        self._button.setChecked(False)
+
     def cleanup(self) -> None:
         """Show nothing any more."""
         self._timer.stop()
         self._curves.hide()
         self._session.case_changed.disconnect(self._showAgain)
 
-    def showCurves(self, shown: bool) -> None:
-        """Show the curves beside the slice views, or give the layout back."""
+    def forget(self) -> None:
+        """Remove the curves: their study was closed."""
+        self._points.clear()
+        self.hideCurves()
+        self._button.setVisible(False)
+        self._curves.clear()
+
+    def _showCurves(self, shown: bool) -> None:
         if shown:
             self._curves.show()
         else:
             self._curves.hide()
-
-    def forget(self) -> None:
-        """Remove the curves: their study was closed."""
-        self._points.clear()
-        self._curves.hide()
-        self._curves.clear()
 
     def _showAgain(self) -> None:
         # Another case was loaded, without the preview of the present run.

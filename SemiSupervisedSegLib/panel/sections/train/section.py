@@ -47,9 +47,8 @@ class TrainSection(Section):
         self.probe = DeviceProbe(context.services)
         self.form = TrainingForm(self.ui, self._noteForm)
         self.view = RunView(self.ui)
-        self.preview = LivePreview(session, self._scene, TrainingCurves())
+        self.preview = LivePreview(session, self._scene, TrainingCurves(), self.ui.curvesButton)
         self._folder: Path | None = None
-        self.ui.curvesButton.setVisible(False)
         self._connectButtons()
         self._connections = [
             (self.probe.done, self._showDevices),
@@ -70,6 +69,10 @@ class TrainSection(Section):
     def enter(self) -> None:
         """Refresh when the module is shown: a package or a graphics card may have changed."""
         self.lookForPackages()
+
+    def exit(self) -> None:
+        """Give the layout back: Slicer keeps the one that it has when it is closed for its next start."""
+        self.preview.hideCurves()
 
     def cleanup(self) -> None:
         """Stop following; a run continues and is followed again later."""
@@ -146,7 +149,6 @@ class TrainSection(Section):
         ui.resumeButton.connect("clicked()", self._resume)
         ui.installButton.connect("clicked()", self._install)
         ui.deviceButton.connect("clicked()", self.lookForDevices)
-        ui.curvesButton.connect("toggled(bool)", self.preview.showCurves)
 
     def _lookForDevicesOnce(self) -> None:
         # It takes seconds of a processor, which a user who only opens the module does not need.
@@ -242,8 +244,6 @@ class TrainSection(Section):
             self._folder = self._session.folder
             if not self._runner.running:
                 self._sayHowItEnded()
-                self.ui.curvesButton.setChecked(False)
-                self.ui.curvesButton.setVisible(False)
                 self.preview.forget()
         self.refresh()
 
@@ -271,7 +271,6 @@ class TrainSection(Section):
         if facts.run is None or facts.run.name != runner.folder.name:
             self.view.begin(runner.folder)
             self.preview.begin(runner.folder)
-            self.ui.curvesButton.setVisible(True)
             # The progress lies below the settings, which cannot be changed now.
             self.ui.advancedButton.setProperty("collapsed", True)
         kind = runner.folder.head().kind or "train"
