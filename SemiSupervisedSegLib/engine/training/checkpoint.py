@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ from ..tensor_files import CarriesCode, Damaged, read_content, write_content
 
 VERSION = 2
 _ADVICE = "Start a new round, or restore the file from a backup."
-_TYPES = {"key": str, "step": int, "stage": int, "method": dict, "optimizers": dict, "stage_start": int}
+_TYPES = {
+    "key": str,
+    "step": int,
+    "stage": int,
+    "method": dict,
+    "optimizers": dict,
+    "stage_start": int,
+    "average": dict,
+}
 UNKNOWN_START = -1
 """Start of the stage in checkpoints of older programs, which did not keep it."""
 
@@ -31,6 +39,7 @@ class Checkpoint:
         method: State of the method's networks and memories.
         optimizers: State of each objective's optimizer, by the objective's name.
         stage_start: Number of steps that were done when the stage began.
+        average: State of the averaged network, empty where none is kept and in files of older programs.
     """
 
     key: str
@@ -39,6 +48,7 @@ class Checkpoint:
     method: dict[str, Any]
     optimizers: dict[str, Any]
     stage_start: int = UNKNOWN_START
+    average: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -14,6 +14,8 @@ from ..data.batch import Batch
 from ..data.randomness import generator_at
 from ..device import Device
 from ..methods.method import Method, Stage, TrainingStep, total
+from ..networks.base import SegmentationNetwork
+from .average import AveragedNetwork
 from .checkpoint import UNKNOWN_START, Checkpoint, damaged_checkpoint
 from .log import LossLog, diverged_error
 from .optimizers import ObjectiveOptimizer
@@ -83,6 +85,7 @@ class TrainingLoop:
         self._start = 0
         self._stage = 0
         self._optimizers = self._make_optimizers()
+        self._average: AveragedNetwork | None = None
         self._restored = False
 
     @property
@@ -95,7 +98,8 @@ class TrainingLoop:
         if not all(parameter.isfinite().all() for parameter in self.method.parameters()):
             raise diverged_error("a weight of the network")
         optimizers = {optimizer.objective.name: optimizer.state_dict() for optimizer in self._optimizers}
-        return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers, self._start)
+        average = self._average.state_dict() if self._average else {}
+        return Checkpoint(key, self.step, self._stage, self.method.state_dict(), optimizers, self._start, average)
 
     def restore(self, checkpoint: Checkpoint, *, continues: bool = False) -> None:
         """Restore a checkpoint.
@@ -117,17 +121,25 @@ class TrainingLoop:
             self._start = [0, *ends][self._stage]
         if not 0 <= self._start <= self.step <= self._ends[self._stage]:
             raise damaged_checkpoint()
-        self._load(checkpoint)
+        self._load(checkpoint, continues)
         self._restored = True
 
-    def _load(self, checkpoint: Checkpoint) -> None:
+    def _load(self, checkpoint: Checkpoint, continues: bool) -> None:
         try:
             self.method.load_state_dict(checkpoint.method)
             self._optimizers = self._make_optimizers()
             for optimizer in self._optimizers:
                 optimizer.load_state_dict(checkpoint.optimizers[optimizer.objective.name])
+            self._average = self._make_average()
+            # A training that is continued may not have been averaged so far.
+            if self._average and (checkpoint.average or not continues):
+                self._average.load_state_dict(checkpoint.average)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
             raise damaged_checkpoint() from error
+
+    def inference_network(self) -> SegmentationNetwork:
+        """Return the network that predicts: that of the method or, where the setting says so, its average."""
+        return self._average.network if self._average else self.method.inference_network()
 
     def run(self, hooks: Hooks) -> None:
         """Train to the end, from the first step or the restored one."""
@@ -151,6 +163,7 @@ class TrainingLoop:
         self.seed_step(self.step, "stage")
         self.method.start_stage(stage, draw)
         self._optimizers = self._make_optimizers()
+        self._average = self._make_average()
 
     def _run_stage(self, hooks: Hooks) -> None:
         stage, end = self._stages[self._stage], self._ends[self._stage]
@@ -180,6 +193,8 @@ class TrainingLoop:
             optimizer.step(total(loss.weight * loss.value for loss in losses.values() if loss.weight))
             log.add(losses)
         self.method.after_step(training_step)
+        if self._average:
+            self._average.update(self.method.inference_network(), training_step.index)
         return rates[0]
 
     def seed_step(self, step: int, purpose: str) -> None:
@@ -188,6 +203,10 @@ class TrainingLoop:
 
     def _make_optimizers(self) -> list[ObjectiveOptimizer]:
         return [ObjectiveOptimizer(objective, self._settings, self._device) for objective in self.method.objectives()]
+
+    def _make_average(self) -> AveragedNetwork | None:
+        """Return the average before the first step of a stage, which may train another network than the one before."""
+        return AveragedNetwork(self.method.inference_network()) if self._settings["average_weights"] else None
 
 
 class _Clock:

@@ -92,7 +92,7 @@ class TrainingRound:
     def trained_model(self, labeled: Sequence[CachedCase]) -> TrainedModel:
         """Return the network as it is now, with prototypes pooled over some labeled cases, read one at a time."""
         context, method = self._context, self._method
-        network = method.inference_network()
+        network = self._loop.inference_network()
         arrays = ((case, case.load()) for case in labeled)
         grids = (LabeledGrid(a.image, a.labels, case.annotated) for case, a in arrays if a.labels is not None)
         prototypes = pool_class_prototypes(
@@ -157,7 +157,7 @@ class TrainingRound:
         if not cases:
             return
         dice = validation_dice(
-            self._method.inference_network(),
+            self._loop.inference_network(),
             cases,
             context.plan,
             context.settings,

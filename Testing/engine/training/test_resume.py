@@ -65,6 +65,13 @@ def test_the_end_of_an_older_program_is_continued_in_its_last_stage(tmp_path: Pa
     assert [(stage.name, length) for stage, length in longer.stages] == [("selftrain", 96)]
 
 
+@pytest.mark.parametrize("family", ["StudentAndTeacher", "TwoStages"])
+def test_an_average_is_kept_over_a_stop(tmp_path: Path, family: str) -> None:
+    assert_resumes_anywhere(
+        lambda steps: build(FAMILIES[family], steps=steps, learning_rate=0.05, average_weights=True), tmp_path
+    )
+
+
 def test_another_seed_gives_other_weights() -> None:
     """Else the comparison above would compare nothing random."""
     runs = []

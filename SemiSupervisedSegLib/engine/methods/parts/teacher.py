@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...networks.averaging import average_into
 from ...networks.base import SegmentationNetwork
 from ...networks.output import NetworkOutput
 from ..method import Method, MethodContext, TrainingStep
@@ -51,19 +52,10 @@ class MeanTeacher(nn.Module):
         """Run the teacher without gradients on images (B, C_in, *spatial)."""
         return self.network(images)
 
-    @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
         """Average in the student's parameters after optimizer step ``step`` (from 0)."""
         decay = min(1 - 1 / (step + 1), self.decay) if self.warm_up else self.decay
-        teacher_parameters, student_parameters = self._averaged(self.network), self._averaged(student)
-        if decay == 0:
-            torch._foreach_copy_(teacher_parameters, student_parameters)
-        else:
-            torch._foreach_lerp_(teacher_parameters, student_parameters, 1 - decay)
-
-    def _averaged(self, network: nn.Module) -> list[Tensor]:
-        statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-        return [*network.parameters(), *(statistics if self.averages_buffers else [])]
+        average_into(self.network, student, 1 - decay, buffers=self.averages_buffers)
 
 
 def clipped_noise(images: Tensor, std: float, clip: float) -> Tensor:
