@@ -34,7 +34,8 @@ class Device:
     def title(self) -> str:
         """Description of the device for the user, with its memory in GB where it has memory of its own."""
         if self.torch.type != "cuda":
-            return f"CPU ({torch.get_num_threads()} threads, {self._precision})"
+            threads = torch.get_num_threads()
+            return f"CPU ({threads} thread{'' if threads == 1 else 's'}, {self._precision})"
         properties = torch.cuda.get_device_properties(self.torch)
         return f"{properties.name} ({properties.total_memory / 1e9:.0f} GB, {self._precision})"
 

@@ -72,7 +72,7 @@ def test_a_term_is_chosen_in_slicers_own_widget_beginning_with_the_present_one(a
     enabled: list[bool] = []
     answer(choose)
     assert SlicerDialogs().chooseTerminology("Term", None) == LIVER
-    assert (shown, enabled) == ([None], [False, True])
+    assert ("Tissue" in shown[0], enabled) == (True, [True, True])
     answer(choose)
     SlicerDialogs().chooseTerminology("Term", LIVER)
     assert shown[-1] == LIVER

@@ -5,15 +5,23 @@ from __future__ import annotations
 import qt
 import slicer
 
+# What Slicer gives to new segments; without an entry its widget has no list to choose from.
+_DEFAULT = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
+
 
 def terminologyWidget(entry: str | None) -> slicer.qSlicerTerminologyNavigatorWidget:
-    """Return Slicer's widget to choose an entry, with one of them chosen if it is in Slicer's lists."""
+    """Return Slicer's widget to choose an entry, with this one chosen if it is in its lists, else Tissue."""
     widget = slicer.qSlicerTerminologyNavigatorWidget()
     # Names and colours are those of the study.
     widget.setOverrideSectionVisible(False)
     chosen = slicer.vtkSlicerTerminologyEntry()
-    if entry and slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(entry, chosen):
-        widget.setTerminologyEntry(chosen)
+    for text in filter(None, (entry, _DEFAULT)):
+        isEntry = slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(text, chosen)
+        if isEntry and widget.setTerminologyEntry(chosen):
+            break
     return widget
 
 

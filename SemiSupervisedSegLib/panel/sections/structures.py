@@ -26,7 +26,7 @@ from .tables import makeCell, setUpTable
 
 Change = Callable[[tuple[Structure, ...]], tuple[Structure, ...]]
 _COLOR_COLUMN, _TERMINOLOGY_COLUMN = 1, 3
-_TITLES = (_("Structure"), _("Colour"), _("Label"), _("Terminology"))
+_TITLES = (_("Structure"), _("Color"), _("Label"), _("Terminology"))
 
 
 class StructuresTable:
@@ -66,7 +66,7 @@ class StructuresTable:
             table.setItem(number, 0, makeCell(structure.name))
             color = makeCell("")
             color.setIcon(_swatch(structure.color))
-            color.setToolTip(_("Double-click to choose another colour"))
+            color.setToolTip(_("Double-click to choose another color"))
             table.setItem(number, _COLOR_COLUMN, color)
             table.setItem(number, 2, makeCell(str(structure.label)))
             table.setItem(number, _TERMINOLOGY_COLUMN, _terminologyCell(structure))
@@ -89,7 +89,7 @@ class StructuresTable:
     def _refreshSelected(self) -> None:
         selection = "" if self._selected() is not None else _("Select a structure in the table first.")
         ui = self.ui
-        setEnabledWithReason(ui.recolorStructureButton, self._reason or selection, _("Choose another colour"))
+        setEnabledWithReason(ui.recolorStructureButton, self._reason or selection, _("Choose another color"))
         hint = _("Choose the standard term, which DICOM SEG and segments carry")
         setEnabledWithReason(ui.terminologyButton, self._reason or selection, hint)
         setEnabledWithReason(ui.renameStructureButton, self._namesReason or selection, _("Give it another name"))
@@ -127,7 +127,7 @@ class StructuresTable:
 
     def _recolor(self) -> None:
         structure = self._selected()
-        color = self._dialogs.chooseColor(_("Colour of {name}").format(name=structure.name), structure.color)
+        color = self._dialogs.chooseColor(_("Color of {name}").format(name=structure.name), structure.color)
         if color:
             self._change(lambda structures: recolor_structure(structures, structure.label, color))
 

@@ -231,7 +231,7 @@ class StudySection(Section):
         reason = "" if self.structures.editable else self.ui.addStructureButton.toolTip
         if not reason and self.ui.segmentationSelector.currentNode() is None:
             reason = _("Choose a segmentation of the scene first.")
-        hint = _("Add the names and colours of the segments that are not in the table yet")
+        hint = _("Add the names and colors of the segments that are not in the table yet")
         setEnabledWithReason(self.ui.takeButton, reason, hint)
 
 

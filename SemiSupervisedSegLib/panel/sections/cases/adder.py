@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....study.errors import UserError
 from ....study.image_files import IMAGE_SUFFIXES
+from ...logic.wording import counted
 from ...scene.dicom_files import dicomDatabase
 from ...scene.volumes import nameOf, sceneVolumes
 from ...time_slices import TimeSlicedTask
@@ -111,10 +112,9 @@ class CaseAdder(SectionPart):
 
     def _done(self, counts: tuple[int, int]) -> None:
         added, annotated = counts
-        words = (
-            _("{added} images added, {annotated} of them annotated.") if added else _("There was nothing new to add.")
-        )
-        self._end(words.format(added=added, annotated=annotated))
+        images = counted(added, _("1 image added"), _("{count} images added"))
+        words = _("{images}, {annotated} of them annotated.") if added else _("There was nothing new to add.")
+        self._end(words.format(images=images, annotated=annotated))
 
     def _failed(self, error: UserError) -> None:
         self._import.undo()

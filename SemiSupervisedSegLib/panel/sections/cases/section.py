@@ -13,6 +13,7 @@ from ....study.model import Role, Study
 from ....study.names import rename_case
 from ...logic.case_rows import CaseFiles, look_at_files
 from ...logic.state import Action, Facts
+from ...logic.wording import counted
 from ...scene.dicom_files import dicomDatabase
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -189,7 +190,8 @@ class CasesSection(Section):
 
     def _count(self) -> None:
         shown, total, selected = self.model.rowCount(), self.model.total(), len(self.table.selected())
-        words = _("{total} cases") if shown == total else _("{shown} of {total} cases")
+        all_shown = counted(total, _("1 case"), _("{count} cases"))
+        words = all_shown if shown == total else _("{shown} of {total} cases")
         words += _(", {selected} selected") if selected else ""
         self.ui.countLabel.setText(words.format(shown=shown, total=total, selected=selected))
 

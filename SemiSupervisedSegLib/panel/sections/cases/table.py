@@ -14,7 +14,7 @@ from .menu import CaseMenu
 from .model import ANNOTATION, NAME, ROLE, SITE, STATUS, UNCERTAINTY, CasesModel
 
 # Characters that a name and a site need to be distinguishable.
-_LEAST_NAME, _LEAST_SITE = 12, 6
+_LEAST_NAME, _LEAST_SITE = 9, 5
 _LONGEST_MEASURED = 60
 # Pixels of a cell beside its text; the arrow of a sorted column takes no part of the title that matters.
 _MARGIN = 12

@@ -18,6 +18,7 @@ from ....study.errors import UserError
 from ...logic.model_application import cases_to_apply_to
 from ...logic.new_cases import check_new_cases, with_new_cases
 from ...logic.state import Action, Facts
+from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -162,7 +163,8 @@ class ModelApplication(SectionPart):
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         self._started = folder
-        self._say(_("Segmenting {count} images. Progress is shown under Train.").format(count=len(ids)))
+        images = counted(len(ids), _("Segmenting 1 image."), _("Segmenting {count} images."))
+        self._say(f"{images} {_('Progress is shown under Train.')}")
         self._session.refresh_rounds()
 
     def _ended(self, outcome: Outcome) -> None:

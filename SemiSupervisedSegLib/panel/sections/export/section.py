@@ -101,7 +101,7 @@ class ExportSection(Section):
         )
         for text, suffix in zip(words, FORMATS, strict=True):
             ui.formatBox.addItem(text, suffix)
-        ui.formatBox.setToolTip(_("Labelmaps come with a colour table that names the structures"))
+        ui.formatBox.setToolTip(_("Labelmaps come with a color table that names the structures"))
 
     def _connect(self) -> None:
         ui = self.ui

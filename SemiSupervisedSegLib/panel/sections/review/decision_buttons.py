@@ -55,8 +55,8 @@ class DecisionButtons(EditingSession):
         super().__init__(ui, context)
         self._results = results
         self._order: list[tuple[Path, str]] = []
-        ui.kindBox.addItem(_("final result"), "final")
-        ui.kindBox.addItem(_("prototype-based result"), "prototype")
+        ui.kindBox.addItem(_("final"), "final")
+        ui.kindBox.addItem(_("prototype-based"), "prototype")
         ui.trainWithBox.setToolTip(_("Accepted images become labeled ones; otherwise they keep their role"))
         for button, action in (
             (ui.correctButton, self.correct),

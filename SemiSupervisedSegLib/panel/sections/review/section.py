@@ -13,6 +13,7 @@ from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_to_review, ranked
 from ...logic.state import Action, Facts, availability
+from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -251,8 +252,10 @@ class ReviewSection(Section):
     def _count(self) -> None:
         total = self.model.rowCount()
         verdicts = [decision.verdict for decision in map(self.decision, self.model.caseIds()) if decision is not None]
-        words = _("{total} images: {accepted} accepted, {rejected} rejected, {left} to review")
+        words = _("{total}: {accepted} accepted, {rejected} rejected, {left} to review")
         accepted, rejected = verdicts.count("accepted"), verdicts.count("rejected")
         left = total - len(self.model.done())
-        text = words.format(total=total, accepted=accepted, rejected=rejected, left=left)
+        text = words.format(
+            total=counted(total, _("1 image"), _("{count} images")), accepted=accepted, rejected=rejected, left=left
+        )
         self.ui.countLabel.setText(text if total else _("No results yet: train first, or apply a trained model."))

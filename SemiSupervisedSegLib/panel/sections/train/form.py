@@ -112,9 +112,7 @@ class TrainingForm:
         before = box.blockSignals(True)
         box.clear()
         box.addItem(
-            _("scratch: it forgets earlier rounds")
-            if any(folder.model.is_dir() for folder in rounds)
-            else _("scratch"),
+            _("scratch, without earlier rounds") if any(folder.model.is_dir() for folder in rounds) else _("scratch"),
             "",
         )
         for folder in reversed(rounds):
