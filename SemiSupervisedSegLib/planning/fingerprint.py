@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import find_objects
 
 from ..jobs.spec import JobCase
 from ..study.annotations import read_annotation
@@ -55,10 +56,17 @@ class ForegroundIntensity:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The grids of the cases, and the intensities of the annotated voxels of the labeled ones; None without any."""
+    """The grids of the cases, and what the annotated voxels of the labeled ones show; None without any.
+
+    Attributes:
+        cases: Grids of all cases.
+        foreground: Intensities of the annotated voxels.
+        extent: Largest extent of the annotated voxels of a case along each LPS-oriented axis (z, y, x) in mm.
+    """
 
     cases: tuple[CaseFingerprint, ...]
     foreground: ForegroundIntensity | None
+    extent: tuple[float, float, float] | None = None
 
     @property
     def median_size(self) -> tuple[float, float, float]:
@@ -103,16 +111,20 @@ def fingerprint(
             if case.role == Role.LABELED:
                 samples.append(_sample(case, structures))
         on_progress(done, len(cases))
-    return Fingerprint(tuple(grids), _foreground_intensity(samples))
+    return Fingerprint(tuple(grids), _foreground_intensity(samples), _largest_extent(samples))
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Intensities of a labeled case: of the whole image (M,), and of annotated voxels (N,) with their classes (N,)."""
+    """Intensities of a labeled case: of the whole image (M,), and of annotated voxels (N,) with their classes (N,).
+
+    The extent is that of its annotated voxels along each LPS-oriented axis (z, y, x) in mm.
+    """
 
     image: np.ndarray
     foreground: np.ndarray
     classes: np.ndarray
+    extent: tuple[float, float, float]
 
 
 def _sample(case: JobCase, structures: Sequence[Structure]) -> _Sample:
@@ -124,7 +136,20 @@ def _sample(case: JobCase, structures: Sequence[Structure]) -> _Sample:
     inside = np.flatnonzero(classes)
     inside = sample_evenly(inside, _VOXELS_PER_CASE)
     whole = sample_evenly(voxels.reshape(-1), _VOXELS_PER_CASE)
-    return _Sample(whole.astype(np.float64), voxels.flat[inside].astype(np.float64), classes.flat[inside])
+    extent = _annotated_extent(classes, Geometry.of(image))
+    return _Sample(whole.astype(np.float64), voxels.flat[inside].astype(np.float64), classes.flat[inside], extent)
+
+
+def _annotated_extent(classes: np.ndarray, geometry: Geometry) -> tuple[float, float, float]:
+    """Return the extent of the annotated voxels (slices, rows, columns) along the anatomical axes in mm."""
+    axes, _ = lps_axes(geometry.direction)
+    boxes = find_objects((classes > 0).astype(np.uint8))
+    sides = [part.stop - part.start for part in boxes[0]] if boxes else [0, 0, 0]
+    return triple(float(sides[axis] * geometry.spacing[2 - axis]) for axis in axes)
+
+
+def _largest_extent(samples: Sequence[_Sample]) -> tuple[float, float, float] | None:
+    return triple(max(sample.extent[axis] for sample in samples) for axis in range(3)) if samples else None
 
 
 def _foreground_intensity(samples: Sequence[_Sample]) -> ForegroundIntensity | None:

@@ -26,9 +26,12 @@ _SAME_SPACING = 1.05
 _PATCH_LONGEST_MINIMUM = 2 * PATCH_MULTIPLE
 # In mm; finer spacings are those of microscopes.
 _USUAL_SPACING = 0.01
-_PATCH_2D_STEP = 32
+_PATCH_STEP = {2: 32, 3: PATCH_MULTIPLE}
 _PATCH_2D_MAXIMUM = 256
 _PATCH_3D_VOXELS = 96**3
+# Sides of a patch on the structures, as a multiple of their extent: as much of their surroundings as of themselves.
+_SURROUNDINGS = 2.0
+_SMALLEST_ON_STRUCTURES = {2: 64, 3: 48}
 
 
 def choose_dimensions(fingerprint: Fingerprint, dimension: str = "auto") -> int:
@@ -63,7 +66,8 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         modality: Modality, which decides the normalisation.
         num_classes: Number of classes, background included.
         settings: Settings `dimension` (auto, 2d, 3d), `patch_size` ("auto", "256x256" or "64x96x96", slices first),
-            `in_plane_scale` (1 keeps the median in-plane resolution, 0.5 halves it), `network` ("auto" or a name).
+            `patch_extent` ("image" or "structures", what a patch of automatic size shows), `in_plane_scale` (1 keeps
+            the median in-plane resolution, 0.5 halves it), `network` ("auto" or a name).
 
     Raises:
         UserError: A setting does not fit, or a CT study has no annotated voxel to normalise by.
@@ -80,7 +84,7 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         dimensions=dimensions,
         slice_axis=usual,
         spacing=spacing,
-        patch=_patch(str(settings.get("patch_size", "auto")), _median_size(fingerprint, usual, dimensions, spacing)),
+        patch=_patch(fingerprint, usual, spacing, settings),
         normalization=_normalization(fingerprint, modality),
         num_classes=num_classes,
         network=NetworkSpec(load_catalogue().backbone(str(settings.get("network", "auto")), dimensions)),
@@ -122,9 +126,34 @@ def _median_size(fingerprint: Fingerprint, usual: int, dimensions: int, spacing:
     return np.median(sizes, axis=0).tolist()[3 - dimensions :]
 
 
-def _patch(text: str, size: Sequence[float]) -> tuple[int, ...]:
-    if text.lower() == "auto":
-        return _patch_2d(size) if len(size) == 2 else _patch_3d(size)
+def _patch(
+    fingerprint: Fingerprint, usual: int, spacing: Sequence[float | None], settings: Mapping[str, Any]
+) -> tuple[int, ...]:
+    text = str(settings.get("patch_size", "auto"))
+    dimensions = sum(step is not None for step in spacing)
+    size = _median_size(fingerprint, usual, dimensions, spacing)
+    if text.lower() != "auto":
+        return _given_patch(text, size)
+    largest = _patch_2d(size) if dimensions == 2 else _patch_3d(size)
+    if settings.get("patch_extent") != "structures" or fingerprint.extent is None:
+        return largest
+    return _patch_on_structures(fingerprint.extent, usual, spacing, largest)
+
+
+def _patch_on_structures(
+    extent: Sequence[float], usual: int, spacing: Sequence[float | None], largest: Sequence[int]
+) -> tuple[int, ...]:
+    dimensions = len(largest)
+    step, smallest = _PATCH_STEP[dimensions], _SMALLEST_ON_STRUCTURES[dimensions]
+    ordered = [extent[usual], *(extent[axis] for axis in range(3) if axis != usual)][3 - dimensions :]
+    return tuple(
+        min(max(_round_up(_SURROUNDINGS * length / voxel, step), smallest), limit)
+        for length, voxel, limit in zip(ordered, spacing[3 - dimensions :], largest, strict=True)
+        if voxel is not None
+    )
+
+
+def _given_patch(text: str, size: Sequence[float]) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,5}(\s*[x×]\s*\d{1,5}){1,2}", text.lower().strip()):
         raise UserError(f'The patch size "{text}" cannot be read.', 'Write it as "256x256" or "64x96x96", or "auto".')
     patch = tuple(int(part) for part in re.findall(r"\d+", text))
@@ -152,11 +181,11 @@ def _round_up(value: float, step: int) -> int:
 
 
 def _patch_2d(size: Sequence[float]) -> tuple[int, ...]:
-    return tuple(min(_round_up(side, _PATCH_2D_STEP), _PATCH_2D_MAXIMUM) for side in size)
+    return tuple(min(_round_up(side, _PATCH_STEP[2]), _PATCH_2D_MAXIMUM) for side in size)
 
 
 def _patch_3d(size: Sequence[float]) -> tuple[int, ...]:
-    patch = [_round_up(side, PATCH_MULTIPLE) for side in size]
+    patch = [_round_up(side, _PATCH_STEP[3]) for side in size]
     while math.prod(patch) > _PATCH_3D_VOXELS:
         patch[patch.index(max(patch))] -= PATCH_MULTIPLE
     if max(patch) < _PATCH_LONGEST_MINIMUM:

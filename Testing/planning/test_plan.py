@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from SemiSupervisedSegLib.planning.fingerprint import CaseFingerprint, Fingerprint, ForegroundIntensity, fingerprint
 from SemiSupervisedSegLib.planning.grid import PlanGrid
@@ -51,6 +52,21 @@ def test_isotropic_volumes_are_3d_with_a_bounded_patch():
 def test_patch_is_no_larger_than_the_median_volume():
     assert plan_of(((20, 40, 300), (1.0, 1.0, 1.0))).patch == (32, 48, 304)
     assert plan_of(((3, 30, 30), (1.0, 1.0, 1.0)), dimension="3d").patch == (16, 32, 32)
+
+
+def test_patches_on_the_structures_show_twice_their_extent():
+    flat, full = ((10, 256, 256), (8.0, 1.5, 1.5)), ((200, 300, 300), (1.0, 0.8, 0.8))
+
+    def patch(case, extent, **settings):
+        seen = Fingerprint(study_of(case).cases, None, extent)
+        return make_plan(seen, Modality.MR, 2, {"patch_extent": "structures", **settings}).patch
+
+    assert patch(flat, (80.0, 100.0, 60.0)) == (160, 96)
+    assert patch(flat, (80.0, 100.0, 60.0), in_plane_scale=0.5) == (96, 64)
+    assert patch(flat, (8.0, 6.0, 400.0)) == (64, 256), "neither smaller than useful nor larger than the image"
+    assert patch(flat, (80.0, 100.0, 60.0), patch_size="128x128") == (128, 128), "a given size wins"
+    assert patch(full, (40.0, 24.0, 16.0)) == (80, 64, 48)
+    assert patch(full, None) == plan_of(full).patch, "no case is annotated"
 
 
 def test_series_with_slices_along_different_axes_are_understood():
@@ -120,6 +136,9 @@ def test_fingerprint_reads_headers_and_annotated_voxels(make_case, structures):
     assert sorted(seen.cases[0].size) == [20, 30, 40] and seen.cases[0].size != (20, 30, 40)
     # Structures shine at 80 and 140, the background at 20.
     assert 78 < seen.foreground.mean < 142 and seen.foreground.lower > 60
+    upright = sitk.DICOMOrient(sitk.ReadImage(str(cases[0].annotation)), "LPS")
+    annotated = np.argwhere(sitk.GetArrayFromImage(upright))
+    assert seen.extent == pytest.approx((np.ptp(annotated, axis=0) + 1) * upright.GetSpacing()[::-1])
     plan = make_plan(seen, Modality.CT, 3, {})
     grid = PlanGrid.of(read_image(cases[0].image), plan)
     assert sorted(grid.native_shape) == [20, 30, 40]
