@@ -13,10 +13,11 @@ from ..jobs.rounds import find_round
 from ..study.errors import UserError, all_failures
 from ..study.model import Role
 from ..study.store import load_study
+from .columns import print_columns
 from .failures import report_failures
 
 if TYPE_CHECKING:
-    from ..engine.evaluation.metrics import StructureScore
+    from ..engine.evaluation.structure_score import StructureScore
 
 METRICS = (("dice", "Dice"), ("jaccard", "Jaccard"), ("hd95_mm", "95HD mm"), ("asd_mm", "ASD mm"))
 VOXEL_METRICS = (("hd95_voxel", "95HD vox"), ("asd_voxel", "ASD vox"))
@@ -95,7 +96,7 @@ def _print_table(scores: Sequence[StructureScore]) -> None:
         for name, group in _by_structure(measurable(scores), kind).items():
             values = [summarise(list(case_means(group, metric).values())) for metric, _ in metrics]
             rows.append([kind, name, *map(str, values)])
-    _print_columns(rows)
+    print_columns(rows)
     names = sorted({score.structure for score in scores} - {score.structure for score in measurable(scores)})
     if names:
         print(f"Without scores, because no annotation of these cases shows it: {', '.join(names)}")
@@ -127,7 +128,7 @@ def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[Stru
             interval = f"{result.difference:+.3f} [{result.low:+.3f}, {result.high:+.3f}]"
             p_values = [f"{result.wilcoxon_p:.2g}", f"{result.t_p:.2g}"]
             rows.append([name, title, str(result.first), str(result.second), interval, *p_values])
-    _print_columns(rows)
+    print_columns(rows)
 
 
 def _by_structure(scores: Sequence[StructureScore], kind: str) -> dict[str, list[StructureScore]]:
@@ -137,9 +138,3 @@ def _by_structure(scores: Sequence[StructureScore], kind: str) -> dict[str, list
     for score in selected:
         groups.setdefault(score.structure, []).append(score)
     return groups | ({ALL: selected} if len(groups) > 1 else {})
-
-
-def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

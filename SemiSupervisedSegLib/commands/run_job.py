@@ -12,17 +12,21 @@ from ..study.errors import UserError
 from .show_progress import ProgressPrinter
 
 
-def run_job(folder: JobFolder) -> dict[str, Any]:
+def run_job(folder: JobFolder, printer: ProgressPrinter | None = None) -> dict[str, Any]:
     """Start the worker of a job, print its progress and return the content of its result.json.
 
     The first interrupt (Ctrl-C) requests a checkpoint and the end of the worker, the second one ends it at once.
+
+    Args:
+        folder: Folder of the job.
+        printer: Printer of the progress, None for the usual one.
 
     Raises:
         UserError: The job failed.
         KeyboardInterrupt: The job was stopped before its end.
     """
     worker = launch(folder)
-    printer = ProgressPrinter(sys.stdout)
+    printer = printer or ProgressPrinter(sys.stdout)
     try:
         _follow(worker, printer)
     except KeyboardInterrupt:

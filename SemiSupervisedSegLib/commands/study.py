@@ -20,6 +20,7 @@ from ..study.model import Case, Modality, Role, Structure, Study
 from ..study.partial_annotations import ALL, SEPARATOR
 from ..study.store import create_study, load_study, save_study, study_lock
 from ..study.structures import default_color
+from .columns import print_columns
 from .failures import report_failures
 
 _MOST_NAMES = 5
@@ -244,9 +245,7 @@ def _grid(case: Case, geometries: dict[str, Geometry]) -> tuple[str, str]:
 
 
 def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    for row in (titles, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_columns((titles, *rows))
     print()
 
 

@@ -16,6 +16,7 @@ from ..study.checks import check_study
 from ..study.errors import UserError
 from ..study.model import Study
 from ..study.store import load_study
+from .parse_settings import parse_settings
 from .run_job import run_job
 
 
@@ -87,7 +88,7 @@ def _new_spec(study: Study, options: argparse.Namespace) -> JobSpec:
         study,
         options.method,
         options.preset or DEFAULT_PRESET,
-        _parse_settings(options.settings) | {name: value for name, value in named.items() if value is not None},
+        parse_settings(options.settings) | {name: value for name, value in named.items() if value is not None},
         device=options.device or "auto",
         seed=options.seed,
         warm_start=_earlier_model(study, options.warm_start) if options.warm_start else None,
@@ -125,13 +126,3 @@ def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
     folder = find_round(study.folder, options.resume)
     check_resumable(folder)
     return folder
-
-
-def _parse_settings(texts: list[str]) -> dict[str, str]:
-    settings = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UserError(f"{text!r} sets nothing.", "Write --set NAME=VALUE, such as --set steps=2000.")
-        settings[name.strip()] = value.strip()
-    return settings

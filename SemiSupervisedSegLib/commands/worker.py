@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+from ..jobs.comparison import Comparison
 from ..jobs.folder import JobFolder
 from ..jobs.parent import watch_parent
 from ..jobs.shared_processor import share_processor
@@ -30,8 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run a job and return the exit code; raises UserError when there is none."""
-    folder = JobFolder(options.job)
-    folder.spec()
+    folder = _open(options.job)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: folder.request_cancel())
     if not options.detached:
@@ -39,9 +39,26 @@ def run(options: argparse.Namespace) -> int:
     if options.shared:
         share_processor()
 
+    if isinstance(folder, Comparison):
+        from ..engine.worker.compare_job import main as compare
+
+        # PyTorch is left to the workers that it starts.
+        return compare(folder.path)
+
     from ..engine.worker.worker import main
 
     return main(folder.path)
+
+
+def _open(path: Path) -> JobFolder:
+    """Return the job in a folder; raises UserError where there is none or it is damaged."""
+    comparison = Comparison(path)
+    if comparison.exists():
+        comparison.request()
+        return comparison
+    folder = JobFolder(path)
+    folder.spec()
+    return folder
 
 
 def _stop(folder: JobFolder) -> None:

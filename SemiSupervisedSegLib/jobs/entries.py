@@ -94,6 +94,10 @@ class MethodEntry:
     batches: BatchRule
     released_batches: BatchRule
 
+    def has(self, name: str) -> bool:
+        """Return whether the method has a setting of this name."""
+        return any(setting.name == name for setting in self.settings)
+
     def setting(self, name: str) -> Setting:
         """Return the setting of this name; raises UserError when the method has none."""
         for setting in self.settings:

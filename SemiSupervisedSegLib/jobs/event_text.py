@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from .events import CheckpointSaved, Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
+from .events import (
+    CheckpointSaved,
+    Event,
+    Progress,
+    StageStarted,
+    Started,
+    StepDone,
+    TableUpdated,
+    Validated,
+    WarningRaised,
+)
 
 
 def describe(event: Event) -> str:
@@ -24,6 +34,9 @@ def describe(event: Event) -> str:
             return f"Step {event.step}: saved"
         case WarningRaised():
             return f"Warning: {event.message}"
+        case TableUpdated():
+            left = "" if not event.seconds_left else f", {format_duration(event.seconds_left)} left"
+            return f"{event.finished} of {event.total} trainings are done{left}."
     return ""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +94,15 @@ class WarningRaised(Event):
 
 
 @dataclass(frozen=True)
+class TableUpdated(Event):
+    """A training of a comparison has ended, of which so many are finished now; table.json has the scores so far."""
+
+    finished: int
+    total: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
 class Failed(Event):
     """The job ended because of an error."""
 
@@ -146,3 +157,12 @@ def from_line(line: str) -> Event | None:
         raise ValueError("the line is not an event")
     kind = _KINDS.get(name)
     return None if kind is None else from_plain(kind, content, ignore_unknown=True)
+
+
+def working_seconds(events: Sequence[Event]) -> float:
+    """Return how long the workers ran; a pause between a stop and its continuation does not count.
+
+    Nor does the time that a clock was set back, so that the sum is never negative.
+    """
+    pairs = itertools.pairwise(events)
+    return sum(max(0.0, later.time - event.time) for event, later in pairs if not isinstance(later, Started))

@@ -11,6 +11,8 @@ from ..study.errors import UserError
 from .events import Cancelled, Event, Failed
 from .folder import JobFolder
 
+EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
+"""Exit codes of a worker; the last one says that it was stopped on request."""
 _LOG_END = 4096
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from ..study.errors import UserError
-from ..study.layout import StudyFolder
+from ..study.layout import StudyFolder, study_of_job
 from ..study.model import is_absolute
 from ..study.paths import path_from, path_in
 from ..study.store import load_study
@@ -59,9 +59,9 @@ def with_absolute_paths(spec: JobSpec, folder: Path) -> JobSpec:
 
 
 def _home(folder: Path) -> Path:
-    """Return the study that a round belongs to, or the job folder itself where it is not in a study."""
-    study = StudyFolder(folder.parents[1]) if len(folder.parents) > 1 else None
-    return study.path if study is not None and study.rounds == folder.parent and study.exists() else folder
+    """Return the study that a job belongs to, or the job folder itself where it is not in a study."""
+    study = study_of_job(folder)
+    return study.path if study.has_job(folder) and study.exists() else folder
 
 
 def _paths(spec: JobSpec) -> list[str]:

@@ -23,14 +23,24 @@ def rounds(study_folder: Path | str) -> list[JobFolder]:
 
 def next_round(study_folder: Path | str, method: str) -> JobFolder:
     """Make the folder of a new round, such as rounds/001-cu2l; raises UserError when that is not possible."""
-    parent = StudyFolder(study_folder).rounds
+    return JobFolder(new_numbered_folder(StudyFolder(study_folder).rounds, study_folder, method))
+
+
+def new_numbered_folder(parent: Path, study_folder: Path | str, name: str) -> Path:
+    """Make the next folder of a numbered list, such as 001-cu2l; raises UserError when that is not possible.
+
+    Args:
+        parent: Folder of the list, which is made when it is missing.
+        study_folder: Folder that everything has to stay in.
+        name: Name behind the number.
+    """
     check_stays_inside(parent, study_folder)
     try:
         parent.mkdir(exist_ok=True)
-        with hold_lock(parent / "rounds.lock", "The list of rounds"):
-            number = max((_number(folder.path) for folder in rounds(study_folder)), default=0) + 1
-            folder = JobFolder(parent / f"{number:03d}-{method}")
-            folder.path.mkdir()
+        with hold_lock(parent / f"{parent.name}.lock", f"The list of {parent.name}"):
+            numbers = [_number(entry) for entry in parent.glob("*") if _ROUND.fullmatch(entry.name)]
+            folder = parent / f"{max(numbers, default=0) + 1:03d}-{name}"
+            folder.mkdir()
     except OSError as error:
         raise write_error(parent, error) from error
     return folder

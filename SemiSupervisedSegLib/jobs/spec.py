@@ -33,10 +33,11 @@ class JobCase:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One job: a round of training, or the prediction of images by a trained model.
+    """One job: a round of training, a training of a comparison, or the prediction of images by a trained model.
 
     Attributes:
-        kind: `train` or `predict`.
+        kind: `train`, `predict`, or `trial`: a training of a comparison, which segments and scores nothing but its
+            validation cases.
         method: Id of the method in the catalogue; empty for predictions, where the model determines it.
         preset: Id of the preset in the catalogue; empty for predictions.
         settings: Settings of the user beside the preset, by name. The worker completes them with `Catalogue.resolve`
@@ -56,7 +57,7 @@ class JobSpec:
         versions: Versions of the installed programs when the job was created.
     """
 
-    kind: Literal["train", "predict"]
+    kind: Literal["train", "trial", "predict"]
     method: str
     preset: str
     settings: dict[str, SettingValue]

@@ -17,6 +17,7 @@ class StudyFolder:
         images/ annotations/      what came from the scene (files elsewhere are referenced, not copied)
         cache/                    preprocessed cases; safe to delete
         rounds/001-cu2l/          a job folder each, whose names `jobs` owns
+        comparisons/001/          a comparison of methods: its files, and a job folder for each of its trainings
 
     Args:
         path: Folder of the study, which need not exist.
@@ -60,6 +61,24 @@ class StudyFolder:
         """The folder of the rounds."""
         return self.path / "rounds"
 
+    @property
+    def comparisons(self) -> Path:
+        """The folder of the comparisons of methods."""
+        return self.path / "comparisons"
+
+    def has_job(self, job: Path) -> bool:
+        """Return whether a job folder lies where the rounds and the trainings of the comparisons of this study do."""
+        return job.parent == self.rounds or job.parent.parent == self.comparisons
+
     def exists(self) -> bool:
         """Return whether there is a study in this folder."""
         return self.study_file.is_file()
+
+
+def study_of_job(job: Path) -> StudyFolder:
+    """Return the folder of the study that a job folder belongs to: STUDY/rounds/NAME or STUDY/comparisons/NUMBER/NAME.
+
+    For a job folder elsewhere it is the folder two levels above.
+    """
+    within_comparison = StudyFolder(job.parent.parent.parent)
+    return within_comparison if within_comparison.has_job(job) else StudyFolder(job.parent.parent)

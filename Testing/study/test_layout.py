@@ -17,7 +17,7 @@ def test_a_folder_has_a_study_when_it_has_its_file(tmp_path, structures):
 
 def test_the_names_in_a_study_folder_are_written_once():
     package = Path(SemiSupervisedSegLib.__file__).parent
-    names = ("study.json", "study.lock", "images", "annotations", "cache", "rounds")
+    names = ("study.json", "study.lock", "images", "annotations", "cache", "rounds", "comparisons")
     own = package / "study" / "layout.py"
     for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...study.errors import UserError
 from ...study.files import write_text_atomically
-from .metrics import StructureScore
+from .structure_score import StructureScore
 
 COLUMNS = tuple(field.name for field in fields(StructureScore))
 _TEXT = ("case", "structure", "kind")

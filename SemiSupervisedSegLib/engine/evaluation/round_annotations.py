@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from ...jobs.folder import JobFolder
 from ...study.annotations import read_annotation
-from ...study.layout import StudyFolder
+from ...study.layout import study_of_job
 from ...study.model import MAX_LABEL, Structure
 from ...study.store import load_study
 
@@ -26,8 +26,8 @@ def annotated_structures(folder: JobFolder, structures: Sequence[Structure]) -> 
     Raises:
         UserError: The study cannot be read.
     """
-    study = StudyFolder(folder.path.parents[1])
-    if study.rounds != folder.path.parent or not study.exists():
+    study = study_of_job(folder.path)
+    if not (study.has_job(folder.path) and study.exists()):
         return tuple(structures)
     now = {structure.name: structure for structure in load_study(study.path).structures}
     taken = {structure.label for structure in now.values()}

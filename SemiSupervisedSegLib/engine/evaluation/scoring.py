@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ...jobs.catalogue import load_catalogue
-from ...jobs.events import Event, Started, StepDone, WarningRaised
+from ...jobs.events import Event, Started, StepDone, WarningRaised, working_seconds
 from ...jobs.folder import JobFolder
 from ...jobs.results import SEGMENTATIONS, is_predicted, not_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
@@ -17,11 +16,12 @@ from ...study.images import read_image
 from ...study.model import Role, Structure
 from ..inference.bundle import TrainedModel, load_bundle
 from ..inference.write import read_classes
-from .metrics import StructureScore, score_case
+from .metrics import score_case
 from .metrics_file import write_metrics
 from .report.content import ReportCase, ReportContent
 from .report.html_page import write_report
 from .round_annotations import annotated_structures, read_classes_of_model
+from .structure_score import StructureScore
 
 ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
 
@@ -140,7 +140,7 @@ def collect_content(
         seed=spec.seed,
         steps=_steps(events),
         device=next((event.device for event in reversed(events) if isinstance(event, Started)), "this computer"),
-        seconds=_seconds(events),
+        seconds=working_seconds(events),
         modality=model.plan.normalization.modality,
         structures=model.structures,
         annotated=annotated_structures(folder, model.structures),
@@ -195,12 +195,3 @@ def _trained_on(spec: JobSpec) -> dict[str, int]:
 def _steps(events: Sequence[Event]) -> int:
     last = {event.stage: event.step for event in events if isinstance(event, StepDone)}
     return sum(last.values())
-
-
-def _seconds(events: Sequence[Event]) -> float:
-    """Return how long the workers ran; a pause between a stop and its continuation does not count.
-
-    Nor does the time that a clock was set back, so that the sum is never negative.
-    """
-    pairs = itertools.pairwise(events)
-    return sum(max(0.0, later.time - event.time) for event, later in pairs if not isinstance(later, Started))

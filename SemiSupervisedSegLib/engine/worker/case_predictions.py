@@ -71,7 +71,7 @@ class CasePredictor:
         Raises:
             JobStopped: A stop was requested; the complete predictions stay.
         """
-        reporter.start_stage("predict", "Segmenting all cases", len(cases))
+        reporter.start_stage("predict", "Segmenting images", len(cases))
         for done, case in enumerate(cases, start=1):
             try:
                 complete = (self.folder / case.id / SUMMARY).is_file()

@@ -20,7 +20,7 @@ from ...planning.round_plan import RoundPlan, continue_round_plan, plan_round, r
 from ...planning.warm_start import check_warm_start, warm_start_warnings
 from ...planning.warnings import case_warnings, field_of_view_warnings
 from ...study.files import check_stays_inside
-from ...study.layout import StudyFolder
+from ...study.layout import study_of_job
 from ...study.model import Role
 from ..device import Device, choose_device
 from ..training.checkpoint import has_checkpoint
@@ -106,11 +106,6 @@ def _make_plan(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> RoundPla
 
 def _preprocess(folder: JobFolder, spec: JobSpec, plan: Plan, reporter: Reporter) -> tuple[CachedCase, ...]:
     reporter.start_stage("preprocess", "Preparing images", len(spec.cases))
-    study = study_of(folder)
+    study = study_of_job(folder.path)
     check_stays_inside(study.cache / plan.key(), study.path)
     return prepare_cache(spec.cases, plan, study.cache, spec.structures, reporter.progress)
-
-
-def study_of(folder: JobFolder) -> StudyFolder:
-    """Return the study that a round belongs to: rounds are folders STUDY/rounds/NNN-method."""
-    return StudyFolder(folder.path.parents[1])

@@ -9,8 +9,8 @@ from ...jobs.events import WarningRaised
 from ...jobs.results import CaseSummary, PredictionKind
 from ...study.errors import UserError
 from ...study.model import Role
-from ..evaluation.metrics import StructureScore
 from ..evaluation.scoring import evaluate_round
+from ..evaluation.structure_score import StructureScore
 from ..inference.bundle import TrainedModel, save_bundle
 from ..inference.predict import optimize_model
 from .case_predictions import CasePredictor
@@ -42,7 +42,7 @@ def _finish(context: JobContext, training: TrainingRound) -> dict[str, Any]:
         folder, progress=reporter.progress, on_failure=lambda failure: reporter.emit(WarningRaised(str(failure)))
     )
     return {
-        "kind": "train",
+        "kind": context.spec.kind,
         "method": context.spec.method,
         "steps": context.settings["steps"],
         "model": folder.model.name,
@@ -54,8 +54,10 @@ def _finish(context: JobContext, training: TrainingRound) -> dict[str, Any]:
 
 def _predict_all(context: JobContext, model: TrainedModel) -> list[CaseSummary]:
     predictor = CasePredictor(optimize_model(model), context.folder.predictions, context.settings, context.device)
+    # A training of a comparison is there for its scores only.
+    cases = [case for case in context.spec.cases if context.spec.kind == "train" or case.role is Role.VALIDATION]
     summaries = []
-    for result in predictor.predict_each(context.spec.cases, context.reporter):
+    for result in predictor.predict_each(cases, context.reporter):
         # Every image was read before the training, so this concerns the round as a whole, such as a full disk.
         if isinstance(result, UserError):
             raise result

@@ -12,12 +12,12 @@ import torch
 
 from ...jobs.events import Cancelled, Failed, Finished
 from ...jobs.folder import JobFolder
+from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED
 from ...jobs.spec import JobSpec
 from ...study.errors import UserError
 from .prepare import prepare
 from .reporter import JobStopped, Reporter
 
-EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
 _MEMORY_ADVICE = (
     'Lower "labeled_batch", "unlabeled_batch" or "external_batch", then "patch_size" or "in_plane_scale", '
     "and start a new round."
@@ -53,7 +53,7 @@ def _predict(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, 
     return run_predict_job(folder, spec, reporter)
 
 
-_JOBS = {"train": _train, "predict": _predict}
+_JOBS = {"train": _train, "trial": _train, "predict": _predict}
 
 
 class _Outcome:

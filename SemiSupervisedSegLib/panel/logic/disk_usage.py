@@ -24,12 +24,13 @@ class Part(Enum):
     DATA = auto()
     CACHE = auto()
     ROUND = auto()
+    COMPARISON = auto()
     OTHER = auto()
 
 
 @dataclass(frozen=True)
 class DiskItem:
-    """A part of a study on disk: its name (of a round), where it lies, and its size in bytes."""
+    """A part of a study on disk: its name (of a round or comparison), where it lies, and its size in bytes."""
 
     part: Part
     name: str
@@ -72,7 +73,7 @@ def check_unused(rounds: Sequence[JobFolder]) -> None:
     """Raise UserError when a training of this or another program is at work in one of the rounds."""
     running = [folder.name for folder in rounds if folder.is_running()]
     if running:
-        raise UserError(f"The round {running[0]} is running.", "Stop it or wait until it ends.")
+        raise UserError(f"{running[0]} is running.", "Stop it or wait until it ends.")
 
 
 def size_words(size: int) -> str:
@@ -87,15 +88,20 @@ def size_words(size: int) -> str:
 def _parts(folder: Path) -> list[DiskItem]:
     places = StudyFolder(folder)
     data = [places.images, places.annotations]
-    rounds = sorted(path for path in places.rounds.glob("[!.]*") if path.is_dir())
-    listed = {*data, places.cache, places.rounds}
+    rounds, comparisons = map(_folders, (places.rounds, places.comparisons))
+    listed = {*data, places.cache, places.rounds, places.comparisons}
     remaining = tuple(path for path in sorted(folder.glob("*")) if path not in listed)
     return [
         DiskItem(Part.DATA, "", tuple(data)),
         DiskItem(Part.CACHE, "", (places.cache,)),
         *(DiskItem(Part.ROUND, path.name, (path,)) for path in rounds),
+        *(DiskItem(Part.COMPARISON, path.name, (path,)) for path in comparisons),
         DiskItem(Part.OTHER, "", remaining),
     ]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
 
 
 def _with_size(item: DiskItem, size: int) -> DiskItem:

@@ -23,7 +23,7 @@ def next_step(facts: Facts) -> str:
     """Describe what is running, or what the user could do next, in one or two sentences."""
     state = state_of(facts)
     if state is PanelState.RUNNING:
-        what = "Training" if facts.run.kind == "train" else "Segmenting new images"
+        what = {"train": "Training", "compare": "Comparing methods"}.get(facts.run.kind, "Segmenting new images")
         return f"{what} ({facts.run.name}). You can continue working meanwhile."
     if state is PanelState.STOPPING:
         return f"{facts.run.name} is stopping and keeps what it has learned so far."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ...jobs.catalogue import load_catalogue
+from ...jobs.comparison_specs import why_not_comparable
 from ...jobs.folder import JobFolder
 from ...jobs.needs import missing_in_study
 from ...study.model import Role, Study
@@ -46,6 +47,7 @@ class Action(Enum):
     SET_UP_TRAINING = auto()
     START = auto()
     RESUME = auto()
+    COMPARE_METHODS = auto()
     STOP = auto()
     END_NOW = auto()
     STEP_THROUGH_CASES = auto()
@@ -68,7 +70,7 @@ class Run:
 
     Attributes:
         name: Name of its round, or of the set of images that it segments.
-        kind: `train` or `predict`.
+        kind: `train`, `predict` or `compare`.
         stopping: Whether a stop was requested.
         detached: Whether it continues when Slicer quits.
         externallyStarted: Whether another program started it; its files are followed.
@@ -167,10 +169,13 @@ def _not_editing(facts: Facts) -> str:
     return "Save the annotation that you are editing first, or discard it." if facts.editing else ""
 
 
+_RUNS = {"train": "A training is running", "compare": "Methods are being compared"}
+
+
 def _idle(facts: Facts) -> str:
     if facts.run is None:
         return ""
-    what = "A training is running" if facts.run.kind == "train" else "Images are being segmented"
+    what = _RUNS.get(facts.run.kind, "Images are being segmented")
     if facts.run.stopping:
         return f"{what} and will stop soon ({facts.run.name})."
     return f"{what} ({facts.run.name}). Wait until it ends, or stop it."
@@ -205,6 +210,10 @@ def _method(facts: Facts) -> str:
     return str(missing_in_study(facts.study, load_catalogue().method(facts.method)) or "")
 
 
+def _comparable(facts: Facts) -> str:
+    return str(why_not_comparable(facts.study) or "")
+
+
 def _resumable(facts: Facts) -> str:
     return "" if facts.resumable else "There is no stopped round to resume."
 
@@ -219,10 +228,6 @@ def _not_stopping(facts: Facts) -> str:
 
 def _stopping(facts: Facts) -> str:
     return "" if facts.run.stopping else "Stop it first, so that it can save what it has learned."
-
-
-def _any_round(facts: Facts) -> str:
-    return "" if facts.rounds else "There is no round yet."
 
 
 def _reviewed(facts: Facts) -> str:
@@ -261,6 +266,7 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.SET_UP_TRAINING: (_not_installing, _study, _idle),
     Action.START: (*_TRAIN, _method),
     Action.RESUME: (*_TRAIN, _resumable),
+    Action.COMPARE_METHODS: (*_TRAIN, _comparable),
     Action.STOP: (_running, _not_stopping),
     Action.END_NOW: (_running, _stopping),
     Action.STEP_THROUGH_CASES: (_study, _reviewed),
@@ -276,7 +282,8 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     # Not of a round of this study only: a model can come from a folder.
     Action.APPLY_MODEL: (_not_installing, _study, _idle, _packages),
     Action.FREE_CACHE: (_study, _idle),
-    Action.DELETE_ROUND: (_study, _any_round, _idle),
+    # The section says what can be deleted: a comparison can where there is no round.
+    Action.DELETE_ROUND: (_study, _idle),
 }
 
 

@@ -42,6 +42,15 @@ class DeviceProbe:
         """Whether the probe is running."""
         return self._process is not None
 
+    def whyNone(self, answered: bool) -> str:
+        """Return why there is no device that can train, empty when there may be one and the probe has not answered."""
+        if self.running:
+            return _("Looking for what this computer can train on; that takes some seconds.")
+        if not answered:
+            return ""
+        problems = [f"{info.title}: {info.problem}" for info in self.devices if info.problem]
+        return self.problem or " ".join(problems) or _("There is no device to train on.")
+
     def start(self) -> None:
         """Start the probe, unless it is running."""
         if not self.running:

@@ -8,6 +8,7 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
+from ...jobs.comparison import comparisons
 from ...study.errors import UserError
 from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
 from ..logic.state import Action
@@ -20,8 +21,10 @@ _LOST = {
     Part.DATA: _("Images that came from the scene, and all annotations. They are never deleted here."),
     Part.CACHE: _("Images prepared for training. Nothing is lost: the next training prepares them again."),
     Part.ROUND: _("Deleting loses its model, its predictions and its report. Accepted results stay."),
+    Part.COMPARISON: _("Deleting loses its table, and the models and reports of its trainings. Rounds stay."),
     Part.OTHER: _("Everything else in the folder of the study."),
 }
+_DELETABLE = (Part.ROUND, Part.COMPARISON)
 
 
 class DiskSection(Section):
@@ -76,9 +79,9 @@ class DiskSection(Section):
             empty = "" if self._size(Part.CACHE) else _("There are no prepared images.")
             setEnabledWithReason(ui.freeCacheButton, busy or empty, _LOST[Part.CACHE])
         if applyAvailability(ui.deleteRoundButton, Action.DELETE_ROUND, facts, _LOST[Part.ROUND]):
-            chosen = item is not None and item.part is Part.ROUND
-            reason = "" if chosen else _("Select a round in the table first.")
-            setEnabledWithReason(ui.deleteRoundButton, busy or reason, _LOST[Part.ROUND])
+            chosen = item is not None and item.part in _DELETABLE
+            reason = "" if chosen else _("Select a round or comparison in the table first.")
+            setEnabledWithReason(ui.deleteRoundButton, busy or reason, _LOST[item.part] if chosen else "")
         ui.diskLabel.setText("" if item is None else _LOST[item.part])
         ui.diskLabel.setVisible(item is not None)
 
@@ -115,16 +118,15 @@ class DiskSection(Section):
         self._free(item, question)
 
     def _deleteRound(self) -> None:
-        question = _(
-            "Delete the round {name} ({size})? Its model, its predictions and its report are lost. "
-            "Accepted results stay."
-        )
-        self._free(self._selected(), question)
+        item = self._selected()
+        question = _("Delete {name} ({size})?")
+        self._free(item, f"{question} {_LOST[item.part]}")
 
     def _free(self, item: DiskItem, question: str) -> None:
         if not self._dialogs.confirm(question.format(name=item.name, size=size_words(item.size))):
             return
-        if not self._try(lambda: check_unused(self._session.rounds())):
+        jobs = [*self._session.rounds(), *comparisons(self._session.folder)]
+        if not self._try(lambda: check_unused(jobs)):
             return
         self._freeing = TimeSlicedTask(self._remove(item.paths), self._freed, self._failed)
         self.refresh()
@@ -143,8 +145,9 @@ class DiskSection(Section):
 
 
 def _title(item: DiskItem) -> str:
-    if item.part is Part.ROUND:
-        return _("Round {name}").format(name=item.name)
+    if item.part in _DELETABLE:
+        what = _("Round {name}") if item.part is Part.ROUND else _("Comparison {name}")
+        return what.format(name=item.name)
     return {
         Part.DATA: _("Images and annotations"),
         Part.CACHE: _("Prepared images"),

@@ -27,9 +27,9 @@ import torch
 
 from SemiSupervisedSegLib.engine.evaluation.compare import compare_paired
 from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
-from SemiSupervisedSegLib.engine.worker.worker import EXIT_FINISHED
 from SemiSupervisedSegLib.engine.worker.worker import main as work
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.outcome import EXIT_FINISHED
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from SemiSupervisedSegLib.engine.evaluation.metrics import StructureScore
 from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
+from SemiSupervisedSegLib.engine.evaluation.structure_score import StructureScore
 from SemiSupervisedSegLib.jobs.events import Validated
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.results import PredictionKind

@@ -26,7 +26,12 @@ def with_cases(*cases: tuple[str, str, bool]) -> Study:
 
 
 BARE = with_cases(("unlabeled", "here", False))
-FULL = with_cases(("labeled", "here", True), ("unlabeled", "here", False), ("unlabeled", "there", False))
+FULL = with_cases(
+    ("labeled", "here", True),
+    ("unlabeled", "here", False),
+    ("unlabeled", "there", False),
+    ("validation", "here", True),
+)
 READY = Facts(study=FULL, case_id="case-0", method="cu2l", selected_cases=1)
 REVIEWING = dataclasses.replace(READY, rounds=(ROUND,), round=ROUND, predicted=True)
 SITUATIONS = {
@@ -42,7 +47,7 @@ SITUATIONS = {
 }
 _CASE_WORK = {Action.ADD_CASES, Action.SHOW_CASE, Action.CHANGE_CASES, Action.REMOVE_CASES, Action.ANNOTATE}
 _STUDY_WORK = {Action.CREATE_STUDY, Action.OPEN_STUDY, Action.CLOSE_STUDY, Action.EDIT_STRUCTURES}
-_IDLE_WORK = {Action.SET_UP_TRAINING, Action.FREE_CACHE}
+_IDLE_WORK = {Action.SET_UP_TRAINING, Action.FREE_CACHE, Action.DELETE_ROUND}
 _RESULTS = {
     Action.STEP_THROUGH_CASES,
     Action.COMPARE,
@@ -71,9 +76,10 @@ ALLOWED = {
         *_CASE_WORK,
         Action.EXPORT_CASES,
         Action.START,
+        Action.COMPARE_METHODS,
         Action.APPLY_MODEL,
     },
-    PanelState.INSTALLING: {*_STUDY_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.FREE_CACHE},
+    PanelState.INSTALLING: {*_STUDY_WORK, *_CASE_WORK, Action.EXPORT_CASES, Action.FREE_CACHE, Action.DELETE_ROUND},
     PanelState.RUNNING: {*_CASE_WORK, *_RESULTS, Action.STOP},
     PanelState.STOPPING: {*_CASE_WORK, *_RESULTS, Action.END_NOW},
     PanelState.INTERRUPTED: {
@@ -82,9 +88,9 @@ ALLOWED = {
         *_CASE_WORK,
         Action.EXPORT_CASES,
         Action.START,
+        Action.COMPARE_METHODS,
         Action.RESUME,
         Action.APPLY_MODEL,
-        Action.DELETE_ROUND,
     },
     PanelState.REVIEWING: {
         *_STUDY_WORK,
@@ -92,8 +98,8 @@ ALLOWED = {
         *_CASE_WORK,
         *_RESULTS,
         Action.START,
+        Action.COMPARE_METHODS,
         Action.APPLY_MODEL,
-        Action.DELETE_ROUND,
     },
 }
 
@@ -126,6 +132,8 @@ def test_the_table_of_all_actions(state: PanelState) -> None:
         ({"editing": True}, Action.CORRECT, "Save the annotation"),
         ({"editing": False}, Action.SAVE_ANNOTATION, "No annotation"),
         ({"run": Run("4-x", kind="predict")}, Action.START, "being segmented"),
+        ({"run": Run("4-x", kind="compare")}, Action.START, "being compared"),
+        ({"study": with_cases(("labeled", "here", True))}, Action.COMPARE_METHODS, "only one annotated image"),
     ],
 )
 def test_reasons_name_what_is_in_the_way(changes: dict, action: Action, words: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from SemiSupervisedSegLib.jobs.comparison import ComparisonSpec, comparisons, new_comparison_folder
 from SemiSupervisedSegLib.panel.logic.disk_usage import Part, measure, remove_folder, size_words
 from SemiSupervisedSegLib.panel.sections.disk import DiskSection
 from SemiSupervisedSegLib.panel.session import Session
@@ -105,7 +106,7 @@ def test_the_cache_is_freed_after_a_question(section, dialogs, spin, study):
 def test_a_round_is_deleted_and_the_session_knows(section, dialogs, spin, study):
     section._widget.setProperty("collapsed", False)
     spin(lambda: len(table(section)) == 5)
-    assert "Select a round" in section.ui.deleteRoundButton.toolTip
+    assert "Select a round or comparison" in section.ui.deleteRoundButton.toolTip
     section.ui.diskTable.setCurrentCell(3, 0)
     assert "Deleting loses" in section.ui.diskLabel.text
     dialogs.answer("confirm", True)
@@ -124,3 +125,24 @@ def test_nothing_is_freed_while_a_worker_is_at_work(section, dialogs, spin, stud
         section.ui.freeCacheButton.click()
     assert "running" in dialogs.messages[0]
     assert (study.folder / "cache").exists()
+
+
+def test_a_comparison_is_counted_and_deleted(section, dialogs, spin, study):
+    comparison = new_comparison_folder(study.folder)
+    spec = ComparisonSpec(("supervised", "cps"), "quick", {}, "cpu", (0,), (("case00",), ("case01",)))
+    comparison.write_request(spec)
+    comparison.trainings()[0].folder.write_result({})
+    size = sum(path.lstat().st_size for path in comparison.path.rglob("*") if path.is_file())
+    assert sizes(list(measure(study.folder))[-1])[Part.COMPARISON, "001-compare"] == size
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: len(table(section)) == 6)
+    assert "Comparison 001-compare" in table(section)
+    section.ui.diskTable.setCurrentCell(4, 0)
+    dialogs.answer("confirm", True, True)
+    with comparison.lock():
+        section.ui.deleteRoundButton.click()
+    assert "001-compare is running" in dialogs.messages[0]
+    section.ui.deleteRoundButton.click()
+    spin(lambda: comparisons(study.folder) == [])
+    assert "001-compare" in dialogs.asked[0]
+    assert len(section._session.rounds()) == 2

@@ -9,7 +9,7 @@ from ....jobs.events import Event
 from ....jobs.results import CaseSummary
 from ....planning.plan import Plan
 from ....study.model import Modality, Role, Structure
-from ..metrics import StructureScore
+from ..structure_score import StructureScore
 
 
 @dataclass(frozen=True)

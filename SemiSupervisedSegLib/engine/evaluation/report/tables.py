@@ -7,8 +7,8 @@ from html import escape
 
 from ....study.model import Structure
 from ..compare import summarise
-from ..metrics import PredictionKind, StructureScore
 from ..metrics_file import case_means, measurable
+from ..structure_score import PredictionKind, StructureScore
 from .content import ReportCase, ReportContent
 
 METRICS = (

@@ -135,6 +135,21 @@ class TrainingForm:
             self.settings.setOverrides(proposal.settings)
         self._isApplying = False
 
+    def choose(self, proposal: Proposal) -> None:
+        """Choose what the user has decided for; later proposals do not change it."""
+        self.apply(proposal)
+        self._isChosen = True
+
+    def expectedSeconds(self, method: str) -> float | None:
+        """Return the expected time of a training of any method with what is chosen beside it, None when not known."""
+        entry, changed = load_catalogue().method(method), self.settings.overrides()
+        try:
+            plan = self._expected({name: value for name, value in changed.items() if entry.has(name)}, method)
+        except UserError:
+            return None
+        pace = self._pace(method, plan.settings)
+        return estimate(plan.plan.patch, plan.settings, self._deviceInfo(), pace).seconds
+
     def showDevices(self, devices: tuple[DeviceInfo, ...]) -> None:
         """Offer devices; the chosen one stays when it is still there."""
         self._devices = devices
@@ -222,7 +237,7 @@ class TrainingForm:
         return decisive
 
     def _estimate(self) -> str:
-        info = next((info for info in self._devices if info.name == self.device), None)
+        info = self._deviceInfo()
         entry, changed = load_catalogue().method(self.method), self.settings.overrides()
         try:
             plan = self._expected(changed)
@@ -232,8 +247,11 @@ class TrainingForm:
         text = describe_estimate(expected, info)
         return text if info is None else f"{_(info.in_words())} {_(text)}"
 
-    def _expected(self, overrides: dict[str, SettingValue]) -> RoundPlan:
-        return expected_plan(self._typicalGeometries(), self.method, self.preset, overrides)
+    def _deviceInfo(self) -> DeviceInfo | None:
+        return next((info for info in self._devices if info.name == self.device), None)
+
+    def _expected(self, overrides: dict[str, SettingValue], method: str = "") -> RoundPlan:
+        return expected_plan(self._typicalGeometries(), method or self.method, self.preset, overrides)
 
     def _typicalGeometries(self) -> list[Geometry]:
         # A few headers; more would take time on a slow disk. A folder of DICOM files has no header of its own.

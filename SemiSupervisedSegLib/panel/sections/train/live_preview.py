@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import qt
 
+from ....jobs.comparison import Comparison
 from ....jobs.events import Event, PreviewReady, StepDone, Validated
 from ....jobs.folder import JobFolder
 from ....study.errors import UserError
@@ -52,10 +53,13 @@ class LivePreview:
         self._previews.clear()
         self._shown = None
         self._curves.clear()
-        self._button.setVisible(True)
+        self._button.setVisible(not isinstance(folder, Comparison))
 
     def take(self, events: Sequence[Event]) -> None:
         """Queue an event; it is displayed soon."""
+        if isinstance(self._folder, Comparison):
+            # One curve after another of many trainings would hide what the table shows.
+            return
         for event in events:
             if isinstance(event, StepDone | Validated):
                 self._points.append(event)

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import qt
 from slicer.i18n import tr as _
 
+from ....jobs.comparison import Comparison
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
 from ....study.errors import UserError
 from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
+from ...logic.state import Action, Facts
+from ..buttons import applyAvailability
 from ..section import Widgets
 
 _FULL = 1000
@@ -71,6 +74,17 @@ class RunView:
         self.ui.outcomeLabel.setText(text)
         self.ui.outcomeLabel.setVisible(bool(text))
 
+    def refreshStop(self, facts: Facts) -> None:
+        """Enable the button Stop, which ends a run at once where it is stopping already."""
+        isStopping = facts.run is not None and facts.run.stopping
+        self.ui.stopButton.setText(_("End now") if isStopping else _("Stop"))
+        hint = (
+            _("Without saving: steps since the last saved state are lost")
+            if isStopping
+            else _("Save what was learned and stop; it can be resumed")
+        )
+        applyAvailability(self.ui.stopButton, Action.END_NOW if isStopping else Action.STOP, facts, hint)
+
     def copyLog(self) -> None:
         """Put the log on the clipboard."""
         qt.QApplication.clipboard().setText(self.ui.logEdit.plainText)
@@ -111,6 +125,8 @@ def _lastWords(folder: JobFolder) -> str:
 
 
 def _describe(folder: JobFolder, outcome: Outcome) -> str:
+    if outcome.kind == "stopped" and isinstance(folder, Comparison):
+        return _("{name} was stopped. Resume it under Compare methods.").format(name=folder.name)
     if outcome.kind == "stopped":
         return _("{name} was stopped at step {step}. Resume continues from there.").format(
             name=folder.name, step=outcome.step
@@ -118,6 +134,8 @@ def _describe(folder: JobFolder, outcome: Outcome) -> str:
     if outcome.kind == "failed":
         text = _("{name} did not finish. {message} {advice}")
         return text.format(name=folder.name, message=_(outcome.message), advice=_(outcome.advice)).strip()
+    if isinstance(folder, Comparison):
+        return _("{name} is finished. The table under Compare methods has its scores.").format(name=folder.name)
     dice = (outcome.result.get("mean_dice") or {}).get("final")
     if dice is None:
         return _("{name} is finished.").format(name=folder.name)

@@ -23,6 +23,7 @@ from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
 from .form import TrainingForm
 from .live_preview import LivePreview
+from .method_comparison import MethodComparison
 from .run_view import RunView, describeInterruption
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class TrainSection(Section):
         self.form = TrainingForm(self.ui, self._noteForm)
         self.view = RunView(self.ui)
         self.preview = LivePreview(session, self._scene, TrainingCurves(), self.ui.curvesButton)
+        self.comparison = MethodComparison(self.ui, context, self.form, self._launch, self._mayStart)
         self._folder: Path | None = None
         self._connectButtons()
         self._connections = [
@@ -106,14 +108,8 @@ class TrainSection(Section):
             _("Download and install: {packages}").format(packages=", ".join(facts.missing_packages)),
         )
         ui.installPanel.setVisible(bool(facts.missing_packages))
-        stopping = facts.run is not None and facts.run.stopping
-        ui.stopButton.setText(_("End now") if stopping else _("Stop"))
-        hint = (
-            _("Without saving: steps since the last saved state are lost")
-            if stopping
-            else _("Save what was learned and stop; it can be resumed")
-        )
-        applyAvailability(ui.stopButton, Action.END_NOW if stopping else Action.STOP, facts, hint)
+        self.view.refreshStop(facts)
+        self.comparison.refresh()
 
     def offerNextRound(self) -> None:
         """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
@@ -168,12 +164,15 @@ class TrainSection(Section):
         self.lookForPackages()
 
     def _start(self) -> None:
+        if self._mayStart():
+            self._try(self._startRound)
+
+    def _mayStart(self) -> bool:
+        """Return whether the user wants to train on what is saved, which is asked only where something is not."""
         study = self._session.study
         unsaved = [] if study is None else self._scene.unsavedCases(study)
         question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
-        if unsaved and not self._dialogs.confirm(question.format(cases=", ".join(unsaved))):
-            return
-        self._try(self._startRound)
+        return not unsaved or self._dialogs.confirm(question.format(cases=", ".join(unsaved)))
 
     def _startRound(self) -> None:
         reason = availability(self._session.facts(), Action.START)
@@ -227,6 +226,7 @@ class TrainSection(Section):
     def _take(self, events: Sequence[Event]) -> None:
         self.view.take(events)
         self.preview.take(events)
+        self.comparison.take(events)
 
     def _end(self, outcome: Outcome) -> None:
         self.view.end(self._runner.folder, outcome)
@@ -238,6 +238,7 @@ class TrainSection(Section):
 
     def _showStudy(self) -> None:
         self.form.showStudy(self._session.study, self._session.rounds())
+        self.comparison.showStudy()
         self._lookForDevicesOnce()
         self._lookForRun()
         if self._session.folder != self._folder:
@@ -257,7 +258,8 @@ class TrainSection(Section):
         rounds = self._session.rounds()
         if self._runner.running:
             return
-        if any(self._runner.attach(folder) for folder in reversed(rounds[-_LOOKED_AT:])):
+        candidates = [*reversed(rounds[-_LOOKED_AT:]), *self.comparison.latest()]
+        if any(self._runner.attach(folder) for folder in candidates):
             return
         last = rounds[-1] if rounds else None
         self._session.set_facts(resumable=last.name if last is not None and is_unfinished_training(last) else "")
@@ -288,11 +290,4 @@ class TrainSection(Section):
 
     def _whyNoDevice(self, answered: bool = False) -> str:
         """Return why no device can train; empty when one can, or before the first probe."""
-        if self.form.device:
-            return ""
-        if self.probe.running:
-            return _("Looking for what this computer can train on; that takes some seconds.")
-        if not answered:
-            return ""
-        problems = [f"{info.title}: {info.problem}" for info in self.probe.devices if info.problem]
-        return self.probe.problem or " ".join(problems) or _("There is no device to train on.")
+        return "" if self.form.device else self.probe.whyNone(answered)

@@ -1,0 +1,95 @@
+"""Where many jobs are run: an interface, and the queue on this computer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..study.errors import UserError
+from .events import Event
+from .folder import JobFolder
+from .launcher import WorkerProcess, launch
+from .outcome import Outcome, determine_outcome
+
+JobState = Literal["waiting", "running", "finished", "stopped", "failed"]
+ENDED: frozenset[JobState] = frozenset({"finished", "stopped", "failed"})
+
+
+class Executor(Protocol):
+    """Runs jobs whose folders are complete; a job that was stopped or killed before is resumed."""
+
+    def submit(self, folder: JobFolder) -> None:
+        """Run a job as soon as there is a place for it."""
+
+    def state(self, folder: JobFolder) -> JobState:
+        """Return how far a submitted job is."""
+
+    def events(self, folder: JobFolder) -> list[Event]:
+        """Return the events of a submitted job since the last call, without waiting."""
+
+    def outcome(self, folder: JobFolder) -> Outcome:
+        """Return how a job ended, whose state says that it did."""
+
+    def cancel(self) -> None:
+        """Start no further job, and request that running ones save what they learned and end."""
+
+
+class LocalQueue:
+    """Runs jobs on this computer, one after another in the order of submission.
+
+    Args:
+        start: Function that starts the worker of a job.
+    """
+
+    def __init__(self, start: Callable[[JobFolder], WorkerProcess] = launch) -> None:
+        self._start = start
+        self._waiting: deque[JobFolder] = deque()
+        self._offsets: dict[Path, int] = {}
+        self._outcomes: dict[Path, Outcome] = {}
+        self._running: WorkerProcess | None = None
+
+    def submit(self, folder: JobFolder) -> None:
+        """Append a job to the queue."""
+        self._waiting.append(folder)
+        self._offsets[folder.path] = folder.end_of_events()
+
+    def state(self, folder: JobFolder) -> JobState:
+        """Return how far a job is, after the next one of the queue was started if it can be."""
+        self._advance()
+        outcome = self._outcomes.get(folder.path)
+        if outcome is not None:
+            return outcome.kind
+        is_running = self._running is not None and self._running.folder.path == folder.path
+        return "running" if is_running else "waiting"
+
+    def events(self, folder: JobFolder) -> list[Event]:
+        """Return the events of a job since the last call."""
+        events, self._offsets[folder.path] = folder.events(self._offsets[folder.path])
+        return events
+
+    def outcome(self, folder: JobFolder) -> Outcome:
+        """Return how a job ended, whose state says that it did."""
+        return self._outcomes[folder.path]
+
+    def cancel(self) -> None:
+        """Empty the queue, and request a stop of the running job."""
+        for folder in self._waiting:
+            self._outcomes[folder.path] = Outcome("stopped", "It was not started.")
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.folder.request_cancel()
+
+    def _advance(self) -> None:
+        worker = self._running
+        if worker is not None and (code := worker.poll()) is not None:
+            self._running = None
+            self._outcomes[worker.folder.path] = determine_outcome(worker.folder, code, worker.all_events())
+        # The worker of an earlier queue, which was killed, may still be saving.
+        if self._running is None and self._waiting and not self._waiting[0].is_running():
+            folder = self._waiting.popleft()
+            try:
+                self._running = self._start(folder)
+            except UserError as error:
+                self._outcomes[folder.path] = Outcome("failed", error.message, error.advice)

@@ -1,0 +1,123 @@
+"""Comparisons that run, are stopped, fail in parts and go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
+from SemiSupervisedSegLib.engine.worker import compare_job
+from SemiSupervisedSegLib.jobs.comparison import Comparison
+from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, Finished, StageStarted, StepDone, TableUpdated
+from SemiSupervisedSegLib.jobs.executor import LocalQueue
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.results import is_predicted
+from SemiSupervisedSegLib.jobs.rounds import rounds
+from SemiSupervisedSegLib.study.model import Role
+
+from .comparing import METHODS, FinishedWorker, comparable_study, tiny_comparison
+from .rounds import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, half_written
+
+
+def run(comparison: Comparison, start: type = FinishedWorker) -> int:
+    comparison.clear_cancel()
+    return compare_job.main(comparison.path, LocalQueue(start))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """A comparison that was stopped after its first training and then finished; not to be changed."""
+    comparison = tiny_comparison(comparable_study(tmp_path_factory.mktemp("compare") / "study"))
+
+    class StopsAfterFirst(FinishedWorker):
+        def __init__(self, folder: JobFolder) -> None:
+            super().__init__(folder)
+            comparison.request_cancel()
+
+    assert run(comparison, StopsAfterFirst) == EXIT_CANCELLED
+    assert isinstance(comparison.events()[0][-1], Cancelled)
+    assert comparison.status().state == "cancelled"
+    done = sum(row.finished for row in comparison.table().methods)
+    assert 1 <= done < len(comparison.trainings())
+    first = comparison.trainings()[0].folder
+    made = first.spec_file.stat().st_mtime_ns, (first.path / "result.json").stat().st_mtime_ns
+    assert run(comparison) == EXIT_FINISHED
+    # What was done is not done again.
+    assert made == (first.spec_file.stat().st_mtime_ns, (first.path / "result.json").stat().st_mtime_ns)
+    return comparison
+
+
+def test_each_training_is_scored_on_what_it_did_not_learn(finished: Comparison) -> None:
+    spec = finished.request()
+    for training in finished.trainings():
+        folder, job = training.folder, training.folder.spec()
+        learned = {case.id for case in job.cases if case.role is Role.LABELED}
+        scored = {score.case for score in read_metrics(folder.metrics)}
+        assert scored == set(spec.folds[training.fold])
+        assert not scored & learned
+        # Images without annotation are learned from and not segmented.
+        assert {case.id for case in job.cases if is_predicted(folder, case.id)} == scored
+        assert folder.report.is_file()
+        assert not folder.checkpoints.exists()
+        assert not folder.previews.exists()
+
+
+def test_the_table_and_the_end_say_that_all_is_done(finished: Comparison) -> None:
+    table = finished.table()
+    assert [(row.method, row.finished, row.trainings, row.cases) for row in table.methods] == [
+        (method, 2, 2, 2) for method in METHODS
+    ]
+    assert table.best in METHODS
+    assert all(row.seconds > 0 and not row.problem for row in table.methods)
+    assert finished.is_finished()
+    events = finished.events()[0]
+    assert isinstance(events[-1], Finished)
+    updates = [event for event in events if isinstance(event, TableUpdated)]
+    counts = [event.finished for event in updates]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 4)
+    assert len(set(counts)) > 2
+    assert updates[-1].seconds_left == 0
+    titles = [event.title for event in events if isinstance(event, StageStarted) and event.name == "train"]
+    assert titles[0] == "Supervised, fold 1 of 2: Training"
+    assert titles[-1] == "Mean Teacher, fold 2 of 2: Training"
+    assert any(isinstance(event, StepDone) for event in events)
+    assert not half_written(finished.path)
+
+
+def test_a_comparison_is_no_round(finished: Comparison) -> None:
+    assert rounds(finished.path.parents[1]) == []
+
+
+def test_a_failed_training_stops_no_other_and_is_tried_again(tmp_path: Path) -> None:
+    study = comparable_study(tmp_path / "study")
+    comparison = tiny_comparison(study)
+    annotation = study.annotation_path(study.cases[0])
+    content = annotation.read_bytes()
+
+    class Breaks(FinishedWorker):
+        def __init__(self, folder: JobFolder) -> None:
+            if folder.path == comparison.trainings()[1].folder.path:
+                annotation.write_bytes(b"damaged")
+            super().__init__(folder)
+            annotation.write_bytes(content)
+
+    assert run(comparison, Breaks) == EXIT_FAILED
+    end = comparison.events()[0][-1]
+    assert isinstance(end, Failed)
+    assert end.message.startswith("1 of 4 trainings of the comparison failed: ")
+    table = comparison.table()
+    assert [row.finished for row in table.methods] == [1, 2]
+    assert study.cases[0].id in table.methods[0].problem
+    assert not table.best
+    assert run(comparison) == EXIT_FINISHED
+    assert [row.problem for row in comparison.table().methods] == ["", ""]
+
+
+def test_a_comparison_runs_only_once_at_a_time(finished: Comparison, capfd: pytest.CaptureFixture[str]) -> None:
+    before = finished.events_file.read_bytes(), finished.status()
+    with finished.lock():
+        assert compare_job.main(finished.path) == EXIT_FAILED
+    assert "is in use by process" in capfd.readouterr().err
+    assert (finished.events_file.read_bytes(), finished.status()) == before
