@@ -38,6 +38,7 @@ def predict_image(
     overlap: float | Sequence[float] = 0.5,
     autocast: AbstractContextManager | None = None,
     windows_at_once: int = 4,
+    mirrored_axes: Sequence[int] = (),
 ) -> GridPrediction:
     """Bring an image to the plan's grid and predict it; arguments as for `predict_grid`."""
     return predict_grid(
@@ -50,4 +51,5 @@ def predict_image(
         overlap=overlap,
         autocast=autocast,
         windows_at_once=windows_at_once,
+        mirrored_axes=mirrored_axes,
     )

@@ -24,7 +24,7 @@ from ..device import choose_device
 from ..networks.factory import build_network
 from .image_maps import as_image, image_maps
 from .optimize import optimize_for_inference
-from .sliding_window import overlap_of_windows, predict_grid
+from .sliding_window import mirrored_axes_of, overlap_of_windows, predict_grid
 
 OWN_SECTION = "semi_supervised_seg"
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -94,6 +94,7 @@ def segment_folder(
             device=chosen.torch,
             overlap=overlap_of_windows(settings, plan),
             autocast=chosen.autocast(),
+            mirrored_axes=mirrored_axes_of(settings),
         ).final
         maps = image_maps(probabilities, plan, image, settings["largest_component"])
         written.append(Path(output) / f"{_stem(path)}{SEGMENTATION}")

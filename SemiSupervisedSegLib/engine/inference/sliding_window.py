@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from ...jobs.settings import size_of
 from ...planning.plan import PATCH_MULTIPLE, Plan
+from ..data.spatial_augmentation import MIRRORED_AXES
 from ..losses.prototypes import Prototypes, prototype_logits
 from ..networks.output import FeatureLevel
 
@@ -46,6 +48,7 @@ def predict_grid(
     overlap: float | Sequence[float] = 0.5,
     autocast: AbstractContextManager | None = None,
     windows_at_once: int = 4,
+    mirrored_axes: Sequence[int] = (),
 ) -> GridPrediction:
     """Segment one image with sliding windows whose softmax probabilities are averaged.
 
@@ -65,6 +68,8 @@ def predict_grid(
         overlap: Share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one share per axis.
         autocast: Context such as `torch.autocast` for the network; cosines and softmax are always in float32.
         windows_at_once: Number of windows in one batch.
+        mirrored_axes: Axes of a window, from the end, along which it is mirrored, too, in every combination; the
+            probabilities of all mirror images are averaged.
     """
     inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=device), plan)
     if prototypes is not None:
@@ -77,7 +82,7 @@ def predict_grid(
                 inputs,
                 roi_size=_window_size(plan, inputs.shape[2:]),
                 sw_batch_size=windows_at_once,
-                predictor=lambda windows: _window_probabilities(network, windows, prototypes, level),
+                predictor=lambda windows: _averaged_probabilities(network, windows, prototypes, level, mirrored_axes),
                 overlap=overlap,
                 mode="constant",
                 # What surrounds a small image is its minimum, as in training (see data.streams).
@@ -105,6 +110,16 @@ def overlap_of_windows(settings: Mapping[str, Any], plan: Plan) -> float | tuple
     return tuple(max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, plan.patch, strict=True))
 
 
+def mirrored_axes_of(settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the axes along which windows are mirrored for prediction: those of the augmentation, or none.
+
+    Args:
+        settings: Settings "mirrored_prediction" and "augmentation"; a network that was trained without mirror images
+            does not know them.
+    """
+    return MIRRORED_AXES if settings["mirrored_prediction"] and settings["augmentation"] != "none" else ()
+
+
 def _window_size(plan: Plan, size: Sequence[int]) -> tuple[int, ...]:
     """Return the size of a window: the patch in 3D; in 2D whole slices, as the papers do, up to `WHOLE_SLICE`."""
     if plan.dimensions == 3:
@@ -122,12 +137,29 @@ def _as_grid(probabilities: Tensor, plan: Plan) -> Tensor:
     return probabilities.transpose(0, 1).contiguous() if plan.dimensions == 2 else probabilities[0]
 
 
+def _averaged_probabilities(
+    network: nn.Module,
+    windows: Tensor,
+    prototypes: Prototypes | None,
+    level: FeatureLevel,
+    mirrored_axes: Sequence[int],
+) -> Tensor | tuple[Tensor, ...]:
+    """Return the means over all mirror images of the final and, with prototypes, of the prototype-based ones."""
+    sums = _window_probabilities(network, windows, prototypes, level)
+    combinations = [c for count in range(len(mirrored_axes)) for c in itertools.combinations(mirrored_axes, count + 1)]
+    for axes in combinations:
+        mirrored = _window_probabilities(network, windows.flip(axes), prototypes, level)
+        sums = tuple(total + part.flip(axes) for total, part in zip(sums, mirrored, strict=True))
+    means = tuple(total / (1 + len(combinations)) for total in sums) if combinations else sums
+    return means if prototypes is not None else means[0]
+
+
 def _window_probabilities(
     network: nn.Module, windows: Tensor, prototypes: Prototypes | None, level: FeatureLevel
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     output = network(windows)
     final = output.logits.float().softmax(dim=1)
     if prototypes is None:
-        return final
+        return (final,)
     logits = prototype_logits(output.features(level), prototypes, windows.shape[2:], PROTOTYPE_SCALE)
     return final, logits.softmax(dim=1)

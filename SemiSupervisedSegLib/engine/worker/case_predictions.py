@@ -16,7 +16,7 @@ from ...study.images import read_image
 from ..device import Device
 from ..inference.bundle import TrainedModel
 from ..inference.predict import predict_image, restrict_to_classes
-from ..inference.sliding_window import overlap_of_windows
+from ..inference.sliding_window import mirrored_axes_of, overlap_of_windows
 from ..inference.write import write_case_prediction
 from .reporter import Reporter
 
@@ -28,7 +28,7 @@ class CasePredictor:
     Attributes:
         model: Model on the device, best from `optimize_model`.
         folder: Folder of all predictions.
-        settings: "window_overlap", "window_stride" and "largest_component".
+        settings: "window_overlap", "window_stride", "mirrored_prediction", "augmentation" and "largest_component".
         device: Device of the model.
         on_warning: Function that takes warnings about new images; None for those of a training, which warned earlier.
     """
@@ -59,6 +59,7 @@ class CasePredictor:
             device=self.device.torch,
             overlap=overlap_of_windows(self.settings, model.plan),
             autocast=self.device.autocast(),
+            mirrored_axes=mirrored_axes_of(self.settings),
         )
         largest = self.settings["largest_component"]
         return write_case_prediction(self.folder, case.id, prediction, model.plan, image, model.structures, largest)

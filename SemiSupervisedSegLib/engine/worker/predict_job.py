@@ -17,7 +17,10 @@ from ..inference.predict import optimize_model
 from .case_predictions import CasePredictor
 from .reporter import Reporter
 
-_NEEDED = ("precision", "threads", "window_overlap", "window_stride", "largest_component")
+_NEEDED = (
+    *("precision", "threads", "window_overlap", "window_stride", "largest_component"),
+    *("mirrored_prediction", "augmentation"),
+)
 
 
 def run_predict_job(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:

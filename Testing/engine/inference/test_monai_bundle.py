@@ -36,6 +36,8 @@ SETTINGS = {
     "window_overlap": 0.25,
     "window_stride": "auto",
     "largest_component": False,
+    "mirrored_prediction": False,
+    "augmentation": "rotations",
 }
 MR, CT = Normalization(Modality.MR), Normalization(Modality.CT, -100.0, 300.0, 50.0, 80.0)
 PLANS = {
@@ -107,7 +109,7 @@ def make_bundle(folder: Path, plan: Plan, largest_component: bool) -> None:
     prototypes = Prototypes(torch.randn(3, 32), torch.ones(3, dtype=torch.bool))
     settings: dict[str, object] = SETTINGS | {"largest_component": largest_component}
     if largest_component:
-        settings["window_stride"] = "12x16x20"
+        settings |= {"window_stride": "12x16x20", "mirrored_prediction": True}
     training = {"settings": settings, "study": "Test"}
     save_bundle(folder, TrainedModel(network.eval(), plan, STRUCTURES, "cpcl", prototypes, "decoder_half", training))
 

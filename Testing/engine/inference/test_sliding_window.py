@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional
 
 from SemiSupervisedSegLib.engine.inference import sliding_window
-from SemiSupervisedSegLib.engine.inference.sliding_window import overlap_of_windows, predict_grid
+from SemiSupervisedSegLib.engine.inference.sliding_window import mirrored_axes_of, overlap_of_windows, predict_grid
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
+from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
 
 SIZES_3D = [(5, 9, 7), (16, 16, 16), (20, 37, 16), (33, 8, 50)]
 # Slices are taken whole, with sides that networks can halve four times and never below the patch.
@@ -95,6 +96,38 @@ def test_half_precision_autocast_still_answers_in_float32(plan_of):
         assert grid.dtype == torch.float32
         assert grid.shape == (2, 2, 40, 24)
         torch.testing.assert_close(grid.sum(0), torch.ones(2, 40, 24))
+
+
+class PlaceNetwork(torch.nn.Module):
+    """Answers depend on the place in the window: what a network takes for known that always saw one side first."""
+
+    def forward(self, windows):
+        ramp = torch.linspace(0, 3, windows.shape[-1]).expand_as(windows) + windows
+        rows = torch.linspace(0, 2, windows.shape[-2])[:, None].expand_as(windows)
+        return NetworkOutput(torch.cat([ramp, rows], dim=1), windows, windows, torch.cat([ramp, rows + 1], dim=1))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 16, 16)])
+@pytest.mark.parametrize("with_prototypes", [False, True])
+def test_mirror_images_are_averaged(plan_of, size, with_prototypes):
+    image = np.random.default_rng(4).random(size if len(size) == 3 else (3, *size), np.float32)
+    vectors = torch.tensor([[1.0, 0.2], [0.1, 1.0]])
+    given = (Prototypes(vectors, torch.ones(2, dtype=torch.bool)), "decoder_full") if with_prototypes else ()
+    network, plan = PlaceNetwork(), plan_of(size)
+    made = predict_grid(network, image, plan, *given, mirrored_axes=(-2, -1))
+    flips = [(), (-1,), (-2,), (-2, -1)]
+    alone = [predict_grid(network, np.flip(image, axes).copy(), plan, *given) for axes in flips]
+    for kind in ("final", "prototype")[: 1 + with_prototypes]:
+        mirrored = [getattr(each, kind).flip(axes) for each, axes in zip(alone, flips, strict=True)]
+        torch.testing.assert_close(getattr(made, kind), torch.stack(mirrored).mean(dim=0))
+        assert not torch.allclose(getattr(made, kind), mirrored[0], atol=0.01)
+
+
+def test_windows_are_mirrored_where_the_training_mirrored_images():
+    settings = {"mirrored_prediction": True, "augmentation": "strong"}
+    assert mirrored_axes_of(settings) == mirrored_axes_of(settings | {"augmentation": "rotations"}) == (-2, -1)
+    assert mirrored_axes_of(settings | {"augmentation": "none"}) == ()
+    assert mirrored_axes_of(settings | {"mirrored_prediction": False}) == ()
 
 
 @pytest.mark.parametrize("step", range(1, 41))
