@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import qt
 
+from ..logic.column_widths import column_widths
+
 # Pixels above and below the text of a row, together.
 _PADDING = 7
+# Pixels of a cell beside its text; the arrow of a sorted column takes no part of the title that matters.
+_CELL_MARGIN = 12
+_LEAST_SECTION = 20
+# Of the texts of a column; the longest ones of thousands are the widest, too.
+_MOST_MEASURED = 60
 # Of the height of the panel: beside a long table its buttons are in view as well.
 _LARGEST_SHARE = 0.55
 
@@ -77,6 +84,48 @@ class GrowingTable:
         view.setMinimumHeight(max(self._least, min(needed, largest)))
 
 
+class FittingColumns:
+    """Fits the columns of a table to its width whenever that changes; see `column_widths`.
+
+    Args:
+        view: Table with its model.
+        model: Model of the table.
+        letters: Number of letters that are enough to tell the texts of a column apart, by column; any other column
+            shows all of its texts.
+        optional: Columns that are left out where there is no room, the first one first.
+    """
+
+    def __init__(
+        self, view: qt.QTableView, model: TableModel, letters: Mapping[int, int], optional: Sequence[int] = ()
+    ) -> None:
+        self._view, self._model, self._letters, self._optional = view, model, letters, optional
+        self._resizing = OnResize(view.viewport(), self.fit)
+        view.horizontalHeader().setMinimumSectionSize(_LEAST_SECTION)
+        view.setHorizontalScrollMode(qt.QAbstractItemView.ScrollPerPixel)
+
+    def fit(self) -> None:
+        """Fit the columns now, as after other rows came."""
+        needed = [self._neededWidth(column) for column in range(self._model.columnCount())]
+        least = list(needed)
+        for column, letters in self._letters.items():
+            least[column] = min(needed[column], self._textWidth("n" * letters))
+        widths = column_widths(self._view.viewport().width, needed, least, self._optional)
+        for column, width in enumerate(widths):
+            self._view.setColumnHidden(column, width == 0)
+            if width:
+                self._view.setColumnWidth(column, width)
+
+    def _neededWidth(self, column: int) -> int:
+        if self._model.isUnused(column):
+            return 0
+        texts = {*self._model.texts(column), *self._model.headerData(column, qt.Qt.Horizontal).split("\n")}
+        longest = sorted(texts, key=len)[-_MOST_MEASURED:]
+        return max(self._textWidth(text) for text in longest)
+
+    def _textWidth(self, text: str) -> int:
+        return self._view.fontMetrics().horizontalAdvance(text) + _CELL_MARGIN
+
+
 class TableModel(qt.QAbstractTableModel):
     """A model with titled columns.
 
@@ -91,6 +140,14 @@ class TableModel(qt.QAbstractTableModel):
     def columnCount(self, parent: qt.QModelIndex | None = None) -> int:
         """Return the number of columns (Qt)."""
         return 0 if parent is not None and parent.isValid() else len(self._columns)
+
+    def texts(self, column: int) -> set[str]:
+        """Return the different texts that a column has, or can have soon."""
+        return set()
+
+    def isUnused(self, column: int) -> bool:
+        """Return whether a column has nothing to say at present."""
+        return False
 
     def headerData(self, section: int, orientation: int, role: int = qt.Qt.DisplayRole) -> str | None:
         """Return the titles of the columns and what they mean (Qt)."""

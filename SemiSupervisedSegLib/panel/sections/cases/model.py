@@ -99,7 +99,13 @@ class CasesModel(TableModel):
 
     def texts(self, column: int) -> set[str]:
         """Return the different texts of a column, displayed or not."""
-        return {row.cells[column] for row in self._all}
+        # Decisions come when the files are read; the columns shall stay where they are.
+        usual = {"accepted", "missing"} if column == STATUS else set()
+        return usual | {row.cells[column] for row in self._all}
+
+    def isUnused(self, column: int) -> bool:
+        """Return whether a column has nothing to say: the uncertainty before the first round."""
+        return column == UNCERTAINTY and not self.hasUncertainty()
 
     def sort(self, column: int, order: int = qt.Qt.AscendingOrder) -> None:
         """Sort by a column (Qt); -1 gives the order of the study."""

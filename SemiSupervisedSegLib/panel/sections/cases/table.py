@@ -7,17 +7,14 @@ from collections.abc import Callable
 import qt
 
 from ....study.model import Case, Role
-from ...logic.column_widths import column_widths
 from ..section import Widgets
-from ..tables import GrowingTable, OnResize, setUpView
+from ..tables import FittingColumns, GrowingTable, setUpView
 from .menu import CaseMenu
-from .model import ANNOTATION, NAME, ROLE, SITE, STATUS, UNCERTAINTY, CasesModel
+from .model import ANNOTATION, NAME, ROLE, SITE, UNCERTAINTY, CasesModel
 
 # Characters that a name and a site need to be distinguishable.
 _LEAST_NAME, _LEAST_SITE = 9, 5
-_LONGEST_MEASURED = 60
-# Pixels of a cell beside its text; the arrow of a sorted column takes no part of the title that matters.
-_MARGIN = 12
+_OPTIONAL = (ANNOTATION, UNCERTAINTY)
 
 
 class CaseTable:
@@ -45,7 +42,7 @@ class CaseTable:
         self._chosen: tuple[str, ...] = ()
         self._restoring = False
         self._setUpView()
-        self._resizing = OnResize(self._view.viewport(), self._fit)
+        self._columns = FittingColumns(self._view, model, {NAME: _LEAST_NAME, SITE: _LEAST_SITE}, _OPTIONAL)
         model.rearranged.connect(self._rearranged)
         self._view.selectionModel().connect("selectionChanged(QItemSelection,QItemSelection)", self._selectionChanged)
         # By a double click, too, which comes before.
@@ -107,38 +104,11 @@ class CaseTable:
         view.setEditTriggers(qt.QAbstractItemView.EditKeyPressed)
         view.setContextMenuPolicy(qt.Qt.CustomContextMenu)
         header = view.horizontalHeader()
-        header.setMinimumSectionSize(20)
-        view.setHorizontalScrollMode(qt.QAbstractItemView.ScrollPerPixel)
         header.setSortIndicator(-1, qt.Qt.AscendingOrder)
         view.setSortingEnabled(True)
 
-    def _fit(self) -> None:
-        view = self._view
-        needed = [self._neededWidth(column) for column in range(self._model.columnCount())]
-        # There is little room, and before the first round there is nothing to be seen in this column.
-        if not self._model.hasUncertainty():
-            needed[UNCERTAINTY] = 0
-        least = list(needed)
-        for column, letters in ((NAME, _LEAST_NAME), (SITE, _LEAST_SITE)):
-            least[column] = min(needed[column], self._textWidth("n" * letters))
-        for column, width in enumerate(column_widths(view.viewport().width, needed, least, (ANNOTATION, UNCERTAINTY))):
-            view.setColumnHidden(column, width == 0)
-            if width:
-                view.setColumnWidth(column, width)
-
-    def _neededWidth(self, column: int) -> int:
-        texts = {*self._model.texts(column), *self._model.headerData(column, qt.Qt.Horizontal).split("\n")}
-        if column == STATUS:
-            # They come when the files are read; the columns shall stay where they are.
-            texts |= {"accepted", "missing"}
-        longest = sorted(texts, key=len)[-_LONGEST_MEASURED:]
-        return max(self._textWidth(text) for text in longest)
-
-    def _textWidth(self, text: str) -> int:
-        return self._view.fontMetrics().horizontalAdvance(text) + _MARGIN
-
     def _rearranged(self) -> None:
-        self._fit()
+        self._columns.fit()
         self._growing.fit()
         self._restore()
 

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ....jobs.results import CaseSummary
 from ....study.model import Study
 from ...logic.decisions import Decision
+from ...signal import Signal
 from ..tables import TableModel
 
 
@@ -30,14 +31,28 @@ class ReviewRow:
         uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.mean_uncertainty:.0f} %"
         return self.title, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
 
+    @property
+    def keys(self) -> tuple[str, float, float, str]:
+        """Values by which the columns are sorted; results in which nothing was found are the most uncertain."""
+        summary = self.summary
+        uncertainty = 1.0 if summary.is_empty() else summary.mean_uncertainty
+        return self.title.casefold(), summary.disagreement, uncertainty, self._verdict()
+
     def _verdict(self) -> str:
         if self.decision is not None:
             return _("accepted") if self.decision.verdict == "accepted" else _("rejected")
         return _("annotated") if self.annotated else "–"
 
 
+NAME, DECISION = 0, 3
+
+
 class ReviewModel(TableModel):
-    """Rows of results: image, disagreement, uncertainty, decision."""
+    """Rows of results: image, disagreement, uncertainty, decision.
+
+    Attributes:
+        rearranged: Signal that the rows or their order changed.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -46,15 +61,35 @@ class ReviewModel(TableModel):
             (_("Unsure"), _("How uncertain the model is within its structures; 'nothing' where it predicted none")),
             (_("Decision"), _("What you decided; 'annotated' for images with an annotation of before")),
         )
+        self.rearranged = Signal()
+        self._ranked: list[ReviewRow] = []
         self._rows: list[ReviewRow] = []
+        self._column, self._descending = -1, False
         self._positions: dict[str, int] = {}
 
     def setRows(self, rows: Sequence[ReviewRow]) -> None:
-        """Show other rows."""
+        """Show other rows, given by priority for review."""
+        self._ranked = list(rows)
+        self._arrange()
+
+    def sort(self, column: int, order: int = qt.Qt.AscendingOrder) -> None:
+        """Sort by a column (Qt); -1 gives the order of priority."""
+        self._column, self._descending = column, order == qt.Qt.DescendingOrder
+        self._arrange()
+
+    def texts(self, column: int) -> set[str]:
+        """Return the different texts of a column."""
+        usual = {_("accepted"), _("annotated")} if column == DECISION else set()
+        return usual | {row.cells[column] for row in self._rows}
+
+    def _arrange(self) -> None:
         self.beginResetModel()
-        self._rows = list(rows)
+        self._rows = list(self._ranked)
+        if self._column >= 0:
+            self._rows.sort(key=lambda row: row.keys[self._column], reverse=self._descending)
         self._positions = {row.summary.case: number for number, row in enumerate(self._rows)}
         self.endResetModel()
+        self.rearranged.emit()
 
     def caseIds(self) -> list[str]:
         """Return the ids of the cases from the top."""

@@ -18,13 +18,15 @@ from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
-from ..tables import GrowingTable, setUpView
+from ..tables import FittingColumns, GrowingTable, setUpView
 from .decision_buttons import DecisionButtons
-from .model import ReviewModel, makeRows
+from .menu import ResultMenu
+from .model import NAME, ReviewModel, makeRows
 from .shortcuts import Shortcuts
 from .view import ReviewView
 
-_WIDTHS = (130, 52, 60, 80)
+# Letters of a name that are enough to tell images apart.
+_LEAST_NAME = 9
 
 
 class ReviewSection(Section):
@@ -129,11 +131,16 @@ class ReviewSection(Section):
     def _setUpTable(self) -> None:
         table = self.ui.resultsTable
         table.setModel(self.model)
-        header = table.horizontalHeader()
-        for column, width in enumerate(_WIDTHS):
-            table.setColumnWidth(column, width)
-        header.setStretchLastSection(True)
         setUpView(table)
+        table.setTextElideMode(qt.Qt.ElideMiddle)
+        self._columns = FittingColumns(table, self.model, {NAME: _LEAST_NAME})
+        self._menu = ResultMenu(self.ui, self._sortByPriority)
+        table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)
+        table.setSortingEnabled(True)
+        self.model.rearranged.connect(self._markRow)
+
+    def _sortByPriority(self) -> None:
+        self.ui.resultsTable.sortByColumn(-1, qt.Qt.AscendingOrder)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -202,6 +209,7 @@ class ReviewSection(Section):
         self._filling = True
         self.model.setRows(makeRows(self._order, self._decisions, study))
         self._filling = False
+        self._columns.fit()
         self._growing.fit()
         self._markRow()
         self.view.showLegend(() if study is None else study.structures)
