@@ -46,7 +46,9 @@ class BatchSource:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self._seed = seed
-        self._augmentation = Augmentation(settings.get("augmentation", "rotations"), plan.spacing)
+        self._augmentation = Augmentation(
+            settings.get("augmentation", "rotations"), plan.spacing, settings.get("keep_orientation", False)
+        )
         self._memory_format = memory_format
         self._counts = {name: settings[f"{name}_batch"] for name in streams}
         members = streams_of(cases, streams)

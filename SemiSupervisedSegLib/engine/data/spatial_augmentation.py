@@ -18,6 +18,8 @@ from ..tensors import append_axes
 
 ROTATION_PROBABILITY, SCALING_PROBABILITY, DEFORMATION_PROBABILITY = 0.2, 0.2, 0.2
 LARGEST_ANGLE = {2: math.pi, 3: math.radians(30)}
+LARGEST_TILT = math.radians(30)
+"""Largest angle, in slices as in volumes, where the orientation of the body is kept."""
 LARGEST_ZOOM, LARGEST_ANISOTROPY = 1.4, 1.15
 """Zoom of all axes together, and of each axis beside it."""
 DEFORMATION, LARGEST_DEFORMATION = 0.25, 0.4
@@ -37,6 +39,7 @@ def spatial_augmentation(
     *,
     spacing: Sequence[float | None] = (1.0, 1.0, 1.0),
     strength: float = 1.0,
+    keep_orientation: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Rotate, scale, deform and mirror every sample of a batch at random, its labels as its image.
 
@@ -50,6 +53,7 @@ def spatial_augmentation(
         generator: Generator on the CPU.
         spacing: Size of a voxel along slices, rows and columns in mm; that of slices is not read in 2D.
         strength: Factor of the probabilities and ranges; with 0 samples are mirrored only.
+        keep_orientation: Whether samples are not mirrored and tilted by `LARGEST_TILT` at most.
 
     Returns:
         New tensors of the same shapes and types.
@@ -57,7 +61,7 @@ def spatial_augmentation(
     channels = as_planes(images, spacing)
     size = channels.shape[2:]
     steps = [float(step or 1.0) for step in spacing[-len(size) :]]
-    grid = sampling_grid(len(images), size, steps, generator, strength, images.device)
+    grid = sampling_grid(len(images), size, steps, generator, strength, images.device, keep_orientation)
     new_images = resample_images(channels, grid).view_as(images)
     if labels is None:
         return new_images, None
@@ -79,6 +83,7 @@ def sampling_grid(
     generator: torch.Generator,
     strength: float,
     device: torch.device,
+    keep_orientation: bool = False,
 ) -> Tensor:
     """Draw for each sample from where its voxels come, as `torch.nn.functional.grid_sample` takes it.
 
@@ -89,12 +94,14 @@ def sampling_grid(
         generator: Generator on the CPU.
         strength: Factor of the probabilities and ranges.
         device: Device of the grid.
+        keep_orientation: Whether nothing is mirrored and tilted by `LARGEST_TILT` at most.
 
     Returns:
         Places (B, *spatial, D) from -1 to 1 along each axis, columns first.
     """
     extent = torch.tensor([side * step for side, step in zip(size, spacing, strict=True)], dtype=torch.float64)
-    matrices = _matrices(count, extent.flip(0), generator, strength).to(device, torch.float32, non_blocking=True)
+    matrices = _matrices(count, extent.flip(0), generator, strength, keep_orientation)
+    matrices = matrices.to(device, torch.float32, non_blocking=True)
     intervals = [max(1, round(KNOT_INTERVALS * side)) for side in (extent / extent.max()).tolist()]
     knots = _displaced_knots(count, intervals, generator, strength).to(device, torch.float32, non_blocking=True)
     # One component after the other, which is several times as fast as pairs or triples of them.
@@ -131,12 +138,15 @@ def chosen(generator: torch.Generator, count: int, probability: float) -> Tensor
     return torch.rand(count, generator=generator, dtype=torch.float64) < probability
 
 
-def _matrices(count: int, extent: Tensor, generator: torch.Generator, strength: float) -> Tensor:
+def _matrices(
+    count: int, extent: Tensor, generator: torch.Generator, strength: float, keep_orientation: bool
+) -> Tensor:
     """Return matrices (B, D, D) in the coordinates of a grid for patches of some extent (D,) in mm."""
     dimensions = len(extent)
     rotated, scaled = (chosen(generator, count, p * strength) for p in (ROTATION_PROBABILITY, SCALING_PROBABILITY))
     planes = torch.triu_indices(dimensions, dimensions, offset=1)
-    angles = uniform(generator, count, planes.shape[1]) * LARGEST_ANGLE[dimensions] * min(strength, 1.0)
+    largest = LARGEST_TILT if keep_orientation else LARGEST_ANGLE[dimensions]
+    angles = uniform(generator, count, planes.shape[1]) * largest * min(strength, 1.0)
     skew = torch.zeros(count, dimensions, dimensions, dtype=torch.float64)
     skew[:, planes[0], planes[1]] = angles * rotated[:, None]
     zoom = uniform(generator, count, 1) * math.log(LARGEST_ZOOM)
@@ -144,7 +154,7 @@ def _matrices(count: int, extent: Tensor, generator: torch.Generator, strength: 
     scales = (strength * zoom * scaled[:, None]).exp()
     mirrored = uniform(generator, count, dimensions).sign()
     # Columns come first.
-    mirrored[:, len(MIRRORED_AXES) :] = 1.0
+    mirrored[:, 0 if keep_orientation else len(MIRRORED_AXES) :] = 1.0
     matrices = torch.matrix_exp(skew - skew.mT) * (scales * mirrored)[:, None]
     return matrices * extent / extent[:, None]
 

@@ -78,6 +78,18 @@ def test_without_strength_rows_and_columns_are_mirrored_and_slices_are_not() -> 
     assert {tuple(each.flatten().round(decimals=4).tolist()) for each in mirrored} == expected
 
 
+def test_a_kept_orientation_is_tilted_and_never_mirrored(only) -> None:
+    only("ROTATION")
+    slope = torch.arange(32.0).expand(1, 1, 32, 32)
+    kept, _ = spatial_augmentation(slope.repeat(60, 1, 1, 1), None, generator(), keep_orientation=True)
+    middle = kept[:, 0, 12:20, 12:20]
+    across, down = middle.diff(dim=2).mean((1, 2)), middle.diff(dim=1).mean((1, 2))
+    tilts = torch.atan2(down, across).abs()
+    assert 0.3 < float(tilts.max()) <= module.LARGEST_TILT + 1e-3
+    still, _ = spatial_augmentation(slope.repeat(20, 1, 1, 1), None, generator(), strength=0.0, keep_orientation=True)
+    assert torch.allclose(still, slope.expand(20, 1, 32, 32), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("shape", "spacing"),
     [((40, 80), (None, 2.0, 1.0)), ((24, 40, 48), (2.0, 1.2, 1.0)), ((9, 64, 64), (9.0, 1.0, 1.0))],

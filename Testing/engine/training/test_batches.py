@@ -54,7 +54,9 @@ class _Stream:
         return [0, 0]
 
 
-@pytest.mark.parametrize(("augmentation", "same"), [("none", True), ("rotations", False), ("strong", False)])
+@pytest.mark.parametrize(
+    ("augmentation", "same"), [("none", True), ("rotations", False), ("spatial", False), ("strong", False)]
+)
 def test_patches_are_transformed_unless_the_setting_says_not_to(monkeypatch, augmentation, same):
     monkeypatch.setattr(batches, "CaseStream", _Stream)
     settings = {"labeled_batch": 2, "cache_budget_mb": 100, "foreground_share": 0.0, "augmentation": augmentation}
