@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.jobs.job_specs import job_case
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.study.cases import add_cases, cases_from_images
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.layout import STUDY_FILE
-from SemiSupervisedSegLib.study.model import Study
+from SemiSupervisedSegLib.study.model import Role, Study
 from SemiSupervisedSegLib.study.names import id_from_name, rename_case, rename_site
 from SemiSupervisedSegLib.study.store import load_study, save_study
 
@@ -86,5 +87,9 @@ def test_a_site_is_renamed_in_all_of_its_cases(named):
 
 
 def test_jobs_have_no_names(named):
-    job = job_case(named, named.case("Patient-03-a-revoir"))
-    assert (job.id, vars(job).get("name")) == ("Patient-03-a-revoir", None)
+    renamed = rename_case(named, "Patient-01-e", "Müller^Anna")
+    cases = [dataclasses.replace(case, role=Role.LABELED, annotation="a.seg.nrrd") for case in renamed.cases]
+    study = dataclasses.replace(renamed, cases=tuple(cases))
+    text = make_training_spec(study, "supervised", "quick", {}).to_json()
+    assert '"Patient-01-e"' in text
+    assert "Anna" not in text
