@@ -45,7 +45,7 @@ class CaseTable:
         self._columns = FittingColumns(self._view, model, {NAME: _LEAST_NAME, SITE: _LEAST_SITE}, _OPTIONAL)
         model.rearranged.connect(self._rearranged)
         self._view.selectionModel().connect("selectionChanged(QItemSelection,QItemSelection)", self._selectionChanged)
-        # By a double click, too, which comes before.
+        # Enter, and a double click.
         self._view.connect("activated(QModelIndex)", self._activate)
         self._view.connect("customContextMenuRequested(QPoint)", self._openMenu)
         ui.filterEdit.connect("textChanged(QString)", lambda text: self._filter())
