@@ -21,6 +21,7 @@ class ProgressPrinter:
         self._line = ""
         self._printed_at = -_SECONDS_BETWEEN_LINES
         self._mean_dice: float | None = None
+        self._losses = ""
 
     def show(self, event: Event) -> None:
         """Print an event, or nothing for those that are not meant for a reader."""
@@ -51,9 +52,10 @@ class ProgressPrinter:
         if event.seconds_left is not None:
             parts.append(f"{format_duration(event.seconds_left)} left")
         if isinstance(event, StepDone):
-            if self._mean_dice is not None:
-                parts.append(f"Dice {self._mean_dice:.3f}")
-            parts.append(losses(event))
+            self._losses = losses(event)
+        if isinstance(event, StepDone) or event.unit:
+            dice = "" if self._mean_dice is None else f"Dice {self._mean_dice:.3f}"
+            parts += filter(None, [dice, self._losses])
         return "  ".join(parts)
 
     def _update(self, text: str, last: bool) -> None:

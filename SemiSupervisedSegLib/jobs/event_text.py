@@ -44,7 +44,7 @@ def count(event: StepDone | Progress) -> str:
     """Return how much of the stage is done, such as `step 120 of 600`, or `3 of 8` for cases."""
     if isinstance(event, StepDone):
         return f"step {event.step} of {event.total_steps}"
-    return f"{event.done} of {event.total}"
+    return f"{event.unit} {event.done} of {event.total}".strip()
 
 
 def fraction(event: StepDone | Progress) -> float | None:

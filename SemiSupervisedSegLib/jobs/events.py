@@ -53,12 +53,17 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """A part of the job without optimisation steps got on, such as preprocessing or predicting cases."""
+    """A part of the job got on.
+
+    Without a unit `done` counts cases or batches, such as while preprocessing; `step` counts optimisation steps between
+    two events that have their losses.
+    """
 
     stage: str
     done: int
     total: int
     seconds_left: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

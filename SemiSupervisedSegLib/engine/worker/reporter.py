@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from ...jobs.events import Event, Progress, StageStarted, to_line
+from ...jobs.events import Event, Progress, StageStarted, StepDone, to_line
 from ...jobs.folder import JobFolder
 
 _POLL_SECONDS = 0.5
 _STATUS_SECONDS = 1.0
+_STEP_SECONDS = 1.0
 
 
 class JobStopped(Exception):  # noqa: N818 - a request, not an error
@@ -36,9 +37,13 @@ class Reporter:
         self._status_at = 0.0
         self._stage = ""
         self._stage_began = 0.0
+        self._counted_at = self._steps_began = 0.0
+        self._first_step: int | None = None
 
     def emit(self, event: Event) -> None:
         """Write an event; raises UserError when the disk takes no more."""
+        if isinstance(event, StepDone):
+            self._counted_at = time.monotonic()
         stamped = self.folder.append_event(event)
         sys.stdout.write(to_line(stamped))
         sys.stdout.flush()
@@ -57,6 +62,22 @@ class Reporter:
         self.update_status(done, total)
         if done < total and self.stop_requested():
             raise JobStopped(self.saved_step)
+
+    def count_step(self, step: int, total: int) -> None:
+        """Report the number of steps, at most once a second: losses come every few steps only, and wait for the device.
+
+        Args:
+            step: Number of steps that are done.
+            total: Number of all steps.
+        """
+        now = time.monotonic()
+        if self._first_step is None:
+            self._first_step, self._steps_began = step, now
+        if now - self._counted_at >= _STEP_SECONDS:
+            self._counted_at = now
+            done = step - self._first_step
+            left = (now - self._steps_began) / done * (total - step) if done else None
+            self.emit(Progress(self._stage, step, total, left, unit="step"))
 
     def update_status(self, step: int, total: int) -> None:
         """Replace the status file, at most once a second."""

@@ -126,6 +126,7 @@ class TrainingRound:
         if stage.batches and self._loop.step > self._reporter.saved_step:
             self._save(self._loop.step)
         self._reporter.start_stage(stage.name, stage.title, steps)
+        self._reporter.count_step(self._loop.step, self._loop.total_steps)
 
     def _on_report(self, report: StepReport) -> None:
         self._reporter.emit(StepDone(**vars(report)))
@@ -133,6 +134,7 @@ class TrainingRound:
 
     def _on_step_end(self, step: int) -> None:
         settings, last = self._context.settings, step == self._loop.total_steps
+        self._reporter.count_step(step, self._loop.total_steps)
         stop = self._reporter.stop_requested()
         if stop or last or _is_due(step, settings["checkpoint_interval"]):
             self._save(step)

@@ -8,20 +8,28 @@ from ...jobs.events import Event, Progress, StageStarted, Started, StepDone, Val
 _SECONDS_BETWEEN_LINES = 5.0
 
 
+# The first step takes longer than the others, as the device gets ready in it.
+_STEPS_FOR_A_PACE = 2
+
+
 class RunProgress:
     """Follows the events of one run.
+
+    Args:
+        finishing: Expected seconds from the last step to the end, 0 when they are not known.
 
     Attributes:
         device: Description of the computing device.
         stage: Title of the running part.
         fraction: Completed share of that part, 0 to 1; None when it is not known.
         count: Text with the progress, such as step 120 of 600.
-        seconds_left: Remaining time of that part in seconds; None when it is not known.
+        seconds_left: Remaining time in seconds, of all steps and what follows them, else of the running part; None when
+            it is not known.
         mean_dice: Mean Dice of the last validation, 0 to 1; None before.
         warnings: All warnings in their order, each once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finishing: float = 0.0) -> None:
         self.device = self.stage = self.count = ""
         self.fraction: float | None = None
         self.seconds_left: float | None = None
@@ -29,20 +37,40 @@ class RunProgress:
         self.warnings: list[str] = []
         self._lines: list[str] = []
         self._logged_at = 0.0
+        self._finishing = finishing
+        self._first_step: tuple[int, float] | None = None
 
     def take(self, event: Event) -> None:
         """Learn from an event."""
         match event:
             case Started():
-                self.device, self.warnings, self._logged_at = event.device, [], 0.0
+                self.device, self.warnings, self._logged_at, self._first_step = event.device, [], 0.0, None
             case StageStarted():
-                self.stage, self.fraction, self.count, self.seconds_left = event.title, None, "", None
-            case StepDone() | Progress():
-                self.fraction, self.count, self.seconds_left = fraction(event), count(event), event.seconds_left
+                self.stage, self.seconds_left = event.title, None
+                # Where the length is not known yet, nothing is said of it.
+                self.fraction, self.count = (0.0, f"0 of {event.steps}") if event.steps else (None, "")
+            case StepDone():
+                self._take_count(event, self._seconds_left(event, event.step, event.total_steps))
+            case Progress(unit="step"):
+                self._take_count(event, self._seconds_left(event, event.done, event.total))
+            case Progress():
+                self._take_count(event, event.seconds_left)
             case Validated():
                 self.mean_dice = event.mean_dice
         if self._is_logged(event):
             self._lines.append(describe(event))
+
+    def _take_count(self, event: StepDone | Progress, seconds_left: float | None) -> None:
+        self.fraction, self.count, self.seconds_left = fraction(event), count(event), seconds_left
+
+    def _seconds_left(self, event: Event, step: int, total: int) -> float | None:
+        """Return the time at the pace so far, with the validations and previews between the steps."""
+        if self._first_step is None:
+            self._first_step = step, event.time
+        first, began = self._first_step
+        if step - first < _STEPS_FOR_A_PACE:
+            return None
+        return (event.time - began) / (step - first) * (total - step) + self._finishing
 
     def new_lines(self) -> list[str]:
         """Return the lines for the log since the last call."""

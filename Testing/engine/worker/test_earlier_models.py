@@ -12,9 +12,11 @@ import torch
 
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.engine.networks.factory import BUILDERS, build_network
+from SemiSupervisedSegLib.engine.worker import reporter
 from SemiSupervisedSegLib.engine.worker.warm_start import start_from_model
 from SemiSupervisedSegLib.jobs.continuation import make_continued_spec, model_in
-from SemiSupervisedSegLib.jobs.events import CheckpointSaved, StageStarted, StepDone, WarningRaised
+from SemiSupervisedSegLib.jobs.event_text import describe
+from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Progress, StageStarted, StepDone, WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.study.errors import UserError
@@ -44,9 +46,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> JobFolder:
 
 @pytest.fixture(scope="module")
 def longer(trained: JobFolder) -> JobFolder:
-    """A round that continues the training of the other."""
+    """A round that continues the training of the other, and counts steps as if each took more than a second."""
     folder = continued(trained, MORE)
-    assert main(folder.path) == EXIT_FINISHED
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporter, "_STEP_SECONDS", 0.0)
+        assert main(folder.path) == EXIT_FINISHED
     return folder
 
 
@@ -61,6 +65,13 @@ def test_a_finished_training_is_continued_as_a_new_round(trained: JobFolder, lon
     assert before["method"].keys() == after["method"].keys()
     assert any(name.startswith("teacher") for name in after["method"])
     assert longer.result()["steps"] == MORE and trained.result()["steps"] == STEPS
+
+
+def test_every_slow_step_is_counted_before_the_first_losses_come(longer: JobFolder) -> None:
+    counted = [event for event in longer.events()[0] if isinstance(event, Progress) and event.unit == "step"]
+    assert [(event.done, event.total) for event in counted] == [(step, MORE) for step in range(STEPS, MORE + 1)]
+    assert counted[0].seconds_left is None and all(event.seconds_left is not None for event in counted[1:])
+    assert describe(counted[1]) == f"step {STEPS + 1} of {MORE}"
 
 
 def test_a_continued_training_that_is_stopped_ends_as_the_one_that_was_not(

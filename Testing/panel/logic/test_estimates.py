@@ -1,4 +1,4 @@
-"""About how much memory and time a training takes, and its progress in words."""
+"""About how much memory and time a training takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.jobs.catalogue import resolve
-from SemiSupervisedSegLib.jobs.events import Started, StepDone, WarningRaised
+from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.spec import JobCase, JobSpec
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo, read_devices
@@ -21,7 +21,6 @@ from SemiSupervisedSegLib.panel.logic.estimates import (
     rough_duration,
     trained_like,
 )
-from SemiSupervisedSegLib.panel.logic.progress import RunProgress
 from SemiSupervisedSegLib.planning.fingerprint import fingerprint
 from SemiSupervisedSegLib.planning.make_plan import choose_dimensions, make_plan
 from SemiSupervisedSegLib.study.errors import UserError
@@ -128,16 +127,3 @@ def test_a_damaged_answer_of_the_probe_is_refused() -> None:
     for text in ("", "hello", "[]", '{"devices": [{"name": "cpu"}]}', '{"devices": 4}'):
         with pytest.raises(ValueError, match=r".+"):
             read_devices(text)
-
-
-def test_warnings_are_kept_once_and_steps_logged_now_and_then() -> None:
-    progress = RunProgress()
-    progress.take(Started("the processor", 1, time=1.0))
-    for step in range(1, 101):
-        progress.take(StepDone("train", step, 100, {"loss": 0.5}, 0.01, 10.0, time=100.0 + step))
-        progress.take(WarningRaised("Careful.", time=100.0 + step))
-    lines = progress.new_lines()
-    assert progress.warnings == ["Careful."]
-    assert progress.fraction == 1.0
-    assert len([line for line in lines if line.startswith("Step")]) == 21
-    assert progress.new_lines() == []

@@ -38,9 +38,14 @@ class RunView:
         ui.logButton.setVisible(False)
         ui.copyButton.connect("clicked()", self.copyLog)
 
-    def begin(self, folder: JobFolder) -> None:
-        """Show that a run has begun or is followed again."""
-        self._progress = RunProgress()
+    def begin(self, folder: JobFolder, finishing: float = 0.0) -> None:
+        """Show that a run has begun or is followed again.
+
+        Args:
+            folder: Folder of the round.
+            finishing: Expected seconds from its last step to its end, 0 when they are not known.
+        """
+        self._progress = RunProgress(finishing)
         self.ui.logEdit.clear()
         self.ui.logEdit.setToolTip(str(folder.log))
         for widget in (self.ui.progressPanel, self.ui.logButton):
@@ -94,6 +99,7 @@ class RunView:
         # A bar without a maximum moves by itself: the progress is not known.
         bar.setMaximum(_FULL if progress.fraction is not None else 0)
         bar.setValue(round(_FULL * (progress.fraction or 0.0)))
+        bar.setFormat(progress.count)
         parts = [progress.count]
         if progress.seconds_left:
             parts.append(_("{time} left").format(time=rough_duration(progress.seconds_left)))
