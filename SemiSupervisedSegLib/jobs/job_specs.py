@@ -20,7 +20,7 @@ from .versions import installed_versions
 DEFAULT_PRESET = "standard"
 PREDICTION = "predict"
 """The end of the name of a round that predicts and does not train, such as 004-predict."""
-_PREVIEWED_CASES = 3
+PREVIEWED_CASES = 3
 
 
 def make_training_spec(
@@ -54,7 +54,7 @@ def make_training_spec(
     if (problem := missing_in_study(study, catalogue.method(method))) is not None:
         raise problem
     if warm_start is not None:
-        check_model(warm_start)
+        read_description(warm_start)
     catalogue.resolve(method, preset, settings)
     cases = [case for case in study.cases if case.role != Role.IGNORED]
     return JobSpec(
@@ -157,4 +157,4 @@ def _preview_cases(cases: list[Case], watched: str | None) -> tuple[str, ...]:
     # Validation cases first: they can be compared with their annotation. The case that the user sees comes before all.
     order = {Role.VALIDATION: 0, Role.UNLABELED: 1, Role.LABELED: 2}
     ranked = sorted(cases, key=lambda case: (case.id != watched, order[case.role]))
-    return tuple(case.id for case in ranked[:_PREVIEWED_CASES])
+    return tuple(case.id for case in ranked[:PREVIEWED_CASES])

@@ -23,6 +23,18 @@ class SlicerDialogs:
         """Return whether the user agrees."""
         return slicer.util.confirmOkCancelDisplay(text)
 
+    def chooseButton(self, text: str, buttons: Sequence[str]) -> int:
+        """Return the position of the button that the user clicks; the last one stands for no choice."""
+        box = qt.QMessageBox(slicer.util.mainWindow())
+        box.setIcon(qt.QMessageBox.Question)
+        box.setText(text)
+        added = [box.addButton(button, qt.QMessageBox.AcceptRole) for button in buttons[:-1]]
+        box.setEscapeButton(box.addButton(buttons[-1], qt.QMessageBox.RejectRole))
+        box.exec_()
+        clicked = box.clickedButton()
+        box.deleteLater()
+        return added.index(clicked) if clicked in added else len(added)
+
     def inform(self, text: str) -> None:
         """Show something that the user should not miss."""
         slicer.util.infoDisplay(text)

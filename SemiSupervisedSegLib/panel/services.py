@@ -24,6 +24,10 @@ class Dialogs(Protocol):
         """Return whether the user agrees."""
         ...
 
+    def chooseButton(self, text: str, buttons: Sequence[str]) -> int:
+        """Return the position of the button that the user clicks; the last one stands for no choice."""
+        ...
+
     def inform(self, text: str) -> None:
         """Show something that the user should not miss."""
         ...

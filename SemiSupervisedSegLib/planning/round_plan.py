@@ -128,6 +128,15 @@ def read_round_settings(folder: JobFolder) -> dict[str, Any]:
         return {}
 
 
+def read_unchecked_plan(folder: JobFolder) -> RoundPlan | None:
+    """Return the plan of a round without its job, which takes long to read; None where it is missing or damaged."""
+    try:
+        content = _read_content(folder)
+        return RoundPlan(Plan.from_dict(content["plan"]), dict(content["settings"]))
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
+
+
 def read_memory_order(folder: JobFolder) -> str | None:
     """Return the memory order that a round trains in, None where it has not been chosen; see `engine.memory_order`.
 

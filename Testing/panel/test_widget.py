@@ -90,10 +90,10 @@ def test_review_leads_to_the_next_round(panel, spin):
     folder.model.mkdir()
     panel.session.refresh_rounds()
     panel.folds["Train"].setProperty("collapsed", True)
-    assert panel.sections["Train"].form.warmStart is None
+    assert panel.sections["Train"].form.start.model is None
     panel.sections["Review"].trainWanted.emit()
     assert not panel.folds["Train"].collapsed
-    assert panel.sections["Train"].form.warmStart.name == "001-cu2l"
+    assert panel.sections["Train"].form.start.model.parent.name == "001-cu2l"
 
 
 def test_the_loop_goes_on_when_the_last_unlabeled_image_was_accepted(panel):
@@ -109,7 +109,7 @@ def test_the_loop_goes_on_when_the_last_unlabeled_image_was_accepted(panel):
     button.click()
     form = panel.sections["Train"].form
     assert missing_in_study(panel.session.study, load_catalogue().method(form.method)) is None
-    assert form.warmStart.name == folder.name
+    assert form.start.model == folder.model
 
 
 def test_strokes_can_be_undone_while_correcting_after_something_was_annotated(panel):

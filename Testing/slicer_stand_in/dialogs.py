@@ -28,6 +28,9 @@ class ScriptedDialogs:
     def confirm(self, text: str) -> bool:
         return self._ask("confirm", text)
 
+    def chooseButton(self, text: str, buttons: Sequence[str]) -> int:
+        return self._ask("chooseButton", text)
+
     def inform(self, text: str) -> None:
         self.messages.append(text)
 

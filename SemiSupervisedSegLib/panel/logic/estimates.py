@@ -1,7 +1,7 @@
 """Rough memory and time of a training.
 
-Where a round with the same settings was trained before, its pace counts. Else memory and work are derived from
-the sizes of patches and batches with figures measured on this project's networks, and time from the device's speed.
+Both follow from the sizes of patches, batches and images, with figures measured on this project's networks; the time
+needs the device's speed as well, and what earlier rounds took, in this study or on this computer, corrects it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,29 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...jobs.events import StepDone
 from ...jobs.folder import JobFolder
 from ...jobs.spec import SettingValue
 from ...planning.fingerprint import CaseFingerprint, Fingerprint, case_fingerprint
-from ...planning.round_plan import RoundPlan, plan_round, read_round_settings
+from ...planning.round_plan import RoundPlan, plan_round, read_round_settings, read_unchecked_plan
 from ...study.errors import UserError
 from ...study.geometry import Geometry
 from ...study.model import Modality
 from .devices import DeviceInfo
+from .round_times import (
+    CaseCounts,
+    RoundTimes,
+    expected_times,
+    finishing_seconds,
+    images_per_step,
+    in_half_precision,
+    measured_times,
+    steps_seconds,
+)
 
 _GIGA = 1e9
-_STREAMS = ("labeled", "unlabeled", "external")
 # Settings that decide how long a step takes.
 _DECISIVE = (
-    *(f"{name}_batch" for name in _STREAMS),
+    *(f"{name}_batch" for name in ("labeled", "unlabeled", "external")),
     "patch_size",
     "in_plane_scale",
     "dimension",
@@ -32,21 +40,13 @@ _DECISIVE = (
     "precision",
     "threads",
 )
-# Of the events of a long round: enough for many steps, and read at once.
-_LAST_BYTES = 16 * 1024
-# Of one forward pass, in FLOP a voxel, and of what it keeps for the way back in float32, in bytes a voxel: the U-Net
-# for slices and the V-Net for volumes, counted with torch's FlopCounterMode and from peak memory at 64x64 and 48x48x48.
-_WORK = {2: 9.0e4, 3: 8.0e4}
+# Of the events of a long round: enough for a validation and the segmentation of some cases, and read at once.
+_LAST_BYTES = 128 * 1024
+# What a forward pass keeps for the way back in float32, in bytes a voxel, from peak memory at 64x64 and 48x48x48.
 _KEPT_BYTES = {2: 2400.0, 3: 1900.0}
 _HALF = 0.6
 # PyTorch with its libraries, the networks, and their optimizer.
 _BASE_BYTES = 0.7 * _GIGA
-# Forward and backward passes of an image, in forward passes: without annotation a teacher or second view comes along.
-_PASSES = {"labeled": 3.0, "unlabeled": 4.5, "external": 4.5}
-# The share of the convolutions' speed that a step reaches, between 0.93 (U-Net) and 0.47 (V-Net).
-_EFFICIENCY = 0.6
-# What a step takes however small it is: drawing, augmenting, and telling the device what to do.
-_LEAST_SECONDS = 0.03
 _COMMON_CASE = CaseFingerprint("common", (12, 256, 256), (8.0, 1.0, 1.0))
 
 
@@ -56,13 +56,20 @@ class Estimate:
 
     Attributes:
         memory: Memory on the device in bytes.
-        seconds: Time of all steps in seconds, None when it is not known.
-        measured: Whether the time comes from an earlier round.
+        steps: Time of all steps, with validations and previews, in seconds; None when it is not known.
+        finishing: Time of the segmentation of all cases at the end in seconds, 0 when it is not known.
+        like: Name of the earlier round with the same settings that the time comes from, empty without one.
     """
 
     memory: float
-    seconds: float | None
-    measured: bool = False
+    steps: float | None
+    finishing: float = 0.0
+    like: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of the whole training in seconds, None when it is not known."""
+        return None if self.steps is None else self.steps + self.finishing
 
 
 def expected_plan(
@@ -84,41 +91,64 @@ def expected_plan(
     return plan_round(Fingerprint(tuple(cases) or (_COMMON_CASE,), None), Modality.MR, 2, method, preset, overrides)
 
 
-def estimate(
-    patch: Sequence[int], settings: Mapping[str, SettingValue], device: DeviceInfo | None, pace: float | None = None
-) -> Estimate:
-    """Estimate what a training takes.
+def expected_memory(patch: Sequence[int], settings: Mapping[str, SettingValue], device: DeviceInfo | None) -> float:
+    """Return the memory on the device in bytes.
 
     Args:
         patch: Sides of a patch in voxels, two for slices or three for volumes.
         settings: Values of all settings of the training.
         device: Device of the training, None when not known yet.
-        pace: Seconds a step of an earlier round with the same settings on the same device.
     """
-    dimensions = len(patch)
-    voxels = {name: int(settings.get(f"{name}_batch", 0)) * math.prod(patch) for name in _STREAMS}
-    half = settings.get("precision", "auto") in ("bfloat16", "float16")
-    half = half or (settings.get("precision", "auto") == "auto" and device is not None and device.half)
-    activations = sum(voxels.values()) * _KEPT_BYTES[dimensions] * (_HALF if half else 1.0)
-    steps = int(settings["steps"])
-    if pace is not None:
-        return Estimate(_BASE_BYTES + activations, pace * steps, measured=True)
-    if device is None or not device.speed:
-        return Estimate(_BASE_BYTES + activations, None)
-    work = sum(count * _PASSES[name] for name, count in voxels.items()) * _WORK[dimensions]
-    seconds = _LEAST_SECONDS + work / (device.speed * _GIGA * _EFFICIENCY)
-    return Estimate(_BASE_BYTES + activations, steps * seconds)
+    voxels = sum(images_per_step(settings).values()) * math.prod(patch)
+    return _BASE_BYTES + voxels * _KEPT_BYTES[len(patch)] * (_HALF if in_half_precision(settings, device) else 1.0)
 
 
-def pace_of(folder: JobFolder) -> float | None:
-    """Return the seconds a step of a training took, from its last events; None when there are too few."""
+def estimate(
+    round_plan: RoundPlan,
+    images: Sequence[Geometry],
+    counts: CaseCounts,
+    device: DeviceInfo | None,
+    factors: RoundTimes | None = None,
+    like: str = "",
+) -> Estimate:
+    """Estimate what a training takes.
+
+    Args:
+        round_plan: Plan and settings of the training.
+        images: Grids of some typical images.
+        counts: Cases that it validates on and segments.
+        device: Device of the training, None when not known yet.
+        factors: By how much earlier rounds took longer than expected; None without any.
+        like: Name of the round that the factors come from if it has the same settings.
+    """
+    plan, settings = round_plan.plan, round_plan.settings
+    times = expected_times(plan, settings, images, device).times(factors or RoundTimes())
+    memory = expected_memory(plan.patch, settings, device)
+    return Estimate(memory, steps_seconds(times, settings, counts), finishing_seconds(times, counts), like)
+
+
+def factors_of(
+    folder: JobFolder, images: Sequence[Geometry], device: DeviceInfo | None, computer: str
+) -> RoundTimes | None:
+    """Return by how much a training took longer than expected; None when it says nothing of this device.
+
+    Args:
+        folder: Folder of a round.
+        images: Grids of some typical images.
+        device: Device of the next training.
+        computer: Name of this computer.
+    """
     try:
+        if device is None or folder.head().device != device.name or folder.status().host != computer:
+            return None
+        trained = read_unchecked_plan(folder)
         events, _ = folder.events(max(0, folder.end_of_events() - _LAST_BYTES))
     except (OSError, UserError):
         return None
-    steps = [event for event in events if isinstance(event, StepDone) and event.step < event.total_steps]
-    paces = [event.seconds_left / (event.total_steps - event.step) for event in steps if event.seconds_left is not None]
-    return paces[-1] if paces else None
+    if trained is None:
+        return None
+    measured = measured_times(events)
+    return measured.ratio_to(expected_times(trained.plan, trained.settings, images, device)) if measured.step else None
 
 
 def trained_like(folder: JobFolder, method: str, settings: Mapping[str, SettingValue], device: str) -> bool:
@@ -133,8 +163,9 @@ def describe_estimate(expected: Estimate, device: DeviceInfo | None) -> str:
     memory = f"about {expected.memory / _GIGA:.1f} GB of memory"
     if expected.seconds is None:
         return f"Takes {memory}. How long shows after the first steps."
-    like = ", as the last round did" if expected.measured else ""
-    text = f"Takes {memory} and {rough_duration(expected.seconds)}{like}."
+    like = f", as {expected.like} did" if expected.like else ""
+    text = f"Takes {memory} and {rough_duration(expected.seconds)}{like}"
+    text += ", with the segmentation of all images." if expected.finishing else "."
     if device is not None and device.free and expected.memory > device.free:
         text += " That may be more than is free: lower the images per step, or choose another device."
     return text

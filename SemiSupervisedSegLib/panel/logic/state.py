@@ -48,6 +48,7 @@ class Action(Enum):
     START = auto()
     RESUME = auto()
     COMPARE_METHODS = auto()
+    CONTINUE = auto()
     STOP = auto()
     END_NOW = auto()
     STEP_THROUGH_CASES = auto()
@@ -97,6 +98,7 @@ class Facts:
         run: Running worker, None without one (section Train).
         method: Id of the selected method (section Train).
         resumable: Name of the stopped or crashed round that can be resumed, empty without one (section Train).
+        continuable: Name of the round under review if its training can be continued, else empty (section Train).
         missing_packages: Packages that have to be installed before training (section Train).
         device_problem: Reason why no device can train yet, empty when one can (section Train).
         installing: Whether packages are being installed (section Train).
@@ -112,6 +114,7 @@ class Facts:
     run: Run | None = None
     method: str = ""
     resumable: str = ""
+    continuable: str = ""
     missing_packages: tuple[str, ...] = ()
     device_problem: str = ""
     installing: bool = False
@@ -218,6 +221,10 @@ def _resumable(facts: Facts) -> str:
     return "" if facts.resumable else "There is no stopped round to resume."
 
 
+def _continuable(facts: Facts) -> str:
+    return "" if facts.continuable else f"The training of {facts.round.name} cannot be continued."
+
+
 def _running(facts: Facts) -> str:
     return "" if facts.run is not None else "Nothing is running."
 
@@ -267,6 +274,7 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.START: (*_TRAIN, _method),
     Action.RESUME: (*_TRAIN, _resumable),
     Action.COMPARE_METHODS: (*_TRAIN, _comparable),
+    Action.CONTINUE: (*_TRAIN, _reviewed, _continuable),
     Action.STOP: (_running, _not_stopping),
     Action.END_NOW: (_running, _stopping),
     Action.STEP_THROUGH_CASES: (_study, _reviewed),

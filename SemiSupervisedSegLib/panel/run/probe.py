@@ -5,6 +5,8 @@ from __future__ import annotations
 import qt
 from slicer.i18n import tr as _
 
+from ...jobs.shared_processor import available_cores
+from ...jobs.shared_processor import environment as worker_threads
 from ..logic.devices import DeviceInfo, read_devices
 from ..services import Services
 from ..signal import Signal
@@ -54,7 +56,8 @@ class DeviceProbe:
     def start(self) -> None:
         """Start the probe, unless it is running."""
         if not self.running:
-            self._process = makeProcess(self._services)
+            # As many threads as the worker has, whose speed is to be known.
+            self._process = makeProcess(self._services, worker_threads(available_cores()))
             self._ticks = 0
             startPython(self._process, self._services, _ARGUMENTS)
             self._timer.start()

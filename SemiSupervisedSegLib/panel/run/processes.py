@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import qt
 import slicer
@@ -19,12 +19,17 @@ def environment() -> dict[str, str]:
     return worker_environment(slicer.util.startupEnvironment())
 
 
-def makeProcess(services: Services) -> qt.QProcess:
-    """Return a process that is not started; the application owns it, so that it outlives a reloaded module."""
+def makeProcess(services: Services, additions: Mapping[str, str] | None = None) -> qt.QProcess:
+    """Return a process that is not started; the application owns it, so that it outlives a reloaded module.
+
+    Args:
+        services: The world outside.
+        additions: Environment variables beside those of a worker.
+    """
     process = services.processFactory()
     process.setParent(qt.QCoreApplication.instance())
     variables = qt.QProcessEnvironment()
-    for name, value in environment().items():
+    for name, value in {**(additions or {}), **environment()}.items():
         variables.insert(name, value)
     process.setProcessEnvironment(variables)
     return process

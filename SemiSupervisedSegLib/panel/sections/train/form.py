@@ -13,21 +13,21 @@ from ....jobs.catalogue import load_catalogue
 from ....jobs.folder import JobFolder
 from ....jobs.job_specs import DEFAULT_PRESET
 from ....jobs.needs import missing_in_study, needs_of, training_cases
-from ....jobs.spec import SettingValue
+from ....jobs.spec import JobSpec, SettingValue
 from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
-from ....study.geometry import Geometry
-from ....study.images import image_geometry
-from ....study.model import Role, Study
+from ....study.model import Study
 from ...logic.devices import DeviceInfo
-from ...logic.estimates import describe_estimate, estimate, expected_plan, pace_of, trained_like
+from ...logic.estimates import describe_estimate
 from ...logic.proposal import Proposal, propose, recommend
+from ...services import Services
 from ..buttons import setEnabledWithReason
 from ..section import Widgets
+from .expectation import Expectation
 from .settings_form import SettingsForm
+from .start_box import StartBox
 
 _QUICK_PRESET = "quick"
-_LOOKED_AT = 3
 _IS_RECOMMENDED = qt.Qt.UserRole + 1
 
 
@@ -37,16 +37,23 @@ class TrainingForm:
     Args:
         ui: Widgets of Train.ui.
         onChanged: Function called when the user has changed a choice.
+        services: The world outside: dialogs and preferences.
+
+    Attributes:
+        settings: Form of the settings.
+        start: What the next round begins with.
+        expectation: Times of the rounds of this study.
+        finishing: Expected seconds from the last step of the next round to its end, 0 when they are not known.
     """
 
-    def __init__(self, ui: Widgets, onChanged: Callable[[], None]) -> None:
+    def __init__(self, ui: Widgets, onChanged: Callable[[], None], services: Services) -> None:
         self.ui = ui
         self._onChanged = onChanged
         self._study: Study | None = None
-        self._rounds: list[JobFolder] = []
         self._devices: tuple[DeviceInfo, ...] = ()
-        self._geometries: dict[Path, Geometry] = {}
-        self._paces: dict[str, float | None] = {}
+        self.finishing = 0.0
+        self.expectation = Expectation(services.settings)
+        self.start = StartBox(ui.startBox, services.dialogs, self._changed)
         self._presetChosen = False
         self._isChosen = self._isApplying = False
         self._recommended = ""
@@ -57,7 +64,7 @@ class TrainingForm:
             ui.presetBox.addItem(_(preset.title), preset.id)
         self.showStudy(None, [])
         self.choosePreset(DEFAULT_PRESET)
-        for box in (ui.presetBox, ui.deviceBox, ui.startBox):
+        for box in (ui.presetBox, ui.deviceBox):
             box.connect("currentIndexChanged(int)", lambda index: self._changed())
         ui.methodBox.connect("currentIndexChanged(int)", lambda index: self._chosen())
         ui.presetBox.connect("activated(int)", self._notePreset)
@@ -80,10 +87,9 @@ class TrainingForm:
         return self.ui.deviceBox.currentData or ""
 
     @property
-    def warmStart(self) -> JobFolder | None:
-        """The round whose model the next one begins with, None to begin from scratch."""
-        name = self.ui.startBox.currentData
-        return next((folder for folder in self._rounds if folder.name == name), None)
+    def deviceInfo(self) -> DeviceInfo | None:
+        """What is known of the chosen device, None before one is known."""
+        return next((info for info in self._devices if info.name == self.device), None)
 
     def chooseMethod(self, name: str) -> None:
         """Choose a method by its id; nothing happens when there is none."""
@@ -93,33 +99,25 @@ class TrainingForm:
         """Choose a preset by its id; nothing happens when there is none."""
         _choose(self.ui.presetBox, name)
 
-    def chooseStart(self, folder: JobFolder | None) -> None:
-        """Choose a round to build on, None for a start from scratch."""
-        _choose(self.ui.startBox, "" if folder is None else folder.name)
-
     def showStudy(self, study: Study | None, rounds: list[JobFolder]) -> None:
         """Show another study, or a change of it or of its rounds.
 
         What the next round could be is proposed for another study, and as long as the user has chosen nothing else.
         """
         isOther = study is not None and (self._study is None or self._study.folder != study.folder)
-        self._study, self._rounds = study, rounds
-        self._paces.clear()
+        self._study = study
+        self.expectation.showStudy(study, rounds)
         if study is not None and (isOther or not self._isChosen):
             self.apply(propose(study, rounds))
         self._markRecommended()
-        chosen, box = self.ui.startBox.currentData, self.ui.startBox
-        before = box.blockSignals(True)
-        box.clear()
-        box.addItem(
-            _("scratch, without earlier rounds") if any(folder.model.is_dir() for folder in rounds) else _("scratch"),
-            "",
-        )
-        for folder in reversed(rounds):
-            if folder.model.is_dir():
-                box.addItem(_("what round {name} has learned").format(name=folder.name), folder.name)
-        _choose(box, chosen or "")
-        box.blockSignals(before)
+        self.start.show(study, rounds)
+        self.refresh()
+
+    def showJob(self, spec: JobSpec) -> None:
+        """Show what a running round trains, on what, and from what."""
+        self.apply(Proposal(spec.method, "", spec.preset, spec.settings))
+        _choose(self.ui.deviceBox, spec.device)
+        self.start.choose(None if spec.warm_start is None else Path(spec.warm_start))
         self.refresh()
 
     def apply(self, proposal: Proposal | None) -> None:
@@ -143,12 +141,12 @@ class TrainingForm:
     def expectedSeconds(self, method: str) -> float | None:
         """Return the expected time of a training of any method with what is chosen beside it, None when not known."""
         entry, changed = load_catalogue().method(method), self.settings.overrides()
+        known = {name: value for name, value in changed.items() if entry.has(name)}
         try:
-            plan = self._expected({name: value for name, value in changed.items() if entry.has(name)}, method)
+            plan = self.expectation.plan(method, self.preset, known)
         except UserError:
             return None
-        pace = self._pace(method, plan.settings)
-        return estimate(plan.plan.patch, plan.settings, self._deviceInfo(), pace).seconds
+        return self.expectation.estimate(method, plan, self.deviceInfo).seconds
 
     def showDevices(self, devices: tuple[DeviceInfo, ...]) -> None:
         """Offer devices; the chosen one stays when it is still there."""
@@ -186,6 +184,8 @@ class TrainingForm:
         entry, ui = load_catalogue().method(self.method), self.ui
         ui.methodLabel.setText(f"{_(entry.summary)} {self._recommendation()}".strip())
         ui.needsLabel.setText(self._needs())
+        ui.startLabel.setText(_(self.start.inWords()))
+        ui.startLabel.setVisible(bool(ui.startLabel.text))
         try:
             self.settings.show(entry, self._base())
             problem = ""
@@ -195,7 +195,7 @@ class TrainingForm:
         ui.advancedButton.setText(
             _("Advanced settings ({count} changed)").format(count=changed) if changed else _("Advanced settings")
         )
-        ui.estimateLabel.setText(problem or self._estimate())
+        ui.estimateLabel.setText(problem or self._describeEstimate())
 
     def _markRecommended(self) -> None:
         best = None if self._study is None else recommend(self._study)
@@ -236,43 +236,19 @@ class TrainingForm:
                 decisive |= entry.check({name: changed[name]})
         return decisive
 
-    def _estimate(self) -> str:
-        info = self._deviceInfo()
-        entry, changed = load_catalogue().method(self.method), self.settings.overrides()
+    def _describeEstimate(self) -> str:
+        info = self.deviceInfo
         try:
-            plan = self._expected(changed)
+            plan = self._expected(self.settings.overrides())
         except UserError as error:
             return str(error)
-        expected = estimate(plan.plan.patch, plan.settings, info, self._pace(entry.id, plan.settings))
+        expected = self.expectation.estimate(self.method, plan, info)
+        self.finishing = expected.finishing
         text = describe_estimate(expected, info)
         return text if info is None else f"{_(info.in_words())} {_(text)}"
 
-    def _deviceInfo(self) -> DeviceInfo | None:
-        return next((info for info in self._devices if info.name == self.device), None)
-
-    def _expected(self, overrides: dict[str, SettingValue], method: str = "") -> RoundPlan:
-        return expected_plan(self._typicalGeometries(), method or self.method, self.preset, overrides)
-
-    def _typicalGeometries(self) -> list[Geometry]:
-        # A few headers; more would take time on a slow disk. A folder of DICOM files has no header of its own.
-        geometries = []
-        study = self._study
-        for case in study.cases_of(Role.LABELED)[:_LOOKED_AT] if study is not None else ():
-            path = study.image_path(case)
-            if path not in self._geometries and path.is_file():
-                with contextlib.suppress(UserError):
-                    self._geometries[path] = image_geometry(path)
-            if path in self._geometries:
-                geometries.append(self._geometries[path])
-        return geometries
-
-    def _pace(self, method: str, settings: dict[str, SettingValue]) -> float | None:
-        for folder in reversed(self._rounds):
-            if trained_like(folder, method, settings, self.device):
-                if folder.name not in self._paces:
-                    self._paces[folder.name] = pace_of(folder)
-                return self._paces[folder.name]
-        return None
+    def _expected(self, overrides: dict[str, SettingValue]) -> RoundPlan:
+        return self.expectation.plan(self.method, self.preset, overrides)
 
     def _notePreset(self, index: int) -> None:
         self._presetChosen = self._isChosen = True

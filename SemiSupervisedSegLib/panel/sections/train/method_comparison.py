@@ -183,7 +183,7 @@ class MethodComparison(SectionPart):
         """Set the next round up with the best method, all annotated images and the settings of the comparison."""
         spec, table = self._last.request(), self._last.table()
         self._form.choose(Proposal(table.best, "", spec.preset, settings_of(spec, table.best)))
-        self._form.chooseStart(None)
+        self._form.start.choose(None)
 
 
 def _rowHeight(table: qt.QTableWidget) -> int:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import slicer
 from slicer.i18n import tr as _
 
-from ....jobs.continuation import is_unfinished_training, trained_model_folder
+from ....jobs.continuation import is_unfinished_training
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
-from ....jobs.job_specs import make_training_spec
 from ....jobs.outcome import Outcome
-from ....jobs.rounds import next_round
 from ....study.errors import UserError
 from ...logic.proposal import propose
 from ...logic.state import Action, Run, availability
@@ -24,6 +24,8 @@ from ..section import PanelContext, Section
 from .form import TrainingForm
 from .live_preview import LivePreview
 from .method_comparison import MethodComparison
+from .quit_guard import QuitGuard
+from .run_control import RunControl
 from .run_view import RunView, describeInterruption
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ class TrainSection(Section):
         session, runner = self._session, context.runner
         self._services, self._runner = context.services, runner
         self.probe = DeviceProbe(context.services)
-        self.form = TrainingForm(self.ui, self._noteForm)
+        self.form = TrainingForm(self.ui, self._noteForm, context.services)
         self.view = RunView(self.ui)
+        self.control = RunControl(self.ui, context, self.form, self.view.say)
+        self._quitGuard = QuitGuard(slicer.util.mainWindow(), runner, self._dialogs, self.control.resumeDetached)
         self.preview = LivePreview(session, self._scene, TrainingCurves(), self.ui.curvesButton)
-        self.comparison = MethodComparison(self.ui, context, self.form, self._launch, self._mayStart)
+        self.comparison = MethodComparison(self.ui, context, self.form, self.control.launch, self.control.mayStart)
         self._folder: Path | None = None
         self._connectButtons()
         self._connections = [
@@ -82,6 +86,7 @@ class TrainSection(Section):
             signal.disconnect(receiver)
         self.probe.cancel()
         self.preview.cleanup()
+        self._quitGuard.cleanup()
         self._runner.stopFollowing()
 
     def viewSettings(self) -> dict[str, str]:
@@ -99,8 +104,6 @@ class TrainSection(Section):
         self.form.setAvailable(availability(facts, Action.SET_UP_TRAINING))
         probing = _("Looking already.") if self.probe.running else ""
         setEnabledWithReason(ui.deviceButton, probing, _("Check again which devices can train"))
-        applyAvailability(ui.startButton, Action.START, facts, _("Train a new round"))
-        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Resume {name}").format(name=facts.resumable))
         applyAvailability(
             ui.installButton,
             Action.INSTALL,
@@ -109,6 +112,7 @@ class TrainSection(Section):
         )
         ui.installPanel.setVisible(bool(facts.missing_packages))
         self.view.refreshStop(facts)
+        self.control.refresh()
         self.comparison.refresh()
 
     def offerNextRound(self) -> None:
@@ -116,7 +120,7 @@ class TrainSection(Section):
         study, folder = self._session.study, self._session.round
         if study is not None and folder is not None:
             self.form.apply(propose(study, [folder]))
-        self.form.chooseStart(folder)
+        self.form.start.choose(folder.model if folder is not None and folder.model.is_dir() else None)
 
     def lookForPackages(self) -> None:
         """Find out what is missing, and what there is to train on once nothing is and a study is open."""
@@ -140,9 +144,6 @@ class TrainSection(Section):
 
     def _connectButtons(self) -> None:
         ui = self.ui
-        ui.startButton.connect("clicked()", self._start)
-        ui.stopButton.connect("clicked()", self._stop)
-        ui.resumeButton.connect("clicked()", self._resume)
         ui.installButton.connect("clicked()", self._install)
         ui.deviceButton.connect("clicked()", self.lookForDevices)
 
@@ -163,63 +164,6 @@ class TrainSection(Section):
         self.view.say(outcome)
         self.lookForPackages()
 
-    def _start(self) -> None:
-        if self._mayStart():
-            self._try(self._startRound)
-
-    def _mayStart(self) -> bool:
-        """Return whether the user wants to train on what is saved, which is asked only where something is not."""
-        study = self._session.study
-        unsaved = [] if study is None else self._scene.unsavedCases(study)
-        question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
-        return not unsaved or self._dialogs.confirm(question.format(cases=", ".join(unsaved)))
-
-    def _startRound(self) -> None:
-        reason = availability(self._session.facts(), Action.START)
-        if reason:
-            raise UserError(reason)
-        self._session.check_in_place()
-        study, form = self._session.study, self.form
-        spec = make_training_spec(
-            study,
-            form.method,
-            form.preset,
-            form.settings.overrides(),
-            device=form.device,
-            warm_start=None if form.warmStart is None else trained_model_folder(form.warmStart),
-            watched_case=self._session.case_id,
-        )
-        folder = next_round(study.folder, spec.method)
-        folder.write_spec(spec)
-        self._launch(folder)
-
-    def _resume(self) -> None:
-        self._try(self._resumeRound)
-
-    def _resumeRound(self) -> None:
-        self._session.check_in_place()
-        name = self._session.facts().resumable
-        folder = next(folder for folder in self._session.rounds() if folder.name == name)
-        # Another program may have been quicker.
-        if not self._runner.attach(folder):
-            self._launch(folder)
-
-    def _launch(self, folder: JobFolder) -> None:
-        try:
-            self._runner.start(folder, detached=self.ui.detachedCheck.checked)
-        finally:
-            self._session.refresh_rounds()
-
-    def _stop(self) -> None:
-        if not self._runner.stopping:
-            self._try(self._runner.stop)
-            return
-        question = _("End {name} now? What it learned since it last saved is lost.").format(
-            name=self._runner.folder.name
-        )
-        if self._dialogs.confirm(question):
-            self._try(self._runner.kill)
-
     def _showError(self, error: UserError) -> None:
         self.view.say(_(str(error)))
 
@@ -232,6 +176,7 @@ class TrainSection(Section):
         self.view.end(self._runner.folder, outcome)
         self.preview.end()
         self._session.refresh_rounds()
+        self.form.expectation.learn(self._runner.folder, self.form.deviceInfo)
         if self._session.folder in self._runner.folder.path.parents:
             # A worker of a study that was moved ends with an error of its own, which says less.
             self._try(self._session.check_in_place)
@@ -239,6 +184,7 @@ class TrainSection(Section):
     def _showStudy(self) -> None:
         self.form.showStudy(self._session.study, self._session.rounds())
         self.comparison.showStudy()
+        self.control.findContinuable()
         self._lookForDevicesOnce()
         self._lookForRun()
         if self._session.folder != self._folder:
@@ -271,13 +217,20 @@ class TrainSection(Section):
             return
         facts = self._session.facts()
         if facts.run is None or facts.run.name != runner.folder.name:
-            self.view.begin(runner.folder)
+            self._showJob(runner.folder)
+            self.view.begin(runner.folder, self.form.finishing)
             self.preview.begin(runner.folder)
             # The progress lies below the settings, which cannot be changed now.
             self.ui.advancedButton.setProperty("collapsed", True)
         kind = runner.folder.head().kind or "train"
         run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
         self._session.set_facts(run=run, resumable="")
+
+    def _showJob(self, folder: JobFolder) -> None:
+        """Show in the form what the running round trains; a damaged job leaves it as it is."""
+        with contextlib.suppress(UserError):
+            if folder.head().kind == "train":
+                self.form.showJob(folder.spec())
 
     def _noteForm(self) -> None:
         self._session.set_facts(method=self.form.method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,14 @@ import ctk
 import pytest
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, resolve
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, ModelDescription
+from SemiSupervisedSegLib.jobs.records import to_plain
+from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
+from SemiSupervisedSegLib.study.model import Structure
+from SemiSupervisedSegLib.study.store import load_study
 
 from .train_panel import TrainPanel, tiny_study
 
@@ -150,3 +158,82 @@ def test_a_scene_remembers_method_and_preset(panel: TrainPanel) -> None:
     assert (panel.section.form.method, panel.section.form.preset) == ("cpcl", "paper")
     panel.section.restoreView({"method": "unheard of"})
     assert panel.section.form.method == "cpcl"
+
+
+def finish_round(folder: Path, method: str, structures: tuple[Structure, ...], steps: int = 40) -> JobFolder:
+    """Write what a panel reads of a finished training: job, result, checkpoint, and the description of the model."""
+    study = load_study(folder)
+    made = next_round(folder, method)
+    made.write_spec(make_training_spec(study, method, "quick", {"steps": steps}, device="cpu"))
+    description = ModelDescription(structures, method, {}, "decoder_full", {})
+    content = {OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}}
+    for path, text in ((made.model / METADATA, json.dumps(content)), (made.last_checkpoint, "")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    made.write_result({"kind": "train", "steps": steps})
+    return made
+
+
+def test_a_round_can_start_from_another_study(panel: TrainPanel, made: Path, tmp_path: Path, dialogs: Any) -> None:
+    shutil.copytree(made, tmp_path / "other")
+    scar = Structure("scar", 9, (1, 2, 3))
+    model = finish_round(tmp_path / "other", "supervised", (scar, *panel.session.study.structures[:1])).model
+    box, form = panel.ui.startBox, panel.section.form
+    assert [box.itemText(index) for index in range(box.count)] == ["scratch", "Another study or model..."]
+    for chosen, start in ((None, None), (str(tmp_path / "study"), None), (str(tmp_path / "other"), model)):
+        dialogs.answer("chooseFolder", chosen)
+        box.setCurrentIndex(box.count - 1)
+        assert form.start.model == start
+    assert dialogs.messages == [
+        f"There is no trained model in {tmp_path / 'study'}. Choose the folder of a study with a finished round, of a "
+        "round, or of an exported model."
+    ]
+    assert box.currentText == "the model of other, 001-supervised"
+    taken, new = (structure.name for structure in panel.session.study.structures)
+    assert panel.ui.startLabel.text == (
+        f"From the earlier model {taken} is taken over; {new} is new; scar is not used any more."
+    )
+    panel.session.refresh_rounds()
+    assert form.start.model == model, "it stays chosen"
+    box.setCurrentIndex(0)
+    assert form.start.model is None
+    assert not panel.ui.startLabel.text
+    panel.session.close_study()
+    assert box.count == 2
+
+
+def test_the_form_shows_the_running_round(panel: TrainPanel) -> None:
+    form, study = panel.section.form, panel.session.study
+    earlier = finish_round(study.folder, "supervised", study.structures)
+    panel.session.refresh_rounds()
+    form.showDevices((CARD, PROCESSOR))
+    form.chooseMethod("cu2l")
+    form.choosePreset("standard")
+    spec = make_training_spec(
+        study, "mean_teacher", "quick", {"steps": 7}, device="cpu", warm_start=earlier.model, watched_case=None
+    )
+    form.showJob(spec)
+    assert (form.method, form.preset, form.device) == ("mean_teacher", "quick", "cpu")
+    assert form.settings.overrides() == {"steps": 7}
+    assert form.start.model == earlier.model
+
+
+def test_a_finished_round_offers_to_be_trained_for_longer(panel: TrainPanel, services: Any) -> None:
+    ui, study = panel.ui, panel.session.study
+    # What the worker does is tested elsewhere.
+    services.pythonExecutable = shutil.which("false")
+    panel.useDevice("cpu")
+    assert not ui.continuePanel.isVisibleTo(panel.widget)
+    finished = finish_round(study.folder, "supervised", study.structures)
+    panel.session.refresh_rounds()
+    assert ui.continuePanel.isVisibleTo(panel.widget)
+    assert ui.continueLabel.text == "Train 001-supervised for longer, up to"
+    assert (ui.continueSpin.minimum, ui.continueSpin.value) == (41, 80)
+    ui.continueSpin.setValue(200)
+    ui.continueButton.click()
+    spec = panel.session.rounds()[-1].spec()
+    assert (spec.method, spec.settings["steps"], spec.continues) == ("supervised", 200, True)
+    assert spec.warm_start == str(finished.model)
+    finished.last_checkpoint.unlink()
+    panel.session.refresh_rounds()
+    assert not ui.continuePanel.isVisibleTo(panel.widget)

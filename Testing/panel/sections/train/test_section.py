@@ -74,9 +74,9 @@ def test_the_next_round_builds_on_a_model_when_told_to(
     panel = make_panel(saves + FINISHES)
     panel.ui.startButton.click()
     spin(lambda: panel.outcomes, 20)
-    assert panel.section.form.warmStart is None
+    assert panel.section.form.start.model is None
     panel.section.offerNextRound()
-    assert panel.section.form.warmStart.name == panel.session.round.name
+    assert panel.section.form.start.model == panel.session.round.model
     panel.ui.startButton.click()
     assert panel.session.rounds()[-1].spec().warm_start == str(rounds(study.folder)[0].model)
     assert not panel.ui.startButton.enabled
