@@ -108,8 +108,8 @@ class JobFolder:
             return JobHead()
 
     def write_spec(self, spec: JobSpec) -> None:
-        """Write job.json; raises UserError when it cannot be written."""
-        self._make()
+        """Write job.json, the first file of a job; raises UserError when it cannot be written."""
+        self._make(parents=True)
         write_text_atomically(self.spec_file, with_relative_paths(spec, self.path).to_json())
 
     def status(self) -> JobStatus:
@@ -216,9 +216,10 @@ class JobFolder:
         """Return whether a worker holds the lock."""
         return is_locked(self.lock_file)
 
-    def _make(self) -> None:
+    def _make(self, parents: bool = False) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            # Without parents: a study that was moved meanwhile leaves nothing behind in its old place.
+            self.path.mkdir(parents=parents, exist_ok=True)
         except OSError as error:
             raise write_error(self.path, error) from error
 

@@ -203,3 +203,19 @@ def test_rounds_are_numbered_on_and_found(tmp_path: Path) -> None:
         assert find_round(tmp_path, name).path == second.path
     with pytest.raises(UserError, match="no round '1'"):
         find_round(tmp_path, "1")
+
+
+def test_a_job_whose_study_was_moved_makes_nothing_in_its_old_place(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "study" / "rounds" / "001-cu2l")
+    folder.write_spec(spec())
+    (tmp_path / "study").rename(tmp_path / "moved")
+    for write in (
+        lambda: folder.append_event(WarningRaised(message="late")),
+        lambda: folder.write_status("running"),
+        lambda: folder.write_result({}),
+        folder.request_cancel,
+        lambda: folder.lock().__enter__(),
+    ):
+        with pytest.raises(UserError):
+            write()
+    assert not (tmp_path / "study").exists()

@@ -54,7 +54,7 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that the former one stays until this one is complete; raises UserError on a full disk."""
     with atomic_path(folder / LAST_CHECKPOINT) as temporary:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         write_content(temporary, {"version": VERSION, **vars(checkpoint)})
 
 
