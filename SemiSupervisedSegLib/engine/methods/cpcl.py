@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ..data.batch import Batch, Labeled
 from ..losses.consistency import probability_consistency
-from ..losses.overlap import one_hot, supervised_loss
+from ..losses.overlap import one_hot
 from ..losses.prototypes import (
     Prototypes,
     has_two_classes,
@@ -38,7 +38,7 @@ class CPCL(TeacherStudent):
         """Return L_s, the forward and the backward prototype consistency, and L_mt in an ablation."""
         weight = self.consistency_weight(step)
         student = self.student(batch.labeled.images)
-        losses = {"supervised": Loss(supervised_loss(student.logits, batch.labeled.labels))}
+        losses = {"supervised": Loss(self.supervised_loss(student, batch.labeled.labels))}
 
         if self.settings["use_forward"] or self.settings["use_backward"]:
             teacher = self.teacher(batch.unlabeled.images)

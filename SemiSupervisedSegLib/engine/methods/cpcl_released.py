@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from ..data.batch import Batch, Labeled
 from ..losses.consistency import logit_consistency
-from ..losses.overlap import one_hot, supervised_loss
+from ..losses.overlap import one_hot
 from ..losses.prototypes import confidence_weights, pooled_prototypes, prototype_logits
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..tensors import promote
@@ -41,7 +41,7 @@ class ReleasedCPCL(TeacherStudent):
             forward = self.forward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
             backward = self.backward_consistency(student_labeled, batch.labeled, teacher_unlabeled)
         return {
-            "supervised": Loss(supervised_loss(student_labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised_loss(student_labeled, batch.labeled.labels)),
             "consistency": Loss(logit_consistency(student.logits, teacher.logits), weight),
             "forward_prototype": Loss(forward, weight),
             "backward_prototype": Loss(backward, weight * self.settings["beta"]),

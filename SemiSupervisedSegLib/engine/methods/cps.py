@@ -8,7 +8,6 @@ from __future__ import annotations
 from torch.nn import functional
 
 from ..data.batch import Batch
-from ..losses.overlap import supervised_loss
 from ..networks.layers import kaiming_normal, xavier_normal
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
@@ -27,13 +26,14 @@ class CrossPseudoSupervision(Method):
         elif context.dimensions == 3:
             kaiming_normal(self.student)
             xavier_normal(self.second)
+        self.second_supervised_loss = context.build_supervised_loss(self.second)
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup of both networks and what each learns from the other on the unlabeled images."""
         labels, weight = batch.labeled.labels, self.consistency_weight(step)
         first_labeled, first = self.joint_pass(batch)
         second_labeled, second = self.joint_pass(batch, self.second)
-        supervised = supervised_loss(first_labeled.logits, labels) + supervised_loss(second_labeled.logits, labels)
+        supervised = self.supervised_loss(first_labeled, labels) + self.second_supervised_loss(second_labeled, labels)
         # A maximum's place has no gradient, so neither network is moved towards being a better teacher.
         from_second = functional.cross_entropy(first.logits.float(), second.logits.argmax(dim=1))
         from_first = functional.cross_entropy(second.logits.float(), first.logits.argmax(dim=1))

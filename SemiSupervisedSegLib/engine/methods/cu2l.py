@@ -61,7 +61,7 @@ class CU2L(TeacherStudent):
         student_labeled, student_others = student.split(len(labeled.images))
 
         weight = self.consistency_weight(step)
-        losses = {"supervised": Loss(self.supervised(student_labeled.logits, labeled))}
+        losses = {"supervised": Loss(self.supervised_loss(student_labeled, labeled.labels, self.supervised))}
         if self.settings["use_pseudo_labels"]:
             clean = self.student(batch.unlabeled.images) if self.settings["clean_student_pass"] else student_others
             losses |= self.pseudo_label_losses(clean.logits[:local], teacher.logits[:local], step, weight)
@@ -72,15 +72,15 @@ class CU2L(TeacherStudent):
             losses["stability"] = Loss(stability, weight)
         return losses
 
-    def supervised(self, logits: Tensor, labeled: Labeled) -> Tensor:
+    def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return L_sup: cross-entropy and K-regional Dice (equation 1).
 
         Args:
             logits: Logits (B, C, *spatial) of the labeled images.
-            labeled: Labeled images.
+            labels: Class indices (B, *spatial).
         """
         mode = self.settings["region_mode"]
-        return supervised_loss(logits, labeled.labels, regions=self.settings["regions"], mode=mode)
+        return supervised_loss(logits, labels, regions=self.settings["regions"], mode=mode)
 
     def pseudo_label_losses(self, student: Tensor, teacher: Tensor, step: TrainingStep, weight: float) -> Losses:
         """Return L_PL: regional partial Dice with the teacher's confident pseudo labels of local images (section 2.2).

@@ -6,10 +6,10 @@ Zhang et al., MICCAI 2017.
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ..data.batch import Batch
-from ..losses.overlap import supervised_loss
 from ..networks.discriminator import LABELED, UNLABELED, Discriminator
 from .method import Loss, Losses, Method, MethodContext, Objective, TrainingStep
 from .parts.batchnorm import eval_mode
@@ -33,7 +33,7 @@ class DeepAdversarialNetwork(Method):
     def objectives(self) -> tuple[Objective, ...]:
         """Return the segmentation and, after it in each step, the discriminator with its own optimizer."""
         return (
-            Objective("segmentation", self.losses, self.student),
+            Objective("segmentation", self.losses, nn.ModuleList([self.student, self.supervised_loss])),
             Objective("discriminator", self.discriminator_losses, self.discriminator, DISCRIMINATOR_OPTIMIZER),
         )
 
@@ -45,7 +45,7 @@ class DeepAdversarialNetwork(Method):
         pretended = torch.full((len(answers),), LABELED, device=answers.device)
         weight = self.consistency_weight(step)
         return {
-            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels)),
             "adversarial": Loss(functional.cross_entropy(answers.float(), pretended), weight),
         }
 

@@ -8,7 +8,6 @@ import torch
 
 from ..data.batch import Batch
 from ..losses.consistency import predictive_entropy
-from ..losses.overlap import supervised_loss
 from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
@@ -26,7 +25,7 @@ class EntropyMinimization(Method):
         logits = torch.cat([labeled.logits, unlabeled.logits]) if self.on_all_images else unlabeled.logits
         entropy = predictive_entropy(promote(logits).softmax(dim=1)).mean() / math.log(self.num_classes)
         return {
-            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels)),
             "entropy": Loss(entropy, self.consistency_weight(step)),
         }
 

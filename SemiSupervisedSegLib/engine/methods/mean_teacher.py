@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..data.batch import Batch
 from ..losses.consistency import probability_consistency
-from ..losses.overlap import supervised_loss
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.teacher import TeacherStudent
 
@@ -23,7 +22,7 @@ class MeanTeacherMethod(TeacherStudent):
         started = step.index >= self.settings["consistency_start"]
         weight = self.consistency_weight(step) if started else 0.0
         return {
-            "supervised": Loss(supervised_loss(labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels)),
             "consistency": Loss(probability_consistency(unlabeled.logits, teacher.logits), weight),
         }
 

@@ -20,6 +20,7 @@ from ...planning.networks import NetworkSpec
 from ..data.batch import Batch
 from ..networks.base import SegmentationNetwork
 from ..networks.output import FeatureLevel, NetworkOutput
+from .parts.deep_supervision import SupervisedLoss
 from .parts.ramps import consistency_weight
 
 
@@ -109,12 +110,22 @@ class MethodContext:
         """Whether the authors' code is followed where it differs from the paper."""
         return self.settings.get("fidelity") == "released_code"
 
+    def build_supervised_loss(self, network: SegmentationNetwork) -> SupervisedLoss:
+        """Return the loss on annotations of a network, with deep supervision where the method offers it and it is set.
+
+        Args:
+            network: Network whose outputs are compared.
+        """
+        deep = bool(self.settings.get("deep_supervision", False))
+        return SupervisedLoss(network, self.num_classes, self.dimensions, deep)
+
 
 class Method(nn.Module):
     """Base of all methods: one student that predicts, trained in one stage by one objective.
 
     Attributes:
         student: Network that predicts.
+        supervised_loss: L_sup of an output of the student and class indices, with deep supervision by setting.
         settings: Settings of the round.
         num_classes: Number of classes, background included.
         prototype_level: Feature map from which review prototypes are taken; without prototypes of its own a method
@@ -133,6 +144,7 @@ class Method(nn.Module):
         self.settings = context.settings
         self.num_classes = context.num_classes
         self.student = context.build_network()
+        self.supervised_loss = context.build_supervised_loss(self.student)
 
     def warnings(self) -> tuple[str, ...]:
         """Return what the user should know about this method on this study, in sentences."""

@@ -54,7 +54,7 @@ class SSNet(Method):
             batch, partial(self._forward_checkpointed, RecomputeWithoutBatchNormUpdate(self.student))
         )
         weight = self.consistency_weight(step)
-        losses = {"supervised": Loss(voxelwise_dice_loss(labeled.logits, batch.labeled.labels))}
+        losses = {"supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels, voxelwise_dice_loss))}
         if self.settings["use_smoothness"]:
             images = torch.cat([batch.labeled.images, batch.unlabeled.images])
             losses["smoothness"] = Loss(self.smoothness(images), weight)

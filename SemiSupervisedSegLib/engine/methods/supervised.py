@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..data.batch import Batch
-from ..losses.overlap import supervised_loss
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
 
@@ -12,8 +11,8 @@ class Supervised(Method):
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup."""
-        logits = self.student(batch.labeled.images).logits
-        return {"supervised": Loss(supervised_loss(logits, batch.labeled.labels))}
+        output = self.student(batch.labeled.images)
+        return {"supervised": Loss(self.supervised_loss(output, batch.labeled.labels))}
 
 
 def build(context: MethodContext) -> Method:

@@ -41,7 +41,7 @@ class UncertaintyAwareMeanTeacher(TeacherStudent):
         certain = (self.uncertainty(batch.unlabeled.images) < self.threshold(step)).float()
         consistency = certain_probability_consistency(unlabeled.logits, target, certain)
         return {
-            "supervised": Loss(self.supervised(labeled.logits, batch.labeled.labels)),
+            "supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels, self.supervised)),
             "consistency": Loss(consistency, self.consistency_weight(step)),
             "certain_share": Loss(certain.mean(), 0.0),
         }

@@ -82,6 +82,8 @@ class SegmentationNetwork(nn.Module):
             "decoder_half": channels[1],
             "decoder_full": channels[0],
         }
+        # The decoder has a stage less than the encoder, and the finest one is no coarse map.
+        self.coarse_channels = tuple(channels[1:-1][:2])
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
@@ -105,4 +107,5 @@ class SegmentationNetwork(nn.Module):
         """Segment images (B, C_in, *spatial)."""
         skips = self.encoder(images)
         stages = self.decoder(skips)
-        return NetworkOutput(self.head(stages[-1]), skips[-1], stages[-2], stages[-1])
+        quarter = stages[-3] if len(stages) > 2 else None
+        return NetworkOutput(self.head(stages[-1]), skips[-1], stages[-2], stages[-1], quarter)

@@ -19,12 +19,19 @@ class NetworkOutput(NamedTuple):
         bottleneck: Maps (B, L, *coarse) of the last encoder stage.
         decoder_half: Maps (B, L, *half) of the decoder stage at half resolution.
         decoder_full: Maps (B, L, *spatial), the input of the classifier.
+        decoder_quarter: Maps (B, L, *quarter) of the decoder stage at quarter resolution, None where there is none.
     """
 
     logits: Tensor
     bottleneck: Tensor
     decoder_half: Tensor
     decoder_full: Tensor
+    decoder_quarter: Tensor | None = None
+
+    @property
+    def coarse_maps(self) -> tuple[Tensor, ...]:
+        """Return the maps of the decoder at half and, where there is one, quarter resolution."""
+        return (self.decoder_half,) if self.decoder_quarter is None else (self.decoder_half, self.decoder_quarter)
 
     def features(self, level: FeatureLevel) -> Tensor:
         """Return the feature map of one level."""
@@ -32,4 +39,5 @@ class NetworkOutput(NamedTuple):
 
     def split(self, count: int) -> tuple[NetworkOutput, NetworkOutput]:
         """Return the outputs for the first ``count`` images and for the remaining ones."""
-        return NetworkOutput(*(maps[:count] for maps in self)), NetworkOutput(*(maps[count:] for maps in self))
+        maps = [each for each in self if each is not None]
+        return NetworkOutput(*(each[:count] for each in maps)), NetworkOutput(*(each[count:] for each in maps))

@@ -20,7 +20,7 @@ PACKAGE = Path(SemiSupervisedSegLib.__file__).parent
 READ_ELSEWHERE = {
     *("steps", "labeled_batch", "unlabeled_batch", "external_batch", "foreground_share", "cache_budget_mb"),
     *("optimizer", "learning_rate", "momentum", "weight_decay", "learning_rate_schedule", "gradient_clipping"),
-    *("network", "dimension", "patch_size", "in_plane_scale", "precision", "threads", "augmentation"),
+    *("network", "dimension", "patch_size", "patch_extent", "in_plane_scale", "precision", "threads", "augmentation"),
     *("largest_component", "average_weights", "mirrored_prediction"),
     *("validation_interval", "checkpoint_interval", "preview_interval", "window_overlap", "window_stride"),
 }
@@ -36,8 +36,9 @@ class Spy(Mapping):
         self._values, self.read = values, set()
 
     def __getitem__(self, name: str):
+        value = self._values[name]
         self.read.add(name)
-        return self._values[name]
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
