@@ -54,12 +54,12 @@ def test_images_of_one_name_get_distinct_titles(study, tmp_path, make_image):
 
 def test_only_a_study_with_names_needs_the_new_format(named):
     save_study(named)
-    content = json.loads((named.folder / STUDY_FILE).read_text())
+    content = json.loads((named.folder / STUDY_FILE).read_text(encoding="utf-8"))
     assert content["schema_version"] == 3
     for case in named.cases:
         named = rename_case(named, case.id, "")
     save_study(named)
-    content = json.loads((named.folder / STUDY_FILE).read_text())
+    content = json.loads((named.folder / STUDY_FILE).read_text(encoding="utf-8"))
     assert content["schema_version"] == 1
     assert [case.title for case in load_study(named.folder).cases] == [case.id for case in named.cases]
 

@@ -102,7 +102,7 @@ def test_series_of_the_dicom_database_are_chosen_by_patient(opened, database, di
     assert column(opened)[-2:] == ["Phantom^Made Up - (1)", "Phantom^Made Up - (1), 2026-01-01"]
     originals = {path.read_bytes() for path in database["series3"]}
     assert {path.read_bytes() for path in study.image_path(second).iterdir()} == originals
-    assert "MUELLER" not in study.layout.study_file.read_text()
+    assert "MUELLER" not in study.layout.study_file.read_text(encoding="utf-8")
 
 
 def test_nothing_of_the_database_stays_when_adding_fails(opened, database, dialogs, spin):
