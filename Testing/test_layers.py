@@ -19,7 +19,7 @@ STANDARD = set(sys.stdlib_module_names)
 ROOMS = {
     "study": (set(), {"numpy", "SimpleITK", "highdicom", "pydicom"}),
     "jobs": ({"study"}, {"numpy", "SimpleITK"}),
-    "planning": ({"study", "jobs"}, {"numpy", "SimpleITK"}),
+    "planning": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy"}),
     "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
     "panel": (
         {"study", "jobs", "planning", "phantom"},
