@@ -8,6 +8,8 @@ from ...jobs.events import Event, Progress, StageStarted, Started, StepDone, Val
 _SECONDS_BETWEEN_LINES = 5.0
 
 
+# So many validations in a row without a higher Dice are no accident of one of them, and less is no rise.
+_FLAT_VALIDATIONS, _RISE = 5, 0.002
 # The first step takes longer than the others, as the device gets ready in it.
 _STEPS_FOR_A_PACE = 2
 
@@ -26,6 +28,7 @@ class RunProgress:
         seconds_left: Remaining time in seconds, of all steps and what follows them, else of the running part; None when
             it is not known.
         mean_dice: Mean Dice of the last validation, 0 to 1; None before.
+        flat_since: Step of the highest mean Dice when it has not risen for several validations, else None.
         warnings: All warnings in their order, each once.
     """
 
@@ -34,6 +37,9 @@ class RunProgress:
         self.fraction: float | None = None
         self.seconds_left: float | None = None
         self.mean_dice: float | None = None
+        self.flat_since: int | None = None
+        self._highest = (0, 0.0)
+        self._validations = 0
         self.warnings: list[str] = []
         self._lines: list[str] = []
         self._logged_at = 0.0
@@ -56,9 +62,17 @@ class RunProgress:
             case Progress():
                 self._take_count(event, event.seconds_left)
             case Validated():
-                self.mean_dice = event.mean_dice
+                self._take_dice(event.step, event.mean_dice)
         if self._is_logged(event):
             self._lines.append(describe(event))
+
+    def _take_dice(self, step: int, mean_dice: float) -> None:
+        self.mean_dice = mean_dice
+        if mean_dice > self._highest[1] + _RISE:
+            self._highest, self._validations = (step, mean_dice), 0
+        else:
+            self._validations += 1
+        self.flat_since = self._highest[0] if self._validations >= _FLAT_VALIDATIONS else None
 
     def _take_count(self, event: StepDone | Progress, seconds_left: float | None) -> None:
         self.fraction, self.count, self.seconds_left = fraction(event), count(event), seconds_left

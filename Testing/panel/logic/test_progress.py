@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from SemiSupervisedSegLib.jobs.events import Progress, StageStarted, Started, StepDone, WarningRaised
+from SemiSupervisedSegLib.jobs.events import Progress, StageStarted, Started, StepDone, Validated, WarningRaised
 from SemiSupervisedSegLib.panel.logic.progress import RunProgress
 
 
@@ -61,3 +61,14 @@ def test_the_time_left_is_that_of_steps_validations_previews_and_what_follows() 
     progress.take(counted(6, 1000.0))
     progress.take(counted(10, 1004.0))
     assert progress.seconds_left == pytest.approx(1.0 * 14 + 30), "a pause counts for nothing"
+
+
+def test_a_dice_that_has_not_risen_for_long_is_said_until_it_rises() -> None:
+    progress = RunProgress()
+    dices = [0.3, 0.6, 0.601, 0.59, 0.6, 0.55, 0.6, 0.7]
+    flat = []
+    for number, dice in enumerate(dices, 1):
+        progress.take(Validated(20 * number, {"liver": dice}, dice))
+        flat.append(progress.flat_since)
+    assert flat == [None, None, None, None, None, None, 40, None]
+    assert progress.mean_dice == 0.7

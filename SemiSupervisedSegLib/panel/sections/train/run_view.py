@@ -105,6 +105,8 @@ class RunView:
             parts.append(_("{time} left").format(time=rough_duration(progress.seconds_left)))
         if progress.mean_dice is not None:
             parts.append(_("validation Dice {dice:.2f}").format(dice=progress.mean_dice))
+        if progress.flat_since:
+            parts.append(_("not risen since step {step}").format(step=progress.flat_since))
         self.ui.detailLabel.setText(", ".join(filter(None, parts)) or progress.device)
         self.ui.detailLabel.setToolTip(progress.device)
         warnings = progress.warnings[-_SHOWN_WARNINGS:]
