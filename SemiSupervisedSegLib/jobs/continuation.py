@@ -89,7 +89,8 @@ def make_continued_spec(folder: JobFolder, steps: int, device: str | None = None
         raise no_checkpoint(folder)
     if steps <= trained:
         raise UserError(f"The round {folder.name} has {trained} steps already.", "Choose more steps than that.")
-    settings = load_catalogue().method(spec.method).check({**spec.settings, "steps": steps})
+    # The others were checked when that round began, perhaps by a program that knew more of them.
+    settings = spec.settings | load_catalogue().method(spec.method).check({"steps": steps})
     return replace(
         spec,
         settings=settings,

@@ -52,6 +52,12 @@ def test_the_spec_freezes_the_study(study: Study) -> None:
         (("--method", "cu2l", "--warm-start", "1"), "no round '1'"),
         (("--resume", "1"), "no round '1'"),
         (("--resume", "1", "--method", "cu2l"), "settings it began with"),
+        (("--resume", "1", "--steps", "5"), "number of steps that it began with"),
+        (("--continue", "1"), "not said how long"),
+        (("--continue", "1", "--steps", "5"), "no round '1'"),
+        (("--continue", "1", "--steps", "5", "--set", "seed=1"), "settings it began with"),
+        (("--method", "cu2l", "--warm-start", "."), "no trained model in"),
+        (("--method", "cu2l", "--steps", "0"), "from 1 to"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_round_is_made(
