@@ -12,7 +12,7 @@ from ..study.model import Structure
 from .records import from_plain
 
 METADATA, WEIGHTS = "configs/metadata.json", "models/model.pt"
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 OWN_SECTION = "semi_supervised_seg"
 _ADVICE = "Choose the folder named model of a finished round, or a copy of one."
 
@@ -25,18 +25,26 @@ class ModelDescription:
         structures: Structures of the model; class index i is `structures[i - 1]`.
         method: Id of the method in the catalogue.
         plan: Content of the plan, see `planning.plan.Plan.from_dict`.
-        prototype_level: Level of the features that the class prototypes were pooled from.
         training: Origin of the model (study, preset, seed, settings, versions).
         shared_anatomy: Whether images show all structures, whatever they are annotated for; older programs kept it
             among the settings only.
+        prototype_classifier: Name of the classifier by class prototypes.
+        prototype_levels: Levels of the features that it classifies.
+        prototype_level: The level in models of older programs, whose classifier is the cosine.
     """
 
     structures: tuple[Structure, ...]
     method: str
     plan: dict[str, Any]
-    prototype_level: str
     training: dict[str, Any]
     shared_anatomy: bool | None = None
+    prototype_classifier: str = "cosine"
+    prototype_levels: tuple[str, ...] = ()
+    prototype_level: str = ""
+
+    def prototypes(self) -> tuple[str, tuple[str, ...]]:
+        """Return the name of the classifier by class prototypes, and the levels of its features."""
+        return self.prototype_classifier, self.prototype_levels or (self.prototype_level,)
 
 
 def check_model(folder: Path) -> None:

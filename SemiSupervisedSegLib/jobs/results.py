@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,8 @@ class CaseSummary:
         disagreement: Share of the foreground of either prediction in which the two differ, 0 to 1.
         image_digest: Hash of the voxels that were segmented, see `study.duplicates.image_digest`; empty in rounds of
             older programs.
+        expected_dice: Dice that the probabilities lead to expect of the final prediction, for each structure that is
+            possible anywhere, see `engine.inference.uncertainty.expected_dice`; empty in rounds of older programs.
     """
 
     case: str
@@ -44,6 +46,13 @@ class CaseSummary:
     mean_uncertainty: float
     disagreement: float
     image_digest: str = ""
+    expected_dice: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def uncertainty(self) -> float:
+        """One minus the mean of the expected Dice, from 0 (sure) to 1; in rounds of older programs the entropy."""
+        values = self.expected_dice.values()
+        return 1 - sum(values) / len(values) if values else self.mean_uncertainty
 
     def is_empty(self, kind: PredictionKind = "final") -> bool:
         """Return whether a prediction has no voxel."""
@@ -65,7 +74,8 @@ def read_summary(folder: Path) -> CaseSummary:
         data = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         summary = replace(from_plain(CaseSummary, data, ignore_unknown=True), case=folder.name)
         volumes = (*summary.volume_final_ml.values(), *summary.volume_prototype_ml.values())
-        numbers = (*volumes, *summary.dice.values(), summary.mean_uncertainty, summary.disagreement)
+        overlaps = (*summary.dice.values(), *summary.expected_dice.values())
+        numbers = (*volumes, *overlaps, summary.mean_uncertainty, summary.disagreement)
         if not all(map(math.isfinite, numbers)):
             raise ValueError("a value is not a finite number")
     except (OSError, ValueError, RecursionError) as error:

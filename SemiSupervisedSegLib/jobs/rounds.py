@@ -18,7 +18,7 @@ def rounds(study_folder: Path | str) -> list[JobFolder]:
     """Return all rounds of a study, oldest first."""
     parent = StudyFolder(study_folder).rounds
     folders = [entry for entry in parent.glob("*") if entry.is_dir() and _ROUND.fullmatch(entry.name)]
-    return [JobFolder(entry) for entry in sorted(folders, key=_number)]
+    return [JobFolder(entry) for entry in sorted(folders, key=number_of)]
 
 
 def next_round(study_folder: Path | str, method: str) -> JobFolder:
@@ -38,7 +38,7 @@ def new_numbered_folder(parent: Path, study_folder: Path | str, name: str) -> Pa
     try:
         parent.mkdir(exist_ok=True)
         with hold_lock(parent / f"{parent.name}.lock", f"The list of {parent.name}"):
-            numbers = [_number(entry) for entry in parent.glob("*") if _ROUND.fullmatch(entry.name)]
+            numbers = [number_of(entry) for entry in parent.glob("*") if _ROUND.fullmatch(entry.name)]
             folder = parent / f"{max(numbers, default=0) + 1:03d}-{name}"
             folder.mkdir()
     except OSError as error:
@@ -50,7 +50,7 @@ def find_round(study_folder: Path | str, name: str) -> JobFolder:
     """Return the round of this name, number or path; raises UserError when there is none."""
     existing = [folder for folder in rounds(study_folder) if folder.exists()]
     for folder in existing:
-        if name == folder.name or (name.isdecimal() and int(name) == _number(folder.path)):
+        if name == folder.name or (name.isdecimal() and int(name) == number_of(folder.path)):
             return folder
     given = JobFolder(name)
     if given.exists():
@@ -59,5 +59,6 @@ def find_round(study_folder: Path | str, name: str) -> JobFolder:
     raise UserError(f"The study has no round {name!r}.", f"Its rounds: {names}.")
 
 
-def _number(path: Path) -> int:
+def number_of(path: Path) -> int:
+    """Return the number of a round by its folder."""
     return int(path.name.split("-", 1)[0])

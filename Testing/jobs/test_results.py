@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,13 @@ def test_a_summary_is_read_as_it_was_written(tmp_path):
     folder = tmp_path / "new" / "liver1"
     folder.mkdir(parents=True)
     write_summary(folder, SUMMARY)
-    assert json.loads((folder / "summary.json").read_text()) == CONTENT | {"image_digest": ""}
+    assert json.loads((folder / "summary.json").read_text()) == CONTENT | {"image_digest": "", "expected_dice": {}}
     assert read_summary(folder) == SUMMARY
+
+
+def test_uncertainty_is_what_the_expected_dice_lacks_and_the_entropy_in_older_rounds():
+    assert SUMMARY.uncertainty == 0.25
+    assert replace(SUMMARY, expected_dice={"liver": 0.9, "spleen": 0.5}).uncertainty == pytest.approx(0.3)
 
 
 def test_empty_predictions_are_told_apart():

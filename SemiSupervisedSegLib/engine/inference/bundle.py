@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...jobs.model_folder import (
     BUNDLE_VERSION,
@@ -24,14 +24,13 @@ from ...jobs.model_folder import (
 from ...planning.plan import Plan
 from ...study.files import atomic_folder
 from ...study.model import Modality, Structure
-from ..losses.prototypes import Prototypes
 from ..networks.factory import build_planned_network
-from ..networks.output import FeatureLevel
 from ..tensor_files import load_tensors, save_tensors
 from .bundle_scripts import FOLDER, write_scripts
-from .run_bundle import network_config
+from .prototype_classifiers import PrototypeClassifier, checked_classifier
+from .run_bundle import PROTOTYPES, network_config
 
-INFERENCE, PROTOTYPES, README = "configs/inference.json", "models/prototypes.pt", "docs/README.md"
+INFERENCE, README = "configs/inference.json", "docs/README.md"
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
 
@@ -44,7 +43,7 @@ class TrainedModel:
         plan: Preprocessing of the images; it also names the network.
         structures: Structures in the order of the class indices: class i is `structures[i - 1]`.
         method: Id of the method in the catalogue.
-        prototypes: Prototypes, one vector per class at the feature level `level`.
+        classifier: Classifier of the prototype-based prediction.
         training: Origin of the model (study, preset, seed, steps, versions) in plain JSON values.
         shared_anatomy: Whether images show all structures, whatever they are annotated for.
     """
@@ -53,8 +52,7 @@ class TrainedModel:
     plan: Plan
     structures: tuple[Structure, ...]
     method: str
-    prototypes: Prototypes
-    level: FeatureLevel
+    classifier: PrototypeClassifier
     training: Mapping[str, Any] = field(default_factory=dict)
     shared_anatomy: bool = True
 
@@ -73,7 +71,7 @@ def save_bundle(folder: Path | str, model: TrainedModel) -> None:
         (new / README).write_text(_readme(model), encoding="utf-8")
         write_scripts(new)
         save_tensors(new / WEIGHTS, model.network.state_dict())
-        save_tensors(new / PROTOTYPES, model.prototypes._asdict())
+        save_tensors(new / PROTOTYPES, model.classifier.tensors())
 
 
 def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> TrainedModel:
@@ -86,15 +84,13 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
     described = read_description(folder)
     weights, prototypes = load_tensors(folder / WEIGHTS, device), load_tensors(folder / PROTOTYPES, device)
     try:
-        levels: dict[str, FeatureLevel] = {level: level for level in get_args(FeatureLevel)}
         plan = Plan.from_dict(described.plan)
         model = TrainedModel(
             network=build_planned_network(plan).to(device).eval(),
             plan=plan,
             structures=described.structures,
             method=described.method,
-            prototypes=_checked_prototypes(prototypes, plan.num_classes),
-            level=levels[described.prototype_level],
+            classifier=checked_classifier(*described.prototypes(), prototypes, plan.num_classes),
             training=described.training,
             shared_anatomy=_shared_anatomy(described),
         )
@@ -102,17 +98,6 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Train
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise damaged_model() from error
     return model
-
-
-def _checked_prototypes(tensors: Mapping[str, Tensor], num_classes: int) -> Prototypes:
-    """Return prototypes (C, L) with their validity (C,); raises ValueError for tensors of another shape or type."""
-    prototypes = Prototypes(**tensors)
-    vectors, valid = prototypes
-    if vectors.ndim != 2 or not vectors.is_floating_point() or valid.dtype is not torch.bool:
-        raise ValueError("the prototypes are no vectors")
-    if len(vectors) != num_classes or valid.shape != (num_classes,):
-        raise ValueError("the prototypes are of another number of classes")
-    return prototypes
 
 
 def _shared_anatomy(described: ModelDescription) -> bool:
@@ -148,7 +133,8 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
         OWN_SECTION: {
             "bundle_version": BUNDLE_VERSION,
             "method": model.method,
-            "prototype_level": model.level,
+            "prototype_classifier": model.classifier.kind,
+            "prototype_levels": list(model.classifier.levels),
             "shared_anatomy": model.shared_anatomy,
             "plan": model.plan.to_dict(),
             "structures": [asdict(structure) for structure in model.structures],
@@ -186,6 +172,7 @@ def _inference_config(model: TrainedModel) -> dict[str, Any]:
         "input_dir": "input",
         "output_dir": "output",
         "device": "auto",
+        "prediction": "final",
         "network_def": network_config(model.plan, FOLDER),
         "initialize": [
             {
@@ -202,6 +189,7 @@ def _inference_config(model: TrainedModel) -> dict[str, Any]:
                 "images": "@input_dir",
                 "output": "@output_dir",
                 "device": "@device",
+                "prediction": "@prediction",
             }
         ],
     }
@@ -226,11 +214,12 @@ Every image of the folder (NIfTI, NRRD, MetaImage, or a folder with a DICOM seri
 grid, with the names, colours and label values of the structures. It is voxel for voxel the final segmentation of
 SemiSupervisedSeg's command `predict` on the same device.
 
+`--prediction prototype` writes the prototype-based segmentation instead, by the classifier in models/prototypes.pt.
 `--device cpu` or `--device cuda:0` choose the device. From another folder, add this one to PYTHONPATH, and
 `--bundle_root` and the path to `--config_file`.
 
 ## What needs SemiSupervisedSeg
 
-The second, prototype-based prediction (models/prototypes.pt), uncertainty, and the segmentation of chosen tasks only,
-by the prompts of UniSeMi. `scripts` holds copies of the modules of SemiSupervisedSeg that the final segmentation needs.
+Uncertainty, and the segmentation of chosen tasks only, by the prompts of UniSeMi. `scripts` holds copies of the modules
+of SemiSupervisedSeg that the segmentation needs.
 """

@@ -24,10 +24,10 @@ def optimize_model(model: TrainedModel) -> TrainedModel:
 def restrict_to_classes(model: TrainedModel, classes: Collection[int]) -> TrainedModel:
     """Return a model of several tasks for images that show some classes only; its predictions have no other classes."""
     is_selected = torch.tensor([index == 0 or index in classes for index in range(model.plan.num_classes)])
-    valid = model.prototypes.valid
-    prototypes = model.prototypes._replace(valid=valid & is_selected.to(valid.device))
     assert isinstance(model.network, SegmentationNetwork), "the network of a whole model, not of a part of its tasks"
-    return replace(model, network=model.network.for_classes(classes), prototypes=prototypes)
+    return replace(
+        model, network=model.network.for_classes(classes), classifier=model.classifier.restricted(is_selected)
+    )
 
 
 def predict_image(
@@ -45,8 +45,7 @@ def predict_image(
         model.network,
         to_plan_grid(image, model.plan),
         model.plan,
-        model.prototypes,
-        model.level,
+        model.classifier,
         device=device,
         overlap=overlap,
         autocast=autocast,

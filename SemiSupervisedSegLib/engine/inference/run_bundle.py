@@ -1,4 +1,4 @@
-"""The final segmentation of image files by a model bundle, as `python -m monai.bundle run` requests it.
+"""The segmentation of image files by a model bundle, as `python -m monai.bundle run` requests it.
 
 A bundle has a copy of this module and of all modules that it imports, in its folder `scripts`, so that it works where
 this project is not installed. They may import MONAI, PyTorch, NumPy, SciPy and SimpleITK only, and pydicom for DICOM.
@@ -6,27 +6,27 @@ this project is not installed. They may import MONAI, PyTorch, NumPy, SciPy and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ...jobs.records import from_plain
+from ...jobs.model_folder import read_description
 from ...planning.plan import Plan
 from ...planning.preprocess import to_plan_grid
 from ...study.annotations import write_segmentation
 from ...study.images import read_image
-from ...study.model import Structure
 from ..device import choose_device
 from ..networks.factory import build_network
+from ..tensor_files import load_tensors
 from .image_maps import as_image, image_maps
 from .optimize import optimize_for_inference
+from .prototype_classifiers import checked_classifier
 from .sliding_window import mirrored_axes_of, overlap_of_windows, predict_grid
 
-OWN_SECTION = "semi_supervised_seg"
+PROTOTYPES = "models/prototypes.pt"
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 SEGMENTATION = ".seg.nrrd"
 
@@ -64,7 +64,12 @@ def load_weights(network: LogitsNetwork, path: str | Path) -> None:
 
 
 def segment_folder(
-    bundle: str | Path, network: LogitsNetwork, images: str | Path, output: str | Path, device: str = "auto"
+    bundle: str | Path,
+    network: LogitsNetwork,
+    images: str | Path,
+    output: str | Path,
+    device: str = "auto",
+    prediction: Literal["final", "prototype"] = "final",
 ) -> list[Path]:
     """Segment every image of a folder as the command `predict` does, and return the files of the segmentations.
 
@@ -74,31 +79,37 @@ def segment_folder(
         images: Folder with image files, and folders of DICOM series.
         output: Folder for one `NAME.seg.nrrd` for each image.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        prediction: `final`, or `prototype` for the classifier by class prototypes.
 
     Raises:
         UserError: An image cannot be read, the device is absent, or a file cannot be written.
     """
-    section = json.loads((Path(bundle) / "configs" / "metadata.json").read_text(encoding="utf-8"))[OWN_SECTION]
-    plan, settings = Plan.from_dict(section["plan"]), section["training"]["settings"]
-    structures = [from_plain(Structure, item) for item in section["structures"]]
+    described = read_description(Path(bundle))
+    plan, settings = Plan.from_dict(described.plan), described.training["settings"]
     chosen = choose_device(device, settings["precision"], settings["threads"])
+    classifier = None
+    if prediction == "prototype":
+        tensors = load_tensors(Path(bundle) / PROTOTYPES, chosen.torch)
+        classifier = checked_classifier(*described.prototypes(), tensors, plan.num_classes)
     fast = optimize_for_inference(network.network.to(chosen.torch))
     written = []
     Path(output).mkdir(parents=True, exist_ok=True)
     for path in _images(Path(images)):
         image = read_image(path)
-        probabilities = predict_grid(
+        predicted = predict_grid(
             fast,
             to_plan_grid(image, plan),
             plan,
+            classifier,
             device=chosen.torch,
             overlap=overlap_of_windows(settings, plan),
             autocast=chosen.autocast(),
             mirrored_axes=mirrored_axes_of(settings),
-        ).final
+        )
+        probabilities = predicted.final if predicted.prototype is None else predicted.prototype
         maps = image_maps(probabilities, plan, image, settings["largest_component"])
         written.append(Path(output) / f"{_stem(path)}{SEGMENTATION}")
-        write_segmentation(written[-1], as_image(maps.classes, image), structures)
+        write_segmentation(written[-1], as_image(maps.classes, image), described.structures)
     return written
 
 

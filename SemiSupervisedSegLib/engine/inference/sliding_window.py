@@ -17,20 +17,17 @@ from torch import Tensor, nn
 from ...jobs.settings import size_of
 from ...planning.plan import PATCH_MULTIPLE, Plan
 from ..data.spatial_augmentation import MIRRORED_AXES
-from ..losses.prototypes import Prototypes, prototype_logits
-from ..networks.output import FeatureLevel
+from .prototype_classifiers import PrototypeClassifier
 
 # Larger slices are segmented in windows, so that they fit into the memory of small graphics cards.
 WHOLE_SLICE = 512
-PROTOTYPE_SCALE = 20.0
-"""The scale of the cosines: alpha of CPCL, 1 / T of CU2L."""
 
 
 @dataclass(frozen=True)
 class GridPrediction:
     """Class probabilities (C, slices, rows, columns) on the plan's grid, float32, on the device that made them.
 
-    `prototype` is None where no prototypes were given.
+    `prototype` is None where no classifier was given.
     """
 
     final: Tensor
@@ -41,8 +38,7 @@ def predict_grid(
     network: nn.Module,
     image: np.ndarray | Tensor,
     plan: Plan,
-    prototypes: Prototypes | None = None,
-    level: FeatureLevel = "decoder_half",
+    classifier: PrototypeClassifier | None = None,
     *,
     device: torch.device | str = "cpu",
     overlap: float | Sequence[float] = 0.5,
@@ -52,8 +48,8 @@ def predict_grid(
 ) -> GridPrediction:
     """Segment one image with sliding windows whose softmax probabilities are averaged.
 
-    The final probabilities come from the network's logits, the prototype-based ones from the cosine
-    of its features with the class prototypes; one forward pass gives both. The network is in
+    The final probabilities come from the network's logits, the prototype-based ones from its
+    features by a classifier; one forward pass gives both. The network is in
     evaluation mode during the call and in its former mode after it. An image smaller than the patch
     is padded with its minimum, and the padding is taken off the result.
 
@@ -62,27 +58,26 @@ def predict_grid(
         image: Preprocessed image (slices, rows, columns). A 2D plan segments slice by slice, without windows where they
             fit into `WHOLE_SLICE`.
         plan: Plan with the dimensions and the patch.
-        prototypes: None for the final prediction alone.
-        level: Level of the features that the prototypes were pooled from.
+        classifier: Classifier by class prototypes; None for the final prediction alone.
         device: Device of the network; windows are blended there too.
         overlap: Share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one share per axis.
-        autocast: Context such as `torch.autocast` for the network; cosines and softmax are always in float32.
+        autocast: Context such as `torch.autocast` for the network; the classifier and softmax are always in float32.
         windows_at_once: Number of windows in one batch.
         mirrored_axes: Axes of a window, from the end, along which it is mirrored, too, in every combination; the
             probabilities of all mirror images are averaged.
     """
     inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=device), plan)
-    if prototypes is not None:
-        prototypes = Prototypes(*(part.to(inputs.device) for part in prototypes))
+    if classifier is not None:
+        classifier = classifier.to(inputs.device)
     was_training = network.training
     network.eval()
     try:
         with torch.inference_mode(), autocast or nullcontext():
             answers = sliding_window_inference(
                 inputs,
-                roi_size=_window_size(plan, inputs.shape[2:]),
+                roi_size=window_size(plan, inputs.shape[2:]),
                 sw_batch_size=windows_at_once,
-                predictor=lambda windows: _averaged_probabilities(network, windows, prototypes, level, mirrored_axes),
+                predictor=lambda windows: _averaged_probabilities(network, windows, classifier, mirrored_axes),
                 overlap=overlap,
                 mode="constant",
                 # What surrounds a small image is its minimum, as in training (see data.streams).
@@ -120,7 +115,7 @@ def mirrored_axes_of(settings: Mapping[str, Any]) -> tuple[int, ...]:
     return MIRRORED_AXES if settings["mirrored_prediction"] and settings["augmentation"] != "none" else ()
 
 
-def _window_size(plan: Plan, size: Sequence[int]) -> tuple[int, ...]:
+def window_size(plan: Plan, size: Sequence[int]) -> tuple[int, ...]:
     """Return the size of a window: the patch in 3D; in 2D whole slices, as the papers do, up to `WHOLE_SLICE`."""
     if plan.dimensions == 3:
         return plan.patch
@@ -140,26 +135,24 @@ def _as_grid(probabilities: Tensor, plan: Plan) -> Tensor:
 def _averaged_probabilities(
     network: nn.Module,
     windows: Tensor,
-    prototypes: Prototypes | None,
-    level: FeatureLevel,
+    classifier: PrototypeClassifier | None,
     mirrored_axes: Sequence[int],
 ) -> Tensor | tuple[Tensor, ...]:
-    """Return the means over all mirror images of the final and, with prototypes, of the prototype-based ones."""
-    sums = _window_probabilities(network, windows, prototypes, level)
+    """Return the means over all mirror images of the final and, with a classifier, of the prototype-based ones."""
+    sums = _window_probabilities(network, windows, classifier)
     combinations = [c for count in range(len(mirrored_axes)) for c in itertools.combinations(mirrored_axes, count + 1)]
     for axes in combinations:
-        mirrored = _window_probabilities(network, windows.flip(axes), prototypes, level)
+        mirrored = _window_probabilities(network, windows.flip(axes), classifier)
         sums = tuple(total + part.flip(axes) for total, part in zip(sums, mirrored, strict=True))
     means = tuple(total / (1 + len(combinations)) for total in sums) if combinations else sums
-    return means if prototypes is not None else means[0]
+    return means if classifier is not None else means[0]
 
 
 def _window_probabilities(
-    network: nn.Module, windows: Tensor, prototypes: Prototypes | None, level: FeatureLevel
+    network: nn.Module, windows: Tensor, classifier: PrototypeClassifier | None
 ) -> tuple[Tensor, ...]:
     output = network(windows)
     final = output.logits.float().softmax(dim=1)
-    if prototypes is None:
+    if classifier is None:
         return (final,)
-    logits = prototype_logits(output.features(level), prototypes, windows.shape[2:], PROTOTYPE_SCALE)
-    return final, logits.softmax(dim=1)
+    return final, classifier.logits(output, windows.shape[2:]).softmax(dim=1)

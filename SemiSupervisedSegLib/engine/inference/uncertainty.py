@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
+
+POSSIBLE = 0.01
+"""Lowest probability of a structure that counts: over a large image smaller ones add up to more than a structure."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,29 @@ def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMa
 def _expected_log(probability: np.ndarray) -> np.ndarray:
     """Return p log p, 0 where p is 0."""
     return probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny))
+
+
+def expected_dice(probabilities: Tensor) -> tuple[float | None, ...]:
+    """Return the Dice of each structure that its probabilities lead to expect of its segmentation.
+
+    With the segmentation S_c where structure c is the most probable class, it is
+    (2 sum_{S_c} p_c + 1) / (sum p_c + |S_c| + 1), that of Dice with an annotation that has the probability p_c in each
+    voxel, for sums in place of their expected values. It is None for a structure that has nowhere the probability
+    `POSSIBLE`.
+
+    Args:
+        probabilities: Class probabilities (C, *spatial), background first.
+    """
+    segmentation = probabilities.argmax(dim=0)
+    return tuple(_expected(structure, segmentation == index) for index, structure in enumerate(probabilities[1:], 1))
+
+
+def _expected(probability: Tensor, mask: Tensor) -> float | None:
+    possible = probability * (probability >= POSSIBLE)
+    total = float(possible.double().sum())
+    if not total:
+        return None
+    return (2 * float((possible * mask).double().sum()) + 1) / (total + int(mask.sum()) + 1)
 
 
 def disagreement(first: np.ndarray, second: np.ndarray, num_classes: int) -> Disagreement:

@@ -17,7 +17,7 @@ from ...study.images import read_image, write_image
 from ...study.model import Structure
 from .image_maps import as_image, image_maps
 from .sliding_window import GridPrediction
-from .uncertainty import Disagreement, VoxelMaps, disagreement
+from .uncertainty import Disagreement, VoxelMaps, disagreement, expected_dice
 
 
 def write_case_prediction(
@@ -51,7 +51,9 @@ def write_case_prediction(
     final = image_maps(prediction.final, plan, reference, largest_component)
     prototype = image_maps(prediction.prototype, plan, reference, largest_component)
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
-    summary = _summarise(case_id, final, prototype.classes, difference, reference, structures)
+    summary = _summarise(
+        case_id, final, prototype.classes, difference, expected_dice(prediction.final), reference, structures
+    )
     with atomic_folder(Path(folder) / case_id) as new:
         write_segmentation(new / SEGMENTATIONS["final"], as_image(final.classes, reference), structures)
         write_segmentation(new / SEGMENTATIONS["prototype"], as_image(prototype.classes, reference), structures)
@@ -82,6 +84,7 @@ def _summarise(
     final: VoxelMaps,
     prototype: np.ndarray,
     difference: Disagreement,
+    expected: Sequence[float | None],
     reference: sitk.Image,
     structures: Sequence[Structure],
 ) -> CaseSummary:
@@ -101,4 +104,5 @@ def _summarise(
         mean_uncertainty=float(final.uncertainty[inside].mean()) if inside.any() else 0.0,
         disagreement=difference.fraction,
         image_digest=image_digest(reference),
+        expected_dice={name: value for name, value in zip(names, expected, strict=True) if value is not None},
     )

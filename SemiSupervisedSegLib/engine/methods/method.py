@@ -128,8 +128,7 @@ class Method(nn.Module):
         supervised_loss: L_sup of an output of the student and class indices, with deep supervision by setting.
         settings: Settings of the round.
         num_classes: Number of classes, background included.
-        prototype_level: Feature map from which review prototypes are taken; without prototypes of its own a method
-            takes the classifier's input, where classes are apart best (Docs/experiments.md).
+        prototype_level: Feature map of the prototypes with which the method trains.
         shared_anatomy: Whether images show all structures, also those that they are not annotated for; else a case is
             segmented for the structures that it is annotated or taken for.
         ramp_lead: Steps by which the ramp is ahead; 1 for released codes that count a step before they weight it.

@@ -20,7 +20,9 @@ from ...study.model import Role
 from ..data.batches import BatchSource
 from ..device import in_memory_format
 from ..inference.bundle import TrainedModel, load_bundle
-from ..inference.class_prototypes import LabeledGrid, pool_class_prototypes
+from ..inference.class_gaussians import pool_class_gaussians
+from ..inference.class_prototypes import pool_class_prototypes
+from ..inference.labeled_windows import LabeledGrid
 from ..inference.predict import optimize_model
 from ..memory_order import ORDERS, MemoryOrder, fastest_memory_order, memory_format
 from ..methods.method import Method, MethodContext, Stage
@@ -95,22 +97,17 @@ class TrainingRound:
         network = self._loop.inference_network()
         arrays = ((case, case.load()) for case in labeled)
         grids = (LabeledGrid(a.image, a.labels, case.annotated) for case, a in arrays if a.labels is not None)
-        prototypes = pool_class_prototypes(
-            network,
-            grids,
-            context.plan,
-            method.prototype_level,
-            device=context.device.torch,
-            autocast=context.device.autocast(),
-        )
+        pool = pool_class_gaussians
+        if context.settings.get("prototype_classifier") == "cosine":
+            pool = partial(pool_class_prototypes, level=method.prototype_level)
+        classifier = pool(network, grids, context.plan, device=context.device.torch, autocast=context.device.autocast())
         spec = context.spec
         return TrainedModel(
             network=network,
             plan=replace(context.plan, network=method.network_spec(context.plan.network)),
             structures=spec.structures,
             method=spec.method,
-            prototypes=prototypes,
-            level=method.prototype_level,
+            classifier=classifier,
             training={
                 "study": spec.study_name,
                 "preset": spec.preset,

@@ -22,7 +22,7 @@ class CaseFiles:
     Attributes:
         image_missing: Whether the image is missing from the path in the study.
         annotation_missing: Whether the annotation is missing from the path in the study.
-        uncertainty: Mean uncertainty of the round under review from 0 to 1, None when it has not segmented the case.
+        uncertainty: Uncertainty of the round under review from 0 to 1, None when it has not segmented the case.
         verdict: Decision of the user on the result of that round, empty before one is made.
     """
 
@@ -144,6 +144,6 @@ def _verdicts(folder: JobFolder) -> dict[str, str]:
 
 def _uncertainty(folder: JobFolder, case_id: str) -> float | None:
     try:
-        return read_summary(folder.predictions / case_id).mean_uncertainty
+        return read_summary(folder.predictions / case_id).uncertainty
     except UserError:
         return None

@@ -20,8 +20,8 @@ import torch
 
 from SemiSupervisedSegLib.engine.device import Device, choose_device
 from SemiSupervisedSegLib.engine.inference.optimize import optimize_for_inference
+from SemiSupervisedSegLib.engine.inference.prototype_classifiers import CosineClassifier
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
-from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.launcher import worker_environment
@@ -74,8 +74,8 @@ TINY = (
 )
 
 
-def make_parts(task: Task) -> tuple[SegmentationNetwork, Prototypes, np.ndarray]:
-    """Return the same network, prototypes and image in every process; normalisations have seen some noise."""
+def make_parts(task: Task) -> tuple[SegmentationNetwork, CosineClassifier, np.ndarray]:
+    """Return the same network, classifier and image in every process; normalisations have seen some noise."""
     torch.manual_seed(0)
     network = build_network(task.network, 1, task.classes)
     network.train()
@@ -83,7 +83,11 @@ def make_parts(task: Task) -> tuple[SegmentationNetwork, Prototypes, np.ndarray]
         network(torch.randn(2, 1, *(32,) * len(task.patch)))
     vectors = torch.randn(task.classes, network.feature_channels["decoder_half"])
     image = np.random.default_rng(0).standard_normal(task.image, np.float32)
-    return network.eval(), Prototypes(vectors, torch.ones(task.classes, dtype=torch.bool)), image
+    return (
+        network.eval(),
+        CosineClassifier(("decoder_half",), torch.ones(task.classes, dtype=torch.bool), vectors),
+        image,
+    )
 
 
 def overlap_of(task: Task) -> tuple[float, ...] | float:
@@ -97,7 +101,7 @@ def overlap_of(task: Task) -> tuple[float, ...] | float:
 def serve_project(task: Task, pipe: Connection) -> None:
     """Predict with this project's engine on request; saves the last maps."""
     device = choose_device(task.device, "float32", task.threads)
-    network, prototypes, image = make_parts(task)
+    network, classifier, image = make_parts(task)
     dimensions = len(task.patch)
     network = optimize_for_inference(network.to(device.torch))
     normalization = Normalization(Modality.MR)
@@ -109,7 +113,7 @@ def serve_project(task: Task, pipe: Connection) -> None:
             network,
             image,
             plan,
-            prototypes if task.both else None,
+            classifier if task.both else None,
             device=device.torch,
             overlap=overlap_of(task),
         )
@@ -121,7 +125,7 @@ def serve_project(task: Task, pipe: Connection) -> None:
 def serve_plain(task: Task, pipe: Connection) -> None:
     """The same in the plain way."""
     device: Device = choose_device(task.device, "float32", task.threads)
-    network, prototypes, image = make_parts(task)
+    network, classifier, image = make_parts(task)
     network = as_published(network).to(device.torch).eval()
     where = (image, task.patch, task.stride)
     for more in answer_turns(pipe, device):
@@ -129,7 +133,7 @@ def serve_plain(task: Task, pipe: Connection) -> None:
             break
         maps = [segment(network, *where, task.classes, task.device)]
         if task.both:
-            maps.append(segment_by_prototypes(network, prototypes.vectors.to(device.torch), *where, task.device))
+            maps.append(segment_by_prototypes(network, classifier.vectors.to(device.torch), *where, task.device))
     np.save(task.result, np.stack(maps))
 
 

@@ -107,7 +107,7 @@ def run_one_step(loop: TrainingLoop) -> None:
 
 def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
     """Costs of both predictions of a case."""
-    network, prototypes, image = inference.make_parts(task)
+    network, classifier, image = inference.make_parts(task)
     dimensions = len(task.patch)
     if plain:
         network = as_published(network).eval()
@@ -115,7 +115,7 @@ def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
 
         def work() -> None:
             segment(network, *where, task.classes, "cpu")
-            segment_by_prototypes(network, prototypes.vectors, *where, "cpu")
+            segment_by_prototypes(network, classifier.vectors, *where, "cpu")
 
         return costs(work)
     overlap = inference.overlap_of(task)
@@ -123,7 +123,7 @@ def prediction_costs(task: inference.Task, plain: bool) -> Counter[str]:
         dimensions, 0, (1.0,) * 3, task.patch, Normalization(Modality.MR), task.classes, NetworkSpec(task.network)
     )
     fast = optimize_for_inference(network)
-    return costs(lambda: predict_grid(fast, image, plan, prototypes, overlap=overlap))
+    return costs(lambda: predict_grid(fast, image, plan, classifier, overlap=overlap))
 
 
 def profile_all(options: argparse.Namespace) -> None:

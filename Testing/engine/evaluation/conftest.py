@@ -11,9 +11,9 @@ import SimpleITK as sitk
 import torch
 
 from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, save_bundle
+from SemiSupervisedSegLib.engine.inference.prototype_classifiers import CosineClassifier
 from SemiSupervisedSegLib.engine.inference.sliding_window import GridPrediction
 from SemiSupervisedSegLib.engine.inference.write import write_case_prediction
-from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.factory import build_network
 from SemiSupervisedSegLib.jobs.events import Started, StepDone, Validated, WarningRaised
 from SemiSupervisedSegLib.jobs.folder import JobFolder
@@ -64,9 +64,9 @@ def make_study(folder: Path, validation: int) -> Study:
 def make_round(study: Study, error: int) -> JobFolder:
     folder = next_round(study.folder, "cpcl")
     folder.write_spec(make_training_spec(study, "cpcl", "quick", {}, seed=11))
-    prototypes = Prototypes(torch.randn(3, 32), torch.ones(3, dtype=torch.bool))
+    classifier = CosineClassifier(("decoder_half",), torch.ones(3, dtype=torch.bool), torch.randn(3, 32))
     network = build_network("unet_2d", 1, 3)
-    save_bundle(folder.model, TrainedModel(network, PLAN, STRUCTURES, "cpcl", prototypes, "decoder_half"))
+    save_bundle(folder.model, TrainedModel(network, PLAN, STRUCTURES, "cpcl", classifier))
     for event in (
         Started("a test computer", 1, time=1000.0),
         WarningRaised("Something <odd>.", time=1001.0),

@@ -10,7 +10,11 @@ import torch
 
 from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, load_bundle, save_bundle
 from SemiSupervisedSegLib.engine.inference.predict import predict_image
-from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
+from SemiSupervisedSegLib.engine.inference.prototype_classifiers import (
+    GAUSSIAN_LEVELS,
+    CosineClassifier,
+    GaussianClassifier,
+)
 from SemiSupervisedSegLib.engine.networks.factory import build_planned_network
 from SemiSupervisedSegLib.study.errors import UserError
 
@@ -36,9 +40,16 @@ class Exploit:
 def model(plan_of, structures) -> TrainedModel:
     torch.manual_seed(0)
     plan = plan_of((32, 32), 3)
-    prototypes = Prototypes(torch.randn(3, 32), torch.tensor([True, True, False]))
     network = build_planned_network(plan)
-    return TrainedModel(network, plan, structures, "cpcl", prototypes, "decoder_half", {"seed": 7, "steps": 100})
+    length = sum(network.feature_channels[level] for level in GAUSSIAN_LEVELS)
+    classifier = GaussianClassifier(
+        GAUSSIAN_LEVELS,
+        torch.tensor([True, True, False]),
+        torch.randn(3, length, dtype=torch.float64),
+        torch.diag(torch.rand(length, dtype=torch.float64)),
+        torch.tensor([0.9, 0.1, 0.0], dtype=torch.float64),
+    )
+    return TrainedModel(network, plan, structures, "cpcl", classifier, {"seed": 7, "steps": 100})
 
 
 @pytest.fixture
@@ -55,13 +66,33 @@ def test_what_was_saved_comes_back(bundle, model):
     loaded = load_bundle(bundle)
     assert loaded.plan == model.plan
     assert loaded.structures == model.structures
-    assert (loaded.method, loaded.level, loaded.training) == ("cpcl", "decoder_half", {"seed": 7, "steps": 100})
-    assert torch.equal(loaded.prototypes.vectors, model.prototypes.vectors)
-    assert torch.equal(loaded.prototypes.valid, model.prototypes.valid)
+    assert (loaded.method, loaded.training) == ("cpcl", {"seed": 7, "steps": 100})
+    assert loaded.classifier.levels == model.classifier.levels
+    for name, tensor in model.classifier.tensors().items():
+        assert torch.equal(loaded.classifier.tensors()[name], tensor)
     assert not loaded.network.training
     before, after = predict_image(model, image()), predict_image(loaded, image())
     assert torch.equal(before.final, after.final)
     assert torch.equal(before.prototype, after.prototype)
+
+
+def test_a_model_of_an_older_program_compares_cosines_as_it_did(bundle):
+    tensors = {"vectors": torch.randn(3, 32), "valid": torch.tensor([True, False, True])}
+    torch.save(tensors, bundle / "models" / "prototypes.pt")
+    path = bundle / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    own = metadata["semi_supervised_seg"]
+    del own["prototype_classifier"], own["prototype_levels"]
+    metadata["semi_supervised_seg"] = own | {"prototype_level": "decoder_half", "bundle_version": 1}
+    path.write_text(json.dumps(metadata))
+    loaded = load_bundle(bundle)
+    assert isinstance(loaded.classifier, CosineClassifier)
+    output = loaded.network(torch.randn(1, 1, 32, 32))
+    features = output.decoder_half[0, :, 3, 3]
+    cosines = torch.nn.functional.cosine_similarity(tensors["vectors"], features[None])[[0, 2]]
+    logits = loaded.classifier.logits(output, (16, 16))[0, :, 3, 3]
+    torch.testing.assert_close(logits[[0, 2]], 20 * cosines)
+    assert logits.softmax(0)[1] == 0
 
 
 def test_saving_again_replaces_the_whole_folder(bundle, model):
@@ -127,11 +158,21 @@ def edit_own(bundle, **changes):
 
 
 def damage_newer(bundle):
-    edit_own(bundle, bundle_version=2)
+    edit_own(bundle, bundle_version=3)
 
 
 def damage_level(bundle):
-    edit_own(bundle, prototype_level="logits")
+    edit_own(bundle, prototype_levels=["logits", "decoder_full"])
+
+
+def damage_classifier(bundle):
+    edit_own(bundle, prototype_classifier="cosine")
+
+
+def damage_covariance(bundle):
+    path = bundle / "models" / "prototypes.pt"
+    tensors = torch.load(path, weights_only=True)
+    torch.save(tensors | {"covariance": tensors["covariance"][1:]}, path)
 
 
 def damage_structure(bundle):
@@ -141,7 +182,7 @@ def damage_structure(bundle):
 def damage_sparse(bundle):
     path = bundle / "models" / "prototypes.pt"
     tensors = torch.load(path, weights_only=True)
-    torch.save(tensors | {"vectors": tensors["vectors"].to_sparse()}, path)
+    torch.save(tensors | {"means": tensors["means"].to_sparse()}, path)
 
 
 def damage_plan(bundle):
@@ -166,6 +207,8 @@ def damage_plan(bundle):
         (damage_foreign, "not written by this program"),
         (damage_newer, "newer version"),
         (damage_level, "do not fit together"),
+        (damage_classifier, "do not fit together"),
+        (damage_covariance, "do not fit together"),
         (damage_plan, "damaged"),
     ],
 )

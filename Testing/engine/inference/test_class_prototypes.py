@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from SemiSupervisedSegLib.engine.inference.class_prototypes import LabeledGrid, pool_class_prototypes
+from SemiSupervisedSegLib.engine.inference.class_prototypes import pool_class_prototypes
+from SemiSupervisedSegLib.engine.inference.labeled_windows import LabeledGrid
 from SemiSupervisedSegLib.engine.inference.sliding_window import predict_grid
 
 
@@ -70,7 +71,7 @@ def test_prototypes_find_what_they_were_pooled_from(intensity_network, plan_of):
     label = (image > 0.5).astype(np.uint8)
     plan = plan_of((16, 16))
     prototypes = pool_class_prototypes(intensity_network, [(image, label)], plan, "decoder_full")
-    prediction = predict_grid(intensity_network, image, plan, prototypes, "decoder_full")
+    prediction = predict_grid(intensity_network, image, plan, prototypes)
     assert np.array_equal(prediction.prototype.argmax(0).numpy(), label)
 
 

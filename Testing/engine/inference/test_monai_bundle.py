@@ -17,11 +17,13 @@ import torch
 from SemiSupervisedSegLib.engine.device import choose_device
 from SemiSupervisedSegLib.engine.inference.bundle import TrainedModel, load_bundle, save_bundle
 from SemiSupervisedSegLib.engine.inference.bundle_scripts import script_files
+from SemiSupervisedSegLib.engine.inference.class_gaussians import pool_class_gaussians
+from SemiSupervisedSegLib.engine.inference.labeled_windows import LabeledGrid
 from SemiSupervisedSegLib.engine.inference.predict import optimize_model
-from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
 from SemiSupervisedSegLib.engine.networks.factory import build_planned_network
 from SemiSupervisedSegLib.engine.worker.case_predictions import CasePredictor
+from SemiSupervisedSegLib.jobs.results import SEGMENTATIONS
 from SemiSupervisedSegLib.jobs.spec import JobCase
 from SemiSupervisedSegLib.planning.networks import NetworkSpec
 from SemiSupervisedSegLib.planning.normalization import Normalization
@@ -106,12 +108,14 @@ def make_bundle(folder: Path, plan: Plan, largest_component: bool) -> None:
         network(torch.randn(2, 1, *plan.patch))
     if not plan.network.tasks:
         see_all_classes(network.eval(), plan)
-    prototypes = Prototypes(torch.randn(3, 32), torch.ones(3, dtype=torch.bool))
+    image = np.random.default_rng(4).normal(size=(16, 32, 32)).astype(np.float32)
+    labeled = LabeledGrid(image, np.digitize(image, [0.3, 1.0]))
+    classifier = pool_class_gaussians(network, [labeled], plan)
     settings: dict[str, object] = SETTINGS | {"largest_component": largest_component}
     if largest_component:
         settings |= {"window_stride": "12x16x20", "mirrored_prediction": True}
     training = {"settings": settings, "study": "Test"}
-    save_bundle(folder, TrainedModel(network.eval(), plan, STRUCTURES, "cpcl", prototypes, "decoder_half", training))
+    save_bundle(folder, TrainedModel(network.eval(), plan, STRUCTURES, "cpcl", classifier, training))
 
 
 def see_all_classes(network: SegmentationNetwork, plan: Plan) -> None:
@@ -163,17 +167,17 @@ def run_monai(bundle: Path, *commands: list[str]) -> None:
 def test_monai_runs_and_verifies_a_bundle_that_segments_as_predict_does(tmp_path: Path, name: str) -> None:
     pytest.importorskip("fire")
     pytest.importorskip("jsonschema")
-    bundle, output = tmp_path / "model", tmp_path / "output"
+    bundle = tmp_path / "model"
     make_bundle(bundle, PLANS[name], largest_component=name == "largest")
     paths = images(tmp_path / "input")
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
     meta, config = ["--meta_file", "configs/metadata.json"], ["--config_file", "configs/inference.json"]
-    folders = ["--input_dir", str(tmp_path / "input"), "--output_dir", str(output), "--device", "cpu"]
+    folders = ["--input_dir", str(tmp_path / "input"), "--device", "cpu"]
     run_monai(
         bundle,
         ["verify_metadata", *meta, "--filepath", str(tmp_path / "schema.json")],
         ["verify_net_in_out", "network_def", *meta, *config, "--device", "cpu"],
-        ["run", *config, *folders],
+        *(["run", *config, *folders, "--output_dir", str(tmp_path / k), "--prediction", k] for k in SEGMENTATIONS),
     )
     model = optimize_model(load_bundle(bundle))
     settings = model.training["settings"]
@@ -181,13 +185,14 @@ def test_monai_runs_and_verifies_a_bundle_that_segments_as_predict_does(tmp_path
     for path in paths:
         case = path.name.removesuffix(".gz").rsplit(".", 1)[0]
         predictor.predict(JobCase(case, str(path), "", Role.UNLABELED, external=False))
-        theirs = sitk.ReadImage(str(output / f"{case}.seg.nrrd"))
-        ours = sitk.ReadImage(str(tmp_path / "predicted" / case / "final.seg.nrrd"))
-        assert np.array_equal(sitk.GetArrayFromImage(theirs), sitk.GetArrayFromImage(ours))
-        assert name == "tasks" or len(np.unique(sitk.GetArrayFromImage(ours))) > 1
-        assert same_grid(theirs, ours)
-        assert same_grid(theirs, sitk.ReadImage(str(path)))
-        assert theirs.GetMetaData("Segment1_Name") == "Myocardium"
+        for kind, file in SEGMENTATIONS.items():
+            theirs = sitk.ReadImage(str(tmp_path / kind / f"{case}.seg.nrrd"))
+            ours = sitk.ReadImage(str(tmp_path / "predicted" / case / file))
+            assert np.array_equal(sitk.GetArrayFromImage(theirs), sitk.GetArrayFromImage(ours))
+            assert (name, kind) == ("tasks", "final") or len(np.unique(sitk.GetArrayFromImage(ours))) > 1
+            assert same_grid(theirs, ours)
+            assert same_grid(theirs, sitk.ReadImage(str(path)))
+            assert theirs.GetMetaData("Segment1_Name") == "Myocardium"
 
 
 def test_scripts_need_only_what_the_bundle_says() -> None:

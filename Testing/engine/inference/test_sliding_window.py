@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from SemiSupervisedSegLib.engine.inference import sliding_window
+from SemiSupervisedSegLib.engine.inference.prototype_classifiers import CosineClassifier
 from SemiSupervisedSegLib.engine.inference.sliding_window import mirrored_axes_of, overlap_of_windows, predict_grid
-from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
 from SemiSupervisedSegLib.engine.networks.output import NetworkOutput
 
 SIZES_3D = [(5, 9, 7), (16, 16, 16), (20, 37, 16), (33, 8, 50)]
@@ -58,9 +58,8 @@ def test_prototype_prediction_is_the_cosine_of_upsampled_features(intensity_netw
     patch = size
     image = np.random.default_rng(1).random(size if len(size) == 3 else (1, *size), np.float32)
     vectors = torch.tensor([[0.1, 1.0, 0.2], [1.0, 0.1, 0.5], [0.4, 0.4, -0.4]])
-    prediction = predict_grid(
-        intensity_network, image, plan_of(patch, 3), Prototypes(vectors, torch.ones(3, dtype=torch.bool)), level
-    )
+    classifier = CosineClassifier((level,), torch.ones(3, dtype=torch.bool), vectors)
+    prediction = predict_grid(intensity_network, image, plan_of(patch, 3), classifier)
     windows = torch.as_tensor(image)[:, None] if len(size) == 2 else torch.as_tensor(image)[None, None]
     features = intensity_network(windows).features(level).double()
     mode = "bilinear" if len(size) == 2 else "trilinear"
@@ -78,7 +77,8 @@ def test_prototype_prediction_is_the_cosine_of_upsampled_features(intensity_netw
 def test_a_class_never_seen_is_never_predicted(intensity_network, plan_of):
     image = np.random.default_rng(2).random((16, 16, 16), np.float32)
     valid = torch.tensor([True, False, True])
-    prediction = predict_grid(intensity_network, image, plan_of((16, 16, 16), 3), Prototypes(torch.eye(3), valid))
+    classifier = CosineClassifier(("decoder_half",), valid, torch.eye(3))
+    prediction = predict_grid(intensity_network, image, plan_of((16, 16, 16), 3), classifier)
     assert prediction.prototype[1].max() == 0
     torch.testing.assert_close(prediction.prototype.sum(0), torch.ones(16, 16, 16))
 
@@ -88,9 +88,9 @@ def test_half_precision_autocast_still_answers_in_float32(plan_of):
 
     network = build_network("unet_2d", 1, 2)
     image = np.random.default_rng(3).random((2, 40, 24), np.float32)
-    prototypes = Prototypes(torch.randn(2, 32), torch.tensor([True, True]))
+    classifier = CosineClassifier(("decoder_half",), torch.tensor([True, True]), torch.randn(2, 32))
     prediction = predict_grid(
-        network, image, plan_of((32, 32)), prototypes, autocast=torch.autocast("cpu", torch.bfloat16)
+        network, image, plan_of((32, 32)), classifier, autocast=torch.autocast("cpu", torch.bfloat16)
     )
     for grid in (prediction.final, prediction.prototype):
         assert grid.dtype == torch.float32
@@ -112,7 +112,8 @@ class PlaceNetwork(torch.nn.Module):
 def test_mirror_images_are_averaged(plan_of, size, with_prototypes):
     image = np.random.default_rng(4).random(size if len(size) == 3 else (3, *size), np.float32)
     vectors = torch.tensor([[1.0, 0.2], [0.1, 1.0]])
-    given = (Prototypes(vectors, torch.ones(2, dtype=torch.bool)), "decoder_full") if with_prototypes else ()
+    classifier = CosineClassifier(("decoder_full",), torch.ones(2, dtype=torch.bool), vectors)
+    given = (classifier,) if with_prototypes else ()
     network, plan = PlaceNetwork(), plan_of(size)
     made = predict_grid(network, image, plan, *given, mirrored_axes=(-2, -1))
     flips = [(), (-1,), (-2,), (-2, -1)]

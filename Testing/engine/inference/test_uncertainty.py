@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from SemiSupervisedSegLib.engine.inference.uncertainty import disagreement, voxel_maps
+from SemiSupervisedSegLib.engine.inference.uncertainty import disagreement, expected_dice, voxel_maps
 
 
 def test_entropy_runs_from_sure_to_undecided():
@@ -47,3 +48,25 @@ def test_two_empty_maps_agree():
     result = disagreement(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8), 2)
     assert result.dice == (1.0,)
     assert result.fraction == 0
+
+
+def test_expected_dice_is_that_of_annotations_drawn_from_the_probabilities():
+    random = np.random.default_rng(0)
+    probability = np.clip(random.normal(0.5, 0.6, 4000), 0, 1)
+    segmentation = probability > 0.5
+    drawn = random.random((400, 4000)) < probability
+    overlaps = 2 * (drawn & segmentation).sum(axis=1) / (drawn.sum(axis=1) + segmentation.sum())
+    (expected,) = expected_dice(torch.as_tensor(np.stack([1 - probability, probability])))
+    assert expected == pytest.approx(overlaps.mean(), abs=2e-3)
+
+
+def test_expected_dice_of_sure_missing_and_impossible_structures():
+    probabilities = torch.zeros(4, 2, 3, 4)
+    probabilities[1, 0] = 1.0
+    probabilities[2, 1, :, :2] = 0.3
+    probabilities[3] = 0.009
+    probabilities[0] = 1 - probabilities[1:].sum(dim=0)
+    sure, missing, impossible = expected_dice(probabilities)
+    assert sure == 1.0
+    assert missing == pytest.approx(1 / (6 * 0.3 + 1))
+    assert impossible is None

@@ -92,6 +92,8 @@ def test_summary_has_volumes_in_millilitres_and_the_agreement(tmp_path, scene, s
     assert summary.dice["Left ventricle"] == pytest.approx(2 * 300 / 700)
     assert summary.disagreement == pytest.approx((100 + 9) / (520 + 9))
     assert summary.mean_uncertainty == pytest.approx(0, abs=1e-6)
+    assert summary.expected_dice == {"Left ventricle": 1.0, "Myocardium": 1.0}
+    assert summary.uncertainty == 0.0
     assert read_summary(tmp_path / "a") == summary
 
 
@@ -117,7 +119,7 @@ def test_nothing_predicted_is_written_and_read(tmp_path, scene, structures):
     nothing = on_grid(np.zeros_like(classes), image, plan)
     summary = write_case_prediction(tmp_path, "a", GridPrediction(nothing, nothing), plan, image, structures, True)
     assert summary.volume_final_ml == {"Left ventricle": 0.0, "Myocardium": 0.0}
-    assert (summary.mean_uncertainty, summary.disagreement) == (0.0, 0.0)
+    assert (summary.mean_uncertainty, summary.uncertainty, summary.disagreement) == (0.0, 0.0, 0.0)
     assert not read_classes(tmp_path / "a" / "final.seg.nrrd", structures).any()
 
 

@@ -21,7 +21,7 @@ READ_ELSEWHERE = {
     *("steps", "labeled_batch", "unlabeled_batch", "external_batch", "foreground_share", "cache_budget_mb"),
     *("optimizer", "learning_rate", "momentum", "weight_decay", "learning_rate_schedule", "gradient_clipping"),
     *("network", "dimension", "patch_size", "patch_extent", "in_plane_scale", "precision", "threads", "augmentation"),
-    *("largest_component", "average_weights", "mirrored_prediction"),
+    *("largest_component", "average_weights", "mirrored_prediction", "prototype_classifier"),
     *("validation_interval", "checkpoint_interval", "preview_interval", "window_overlap", "window_stride"),
 }
 """What the plan, the loop, the batches and the predictions read, whatever the method."""

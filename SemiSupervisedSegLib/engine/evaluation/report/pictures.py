@@ -44,9 +44,9 @@ def chosen_cases(content: ReportContent) -> list[tuple[str, ReportCase]]:
         places = {"Best case": 0, "Median case": len(ranked) // 2, "Worst case": len(ranked) - 1}
         figures = {case.id: f"mean Dice {dice[case.id]:.3f}" for case in ranked}
     else:
-        ranked = sorted(content.cases, key=lambda case: case.summary.mean_uncertainty)
+        ranked = sorted(content.cases, key=lambda case: case.summary.uncertainty)
         places = {"Most certain case": 0, "Least certain case": len(ranked) - 1}
-        figures = {case.id: f"mean uncertainty {case.summary.mean_uncertainty:.2f}" for case in ranked}
+        figures = {case.id: f"uncertainty {case.summary.uncertainty:.2f}" for case in ranked}
     chosen: dict[str, tuple[str, ReportCase]] = {}
     for title, place in places.items() if ranked else ():
         case = ranked[place]

@@ -115,7 +115,7 @@ def review_section(content: ReportContent) -> str:
     cases = [case for case in content.cases if case.annotation is None]
     if not cases:
         return ""
-    cases.sort(key=lambda case: (case.summary.disagreement, case.summary.mean_uncertainty), reverse=True)
+    cases.sort(key=lambda case: (case.summary.disagreement, case.summary.uncertainty), reverse=True)
     shown = cases[:MOST_CASES_TO_REVIEW]
     volumes = "".join(
         f"<th>{swatch(structure)}{escape(structure.name)}<br><small>ml</small></th>" for structure in content.structures
@@ -137,7 +137,7 @@ def _review_row(case: ReportCase, structures: Sequence[Structure]) -> str:
     volumes = "".join(f"<td>{summary.volume_final_ml[structure.name]:.1f}</td>" for structure in structures)
     return (
         f"<tr><td>{escape(case.id)}{site}</td><td>{summary.disagreement:.0%}</td>"
-        f"<td>{summary.mean_uncertainty:.2f}</td>{volumes}</tr>"
+        f"<td>{summary.uncertainty:.2f}</td>{volumes}</tr>"
     )
 
 

@@ -28,7 +28,7 @@ class ReviewRow:
     def cells(self) -> tuple[str, str, str, str]:
         """Image, disagreement, uncertainty and decision in words."""
         summary = self.summary
-        uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.mean_uncertainty:.0f} %"
+        uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.uncertainty:.0f} %"
         return self.title, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
 
     @property
@@ -56,9 +56,12 @@ class ReviewModel(TableModel):
 
     def __init__(self) -> None:
         super().__init__(
-            (_("Image"), _("The images that need review most come first")),
+            (_("Image"), _("Images come first whose annotation is expected to help the next round most")),
             (_("Differ"), _("How much the two results of an image differ, as share of their structures")),
-            (_("Unsure"), _("How uncertain the model is within its structures; 'nothing' where it predicted none")),
+            (
+                _("Unsure"),
+                _("How far from full overlap (Dice) the model expects its result to be; 'nothing' where it is empty"),
+            ),
             (_("Decision"), _("What you decided; 'annotated' for images with an annotation of before")),
         )
         self.rearranged = Signal()

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.folder import JobFolder
 from ....jobs.results import CaseSummary, read_summaries
+from ....jobs.rounds import number_of
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_to_review, ranked
@@ -183,9 +184,11 @@ class ReviewSection(Section):
         for summary in read_summaries(folder):
             summaries.append(summary)
             yield len(summaries)
-        annotated = {case.id for case in folder.spec().cases if case.annotation is not None}
+        spec = folder.spec()
+        annotated = {case.id for case in spec.cases if case.annotation is not None}
         yield len(summaries)
-        return ranked(summaries, annotated), read_decisions(folder)
+        order = ranked(summaries, annotated, study=spec.study_name, round_number=number_of(folder.path))
+        return order, read_decisions(folder)
 
     def _showRead(self, found: tuple[list[CaseSummary], dict[str, Decision]]) -> None:
         self._loading = None
