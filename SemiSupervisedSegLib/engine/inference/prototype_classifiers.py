@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -53,7 +53,8 @@ class PrototypeClassifier(ABC):
 
     def to(self, device: torch.device) -> Self:
         """Return the classifier with its tensors on a device."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors().items()}
+        return replace(self, **moved)
 
     def restricted(self, is_selected: Tensor) -> Self:
         """Return the classifier of some classes only, bool (C,)."""

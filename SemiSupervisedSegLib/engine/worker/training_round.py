@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from ..inference.class_gaussians import pool_class_gaussians
 from ..inference.class_prototypes import pool_class_prototypes
 from ..inference.labeled_windows import LabeledGrid
 from ..inference.predict import optimize_model
+from ..inference.prototype_classifiers import PrototypeClassifier
 from ..memory_order import ORDERS, MemoryOrder, fastest_memory_order, memory_format
 from ..methods.method import Method, MethodContext, Stage
 from ..methods.registry import build_method
@@ -97,7 +98,7 @@ class TrainingRound:
         network = self._loop.inference_network()
         arrays = ((case, case.load()) for case in labeled)
         grids = (LabeledGrid(a.image, a.labels, case.annotated) for case, a in arrays if a.labels is not None)
-        pool = pool_class_gaussians
+        pool: Callable[..., PrototypeClassifier] = pool_class_gaussians
         if context.settings.get("prototype_classifier") == "cosine":
             pool = partial(pool_class_prototypes, level=method.prototype_level)
         classifier = pool(network, grids, context.plan, device=context.device.torch, autocast=context.device.autocast())

@@ -60,7 +60,7 @@ def test_the_model_answers_for_all_tasks(finished):
     model = load_bundle(finished.model)
     assert model.plan.network == NetworkSpec("unet_2d", tasks=((1,), (2,), (3,)))
     assert model.network.tasks == ((1,), (2,), (3,))
-    assert model.prototypes.valid.all(), "also background, although no case is annotated for everything"
+    assert model.classifier.valid.all(), "also background, although no case is annotated for everything"
     for case in finished.spec().cases:
         place = finished.predictions / case.id
         assert read_classes(place / "final.seg.nrrd", model.structures).max() <= 3

@@ -59,9 +59,8 @@ def test_gathering_prototypes_shows_progress_and_can_be_stopped(trained, study):
 def test_the_model_has_the_changed_network_and_prototypes_of_its_embedding(trained):
     model = load_bundle(trained.model)
     assert model.plan.network == NetworkSpec("unet_2d", embedded=True)
-    assert model.level == "decoder_full"
-    assert model.prototypes.vectors.shape == (4, 16)
-    assert model.prototypes.valid.all()
+    assert model.classifier.means.shape == (4, 16 + 32)
+    assert model.classifier.valid.all()
     images = torch.randn(1, 1, *model.plan.patch)
     with torch.no_grad():
         output = model.network(images)
