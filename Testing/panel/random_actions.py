@@ -10,6 +10,7 @@ import slicer
 
 from SemiSupervisedSegLib.panel.scene.segments import segmentsOf
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume
+from SemiSupervisedSegLib.panel.sections.cases.model import NAME, SITE
 from SemiSupervisedSegLib.panel.session import Session
 from SemiSupervisedSegLib.study.cases import assign_cases
 from SemiSupervisedSegLib.study.store import study_lock
@@ -57,6 +58,8 @@ class OtherActions:
             "load an image": (self._loadImage, 2),
             "delete the shown image": (self._deleteVolume, 1),
             "close the scene": (self._closeScene, 1),
+            "write into the table": (self._write, 2),
+            "sort": (self._sort, 1),
             "save and open the scene": (self._reopenScene, 1),
             "reload the module": (self._reload, 2),
             "leave and enter": (self._leaveAndEnter, 1),
@@ -86,6 +89,19 @@ class OtherActions:
         if cases.model.rowCount():
             row = self._user.chance.randrange(cases.model.rowCount())
             cases.ui.casesTable.activated.emit(cases.model.index(row, 0))
+
+    def _write(self) -> None:
+        """Write a name or a site into a row."""
+        chance, model = self._user.chance, self._user.panel.sections["Cases"].model
+        if model.rowCount():
+            cell = model.index(chance.randrange(model.rowCount()), chance.choice((NAME, SITE)))
+            model.setData(cell, chance.choice(("Müller^Anna (T1)", "Elsewhere", "")))
+
+    def _sort(self) -> None:
+        sections = self._user.panel.sections
+        tables = (sections["Cases"].ui.casesTable, sections["Review"].ui.resultsTable)
+        table = self._user.chance.choice(tables)
+        table.sortByColumn(self._user.chance.randrange(-1, 4), qt.Qt.DescendingOrder)
 
     def _choose(self) -> None:
         section, name = self._user.chance.choice(_BOXES)
