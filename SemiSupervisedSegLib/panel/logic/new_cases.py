@@ -32,8 +32,8 @@ class ImageNames:
 def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
     """Find images in a folder and its subfolders, and yield those found so far after each of them.
 
-    A folder with DICOM files and no other images is one image. Segmentations and the study's own annotations, cache
-    and rounds are left out.
+    The DICOM files of a folder are one image, also beside images of other formats. Segmentations and the study's own
+    annotations, cache and rounds are left out.
     """
     places = study.layout
     skipped = {place.absolute() for place in (places.annotations, places.cache, places.rounds)}
@@ -45,9 +45,8 @@ def find_images(folder: Path | str, study: Study) -> Iterator[list[Path]]:
         )
         named = (place / name for name in sorted(names) if is_image_name(name))
         images = [image for image in named if not is_segmentation(image)]
-        if images:
-            collected.extend(images)
-        elif holds_dicom(place):
+        collected.extend(images)
+        if holds_dicom(place):
             collected.append(place)
         yield collected
 

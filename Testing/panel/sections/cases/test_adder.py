@@ -18,6 +18,7 @@ from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study, study_lock
 
+from ....study.conftest import write_series
 from ...studies import STRUCTURES, make_study, write_annotation, write_volume
 
 
@@ -65,6 +66,17 @@ def test_a_folder_of_dicom_slices_is_one_image(tmp_path):
         sitk.WriteImage(image, str(folder / f"{number}.dcm"))
     *_, found = find_images(tmp_path / "dicom", study)
     assert found == [folder]
+
+
+def test_a_folder_of_several_formats_has_all_its_images(tmp_path):
+    study, folder = make_study(tmp_path / "study", cases=1), tmp_path / "mixed"
+    write_series(folder, sitk.Image(5, 4, 3, sitk.sitkInt16))
+    for name in ("a.nrrd", "b.nii.gz"):
+        write_volume(folder / name)
+    *_, found = find_images(folder, study)
+    assert found == [folder / "a.nrrd", folder / "b.nii.gz", folder]
+    sizes = [read_image(path).GetSize() for path in found]
+    assert sizes == [sizes[0], sizes[0], (5, 4, 3)]
 
 
 def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):
