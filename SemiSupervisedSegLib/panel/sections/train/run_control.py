@@ -51,7 +51,7 @@ class RunControl(SectionPart):
         )
         applyAvailability(ui.continueButton, Action.CONTINUE, facts, hint)
         setEnabledWithReason(ui.continueSpin, availability(facts, Action.CONTINUE), _("Steps in all"))
-        ui.continuePanel.setVisible(bool(facts.continuable))
+        ui.continuePanel.setVisible(bool(facts.continuable) and facts.run is None)
 
     def findContinuable(self) -> None:
         """Find out whether the training of the round under review can be continued."""

@@ -51,7 +51,7 @@ class StartBox:
         self._models |= {str(model): model for model in self._imported}
         before = self._box.blockSignals(True)
         self._box.clear()
-        self._box.addItem(_("scratch: it forgets earlier rounds") if trained else _("scratch"), "")
+        self._box.addItem(_("scratch, without earlier rounds") if trained else _("scratch"), "")
         for folder in trained:
             self._box.addItem(_("what round {name} has learned").format(name=folder.name), str(folder.model))
         for model in self._imported:
