@@ -52,10 +52,11 @@ class TrainingForm:
         self._study: Study | None = None
         self._devices: tuple[DeviceInfo, ...] = ()
         self.finishing = 0.0
+        self._startBefore: Path | None = None
         self.expectation = Expectation(services.settings)
         self.start = StartBox(ui.startBox, services.dialogs, self._changed)
         self._presetChosen = False
-        self._isChosen = self._isApplying = False
+        self._isChosen = self._isApplying = self._isShowingJob = False
         self._recommended = ""
         self.settings = SettingsForm(ui.settingsContainer, self._chosen)
         for entry in load_catalogue().methods.values():
@@ -114,11 +115,18 @@ class TrainingForm:
         self.refresh()
 
     def showJob(self, spec: JobSpec) -> None:
-        """Show what a running round trains, on what, and from what."""
+        """Show what a running round trains, on what, and from what; `endJob` gives the user's own start back."""
+        self._startBefore, self._isShowingJob = self.start.model, True
         self.apply(Proposal(spec.method, "", spec.preset, spec.settings))
         _choose(self.ui.deviceBox, spec.device)
         self.start.choose(None if spec.warm_start is None else Path(spec.warm_start))
         self.refresh()
+
+    def endJob(self) -> None:
+        """Choose the start of the next round again that was chosen before the shown round ran."""
+        if self._isShowingJob:
+            self._isShowingJob = False
+            self.start.choose(self._startBefore)
 
     def apply(self, proposal: Proposal | None) -> None:
         """Choose what is proposed; the user may choose otherwise."""

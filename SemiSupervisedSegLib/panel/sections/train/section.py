@@ -176,6 +176,7 @@ class TrainSection(Section):
         self.view.end(self._runner.folder, outcome)
         self.preview.end()
         self._session.refresh_rounds()
+        self.form.endJob()
         self.form.expectation.learn(self._runner.folder, self.form.deviceInfo)
         if self._session.folder in self._runner.folder.path.parents:
             # A worker of a study that was moved ends with an error of its own, which says less.

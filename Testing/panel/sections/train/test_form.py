@@ -216,6 +216,8 @@ def test_the_form_shows_the_running_round(panel: TrainPanel) -> None:
     assert (form.method, form.preset, form.device) == ("mean_teacher", "quick", "cpu")
     assert form.settings.overrides() == {"steps": 7}
     assert form.start.model == earlier.model
+    form.endJob()
+    assert form.start.model is None
 
 
 def test_a_finished_round_offers_to_be_trained_for_longer(panel: TrainPanel, services: Any) -> None:
