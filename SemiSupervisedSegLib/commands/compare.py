@@ -96,7 +96,7 @@ def _comparison(study: Study, options: argparse.Namespace) -> Comparison:
     comparison = new_comparison(study, spec)
     print(f"Comparison {comparison.name}: {describe_size(spec)}")
     for number, held_out in enumerate(spec.folds, start=1):
-        print(f"  fold {number}: scored on {', '.join(held_out)}")
+        print(f"  fold {number}: scored on {', '.join(map(study.title_of, held_out))}")
     return comparison
 
 

@@ -59,6 +59,7 @@ class MethodComparison(SectionPart):
         ui.compareStartButton.connect("clicked()", lambda: self._mayStart() and self._try(self._start))
         ui.compareResumeButton.connect("clicked()", lambda: self._try(self._resume))
         ui.compareBestButton.connect("clicked()", self._takeBest)
+        ui.compareButton.connect("contentsCollapsed(bool)", lambda collapsed: self.refresh())
         ui.compareFoldsBox.connect("valueChanged(int)", lambda value: self.refresh())
         ui.compareMethodsList.connect("itemChanged(QListWidgetItem*)", lambda item: self.refresh())
 
@@ -76,6 +77,9 @@ class MethodComparison(SectionPart):
             self._fillMethods(study, () if isOther else self.methods())
             self._study = study
             self._limitFolds(isOther)
+            if isOther and self._last is not None and not self._last.is_finished():
+                # It runs, or waits to be resumed.
+                self.ui.compareButton.setProperty("collapsed", False)
         self._showTable()
         self.refresh()
 
@@ -115,7 +119,8 @@ class MethodComparison(SectionPart):
             item.setFlags(usable if not choice.problem else qt.Qt.NoItemFlags)
             isTicked = choice.method in ticked if ticked else choice.is_proposed
             item.setCheckState(qt.Qt.Checked if isTicked and not choice.problem else qt.Qt.Unchecked)
-            item.setToolTip(_(choice.problem or choice.summary))
+            # A long title is cut off in a narrow panel.
+            item.setToolTip(f"{_(choice.title)}. {_(choice.problem or choice.summary)}")
             box.addItem(item)
         box.blockSignals(before)
 
@@ -129,6 +134,9 @@ class MethodComparison(SectionPart):
         box.blockSignals(before)
 
     def _showCost(self) -> None:
+        if self.ui.compareButton.collapsed:
+            # It takes time to estimate, which is not to be spent at every click elsewhere.
+            return
         methods = self.methods()
         seconds = [self._form.expectedSeconds(method) for method in methods]
         self.ui.compareCostLabel.setText(_(cost_in_words(self._study, self.ui.compareFoldsBox.value, seconds)))

@@ -137,6 +137,7 @@ def test_stopped_found_by_another_panel_and_resumed(make_panel: Any, spin: Any, 
     again.session.open_study(study.folder)
     assert again.runner.running
     assert isinstance(again.runner.folder, Comparison)
+    assert not again.ui.compareButton.collapsed
     assert again.ui.progressPanel.isVisibleTo(again.widget)
     spin(lambda: again.events, 10)
     assert again.curveRows("losses") == 0
