@@ -8,6 +8,8 @@ from .catalogue import load_catalogue
 from .event_text import format_duration
 
 TITLES = ("Method", "Trained", "Dice [95 % interval]", "To the best [95 % interval]", "p (Wilcoxon)", "Time each")
+SHORT_TITLES = ("Method", "Dice", "95 %", "p", "Time")
+"""Titles of the table in the panel, which is narrow."""
 SIGNIFICANT = 0.05
 
 
@@ -72,6 +74,23 @@ def cells(row: MethodScores, best: str) -> tuple[str, ...]:
     )
 
 
+def short_cells(row: MethodScores) -> tuple[str, ...]:
+    """Return a row of the table as short text, one cell for each of `SHORT_TITLES`.
+
+    Until all trainings of the method are done, their number stands in place of what is not known yet.
+    """
+    known = row.mean_dice is not None
+    return (
+        load_catalogue().method(row.method).title,
+        f"{row.mean_dice:.2f}" if known else "",
+        f"{row.low:.2f}–{row.high:.2f}"
+        if row.is_complete and row.low is not None
+        else f"{row.finished} of {row.trainings}",
+        "" if row.p_value is None else f"{row.p_value:.2g}",
+        "" if row.seconds is None else _short_duration(row.seconds),
+    )
+
+
 def remark(table: ComparisonTable) -> str:
     """Return what the table allows to say in a sentence or two, empty before there is a best method."""
     best = next((row for row in table.methods if row.method == table.best), None)
@@ -86,6 +105,12 @@ def remark(table: ComparisonTable) -> str:
     if doubtful:
         text += f" Chance can explain its lead over {', '.join(titles[row.method] for row in doubtful)}."
     return text
+
+
+def _short_duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _with_interval(form: str, value: float | None, low: float | None, high: float | None) -> str:

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.comparison import Comparison, comparisons
 from ....jobs.comparison_specs import annotated_cases, make_comparison_spec, new_comparison, settings_of
-from ....jobs.comparison_table import TITLES, cells, remark
+from ....jobs.comparison_table import SHORT_TITLES, TITLES, cells, remark, short_cells
 from ....jobs.events import Event, TableUpdated
 from ....jobs.folder import JobFolder
 from ....study.errors import UserError
@@ -23,9 +23,6 @@ from ..tables import makeCell, setUpTable
 from .form import TrainingForm
 
 _USUAL_FOLDS = 4
-# Of the titles; the panel is narrow, and the tooltip of a row has the remaining one.
-_SHOWN_COLUMNS = (0, 1, 2, 4, 5)
-_DIFFERENCE_COLUMN = 3
 _SHOWN_METHODS = 6
 
 
@@ -53,7 +50,7 @@ class MethodComparison(SectionPart):
         self._study: Study | None = None
         self._last: Comparison | None = None
         self._choices: tuple[Choice, ...] = ()
-        setUpTable(ui.compareTable, [_(TITLES[column]) for column in _SHOWN_COLUMNS])
+        setUpTable(ui.compareTable, [_(title) for title in SHORT_TITLES])
         rowHeight = ui.compareTable.verticalHeader().defaultSectionSize
         ui.compareMethodsList.setMaximumHeight(_SHOWN_METHODS * rowHeight)
         ui.compareStartButton.connect("clicked()", lambda: self._mayStart() and self._try(self._start))
@@ -147,10 +144,11 @@ class MethodComparison(SectionPart):
         widget.setVisible(bool(rows))
         widget.setRowCount(len(rows))
         for number, row in enumerate(rows):
-            texts = cells(row, table.best)
-            for place, column in enumerate(_SHOWN_COLUMNS):
-                cell = makeCell(texts[column])
-                cell.setToolTip(row.problem or f"{TITLES[_DIFFERENCE_COLUMN]}: {texts[_DIFFERENCE_COLUMN]}")
+            details = zip(TITLES, cells(row, table.best), strict=True)
+            hint = row.problem or "\n".join(f"{_(title)}: {text}" for title, text in details if text)
+            for place, text in enumerate(short_cells(row)):
+                cell = makeCell(text)
+                cell.setToolTip(hint)
                 widget.setItem(number, place, cell)
         widget.setFixedHeight(widget.horizontalHeader().height + 2 + len(rows) * _rowHeight(widget))
         failed = next((row.problem for row in rows if row.problem), "")

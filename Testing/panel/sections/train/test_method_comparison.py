@@ -95,7 +95,7 @@ def test_a_comparison_from_the_ticks_to_the_table(make_panel: Any, spin: Any, st
     spin(lambda: panel.outcomes, 20)
 
     assert [row[0] for row in shown(panel)] == ["Supervised", "Mean Teacher"]
-    assert shown(panel)[0][1:] == ["2 of 2", "0.500 [0.400, 0.600]", "0.03", "1 min 1 s"]
+    assert shown(panel)[0][1:] == ["0.50", "0.40–0.60", "0.03", "61 s"]
     assert "-0.200 [-0.300, -0.100]" in panel.ui.compareTable.item(0, 0).toolTip()
     assert panel.ui.compareLabel.text == "Mean Teacher has the highest mean Dice."
     assert "001-compare is finished" in panel.ui.outcomeLabel.text
@@ -186,7 +186,7 @@ def test_the_table_of_an_earlier_day_and_a_failed_training(make_panel: Any, stud
     failed = MethodScores("mean_teacher", 2, 1, 1, 0.4, problem="Too big. Lower it.")
     comparison.write_table(ComparisonTable((MethodScores("supervised", 2, 2, 2, 0.5), failed)))
     panel = make_panel(FINISHES)
-    assert [row[1] for row in shown(panel)] == ["2 of 2", "1 of 2"]
+    assert [row[1:3] for row in shown(panel)] == [["0.50", "2 of 2"], ["0.40", "1 of 2"]]
     assert panel.ui.compareLabel.text == "Too big. Lower it."
     assert not panel.ui.compareBestButton.isVisibleTo(panel.widget)
     assert panel.ui.compareResumeButton.isVisibleTo(panel.widget)
