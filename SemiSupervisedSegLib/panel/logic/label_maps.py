@@ -52,7 +52,8 @@ def _is_label_map(path: Path) -> bool:
     try:
         if read_header(path).GetPixelID() not in _INTEGERS:
             return False
-        values = np.unique(sitk.GetArrayViewFromImage(read_image(path)))
+        # A view would outlive the image that it shows.
+        values = np.unique(sitk.GetArrayFromImage(read_image(path)))
     except UserError:
         # Reading it as an image says what is wrong with it.
         return False

@@ -15,7 +15,8 @@ _MODULE, _TAG = "SlicerNNInteractive", "SegmentEditor"
 
 def isInstalled() -> bool:
     """Return whether Slicer has the module of nnInteractive."""
-    return slicer.app.moduleManager().module(_MODULE) is not None
+    # Not by the module manager, which complains of a module that it does not have.
+    return hasattr(slicer.modules, _MODULE.lower())
 
 
 def handOver(

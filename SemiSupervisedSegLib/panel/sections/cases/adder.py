@@ -85,16 +85,23 @@ class CaseAdder(SectionPart):
         return self._dialogs.chooseItems(title, _("Patient, series and date:"), labels, preselected=False)
 
     def _useAsAnnotations(self, names: list[str]) -> bool:
-        shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
         question = _(
             "These files look like annotations of other images ({count}): {names}. Use them as annotations? Otherwise "
             "they are left out."
         )
-        return self._dialogs.confirm(question.format(count=len(names), names=shown))
+        return self._dialogs.confirm(question.format(count=len(names), names=_shortened(names)))
+
+    def _leaveOut(self, names: list[str]) -> bool:
+        question = _(
+            "The annotations have structures that the study does not have ({count}): {names}. Leave them out? They "
+            "count as background then, in copies in the study; the files stay as they are. Otherwise nothing is added."
+        )
+        return self._dialogs.confirm(question.format(count=len(names), names=_shortened(names)))
 
     def _start(self, work: Callable[[ImageImport], Work]) -> None:
         site = self.ui.addSiteBox.currentText.strip() or self._session.study.local_site
-        self._import, self._folder = ImageImport(self._session, site, self._useAsAnnotations), self._session.folder
+        self._import = ImageImport(self._session, site, self._useAsAnnotations, self._leaveOut)
+        self._folder = self._session.folder
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressRow.setVisible(True)
         self._task = TimeSlicedTask(work(self._import), self._done, self._failed, self._show)
@@ -127,3 +134,7 @@ class CaseAdder(SectionPart):
         self.ui.addedLabel.setText(words)
         self.ui.addedLabel.setVisible(True)
         self._session.state_changed.emit()
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
+from ....study.cases import stored_path
 from ....study.errors import UserError
 from ....study.files import write_error
 from ....study.layout import StudyFolder
+from ....study.model import Case, Structure
 from ....study.names import default_id
+from ....study.other_structures import other_structures, write_without
 from ...logic.annotation_files import new_annotation_file
 from ...logic.dicom_database import DicomDatabase, image_of, pseudonymous_id, series_in
 from ...logic.label_maps import find_label_maps
@@ -41,10 +45,18 @@ class ImageImport:
         session: Session whose study gets the cases.
         site: Site that the images come from.
         useAsAnnotations: Function that asks the user whether files that look like label maps are annotations.
+        leaveOut: Function that asks the user whether structures that the study does not have are left out.
     """
 
-    def __init__(self, session: Session, site: str, useAsAnnotations: Callable[[list[str]], bool]) -> None:
-        self._session, self._site, self._useAsAnnotations = session, site, useAsAnnotations
+    def __init__(
+        self,
+        session: Session,
+        site: str,
+        useAsAnnotations: Callable[[list[str]], bool],
+        leaveOut: Callable[[list[str]], bool],
+    ) -> None:
+        self._session, self._site = session, site
+        self._useAsAnnotations, self._leaveOut = useAsAnnotations, leaveOut
         self._written: list[Path] = []
         self._adopted: list[slicer.vtkMRMLSegmentationNode] = []
 
@@ -96,11 +108,35 @@ class ImageImport:
         for case in make_cases(self._session.study, images, self._site, annotations, names):
             cases.append(case)
             yield (_("Looking for images"), 0, 0)
+        cases = yield from self._withoutOthers(cases)
         for done in check_new_cases(self._session.study, cases):
             yield (_("Checking images"), done, len(cases))
         if cases:
             self._session.edit_study(lambda study: with_new_cases(study, cases))
         return len(cases), sum(1 for case in cases if case.annotation)
+
+    def _withoutOthers(self, cases: list[Case]) -> Generator[Progress, None, list[Case]]:
+        """Return the cases with copies of annotations that have further structures, if the user agrees."""
+        study, others = self._session.study, {}
+        for number, case in enumerate(cases, 1):
+            # What is wrong with a file is said when it is checked.
+            with contextlib.suppress(UserError):
+                if case.annotation is not None:
+                    others[case.id] = other_structures(study.annotation_path(case), study.structures)
+            yield (_("Looking into annotations"), number, len(cases))
+        others = {caseId: found for caseId, found in others.items() if found}
+        names = {structure.name: None for found in others.values() for structure in found}
+        if not others or not self._leaveOut(list(names)):
+            return cases
+        copies = {case.id: self._copyWithout(others[case.id], case) for case in cases if case.id in others}
+        return [copies.get(case.id, case) for case in cases]
+
+    def _copyWithout(self, others: tuple[Structure, ...], case: Case) -> Case:
+        study = self._session.study
+        target = new_annotation_file(study, case.id)
+        self._written.append(target)
+        write_without(others, study.annotation_path(case), study.structures, study.image_path(case), target)
+        return dataclasses.replace(case, annotation=stored_path(study, target))
 
     def fromVolumes(self, volumes: list[slicer.vtkMRMLScalarVolumeNode]) -> Work:
         """Copy volumes of the scene into the study with the user's segmentations of them."""

@@ -224,3 +224,29 @@ def test_masks_of_a_folder_become_annotations_or_are_left_out(opened, dialogs, s
     added = {case.id: case for case in opened._session.study.cases if case.id.startswith("Patient")}
     assert sorted(added) == ["Patient-1", "Patient-10", "Patient-2"]
     assert [name for name, case in added.items() if case.annotation] == (["Patient-1", "Patient-10"] if agrees else [])
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_fifteen_structures_of_which_two_are_learned(opened, dialogs, spin, tmp_path, agrees):
+    image = tmp_path / "organs" / "scan.nrrd"
+    write_volume(image, 40)
+    labels = np.zeros(sitk.GetArrayFromImage(sitk.ReadImage(str(image))).shape, np.uint8)
+    for label in range(1, 16):
+        labels[label % 5, label % 9] = label
+    label_map = sitk.GetImageFromArray(labels)
+    label_map.CopyInformation(sitk.ReadImage(str(image)))
+    sitk.WriteImage(label_map, str(image.with_name("scan_mask.nrrd")))
+    before = image.with_name("scan_mask.nrrd").read_bytes()
+    dialogs.answer("chooseFolder", str(image.parent))
+    dialogs.answer("confirm", True)
+    dialogs.answer("confirm", agrees)
+    opened.ui.addFolderButton.click()
+    finish(opened, spin)
+    assert "label 3, label 4" in dialogs.asked[-1]
+    study = opened._session.study
+    assert image.with_name("scan_mask.nrrd").read_bytes() == before
+    assert ("scan" in {case.id for case in study.cases}) == agrees
+    assert agrees == (study.layout.annotations / "scan.seg.nrrd").exists()
+    if agrees:
+        classes = read_annotation(study.annotation_path(study.case("scan")), study.structures, read_image(image))
+        assert np.array_equal(sitk.GetArrayFromImage(classes), np.where(labels <= 2, labels, 0))
