@@ -61,7 +61,7 @@ class Fingerprint:
     Attributes:
         cases: Grids of all cases.
         foreground: Intensities of the annotated voxels.
-        extent: Largest extent of the annotated voxels of a case along each LPS-oriented axis (z, y, x) in mm.
+        extent: Extent of the annotated voxels along each LPS-oriented axis (z, y, x) in mm, the median over cases.
     """
 
     cases: tuple[CaseFingerprint, ...]
@@ -111,7 +111,7 @@ def fingerprint(
             if case.role == Role.LABELED:
                 samples.append(_sample(case, structures))
         on_progress(done, len(cases))
-    return Fingerprint(tuple(grids), _foreground_intensity(samples), _largest_extent(samples))
+    return Fingerprint(tuple(grids), _foreground_intensity(samples), _median_extent(samples))
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def _annotated_extent(classes: np.ndarray, geometry: Geometry) -> tuple[float, f
     return triple(float(sides[axis] * geometry.spacing[2 - axis]) for axis in axes)
 
 
-def _largest_extent(samples: Sequence[_Sample]) -> tuple[float, float, float] | None:
-    return triple(max(sample.extent[axis] for sample in samples) for axis in range(3)) if samples else None
+def _median_extent(samples: Sequence[_Sample]) -> tuple[float, float, float] | None:
+    return triple(np.median([sample.extent for sample in samples], axis=0).tolist()) if samples else None
 
 
 def _foreground_intensity(samples: Sequence[_Sample]) -> ForegroundIntensity | None:

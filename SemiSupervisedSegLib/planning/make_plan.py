@@ -29,8 +29,8 @@ _USUAL_SPACING = 0.01
 _PATCH_STEP = {2: 32, 3: PATCH_MULTIPLE}
 _PATCH_2D_MAXIMUM = 256
 _PATCH_3D_VOXELS = 96**3
-# Sides of a patch on the structures, as a multiple of their extent: as much of their surroundings as of themselves.
-_SURROUNDINGS = 2.0
+# Sides of a patch on the structures, as a multiple of their usual extent.
+_SURROUNDINGS = 2.5
 _SMALLEST_ON_STRUCTURES = {2: 64, 3: 48}
 
 

@@ -54,18 +54,18 @@ def test_patch_is_no_larger_than_the_median_volume():
     assert plan_of(((3, 30, 30), (1.0, 1.0, 1.0)), dimension="3d").patch == (16, 32, 32)
 
 
-def test_patches_on_the_structures_show_twice_their_extent():
+def test_patches_on_the_structures_show_their_surroundings():
     flat, full = ((10, 256, 256), (8.0, 1.5, 1.5)), ((200, 300, 300), (1.0, 0.8, 0.8))
 
     def patch(case, extent, **settings):
         seen = Fingerprint(study_of(case).cases, None, extent)
         return make_plan(seen, Modality.MR, 2, {"patch_extent": "structures", **settings}).patch
 
-    assert patch(flat, (80.0, 100.0, 60.0)) == (160, 96)
+    assert patch(flat, (80.0, 100.0, 60.0)) == (192, 128)
     assert patch(flat, (80.0, 100.0, 60.0), in_plane_scale=0.5) == (96, 64)
     assert patch(flat, (8.0, 6.0, 400.0)) == (64, 256), "neither smaller than useful nor larger than the image"
     assert patch(flat, (80.0, 100.0, 60.0), patch_size="128x128") == (128, 128), "a given size wins"
-    assert patch(full, (40.0, 24.0, 16.0)) == (80, 64, 48)
+    assert patch(full, (32.0, 19.2, 12.0)) == (80, 64, 48)
     assert patch(full, None) == plan_of(full).patch, "no case is annotated"
 
 

@@ -2,8 +2,7 @@
 
 A method is a module that owns its networks and names its losses. It knows nothing of files, loops or devices. The loop
 draws a batch and, for each *objective* of the method in turn, computes the weighted sum of its losses, back-propagates
-and steps that objective's optimizer; then it calls :meth:`Method.after_step`. Docs/development.md shows each family of
-methods as code that runs.
+and steps that objective's optimizer; then it calls :meth:`Method.after_step`. Docs/development.md shows each family.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from ...planning.plan import Plan
 from ...study.errors import UserError
 from .base import SegmentationNetwork, Upsampling
 from .embedding import with_embedding
+from .folded_unet import folded_unet
 from .monai_networks import monai_basic_unet
 from .prompted import PromptedNetwork
 from .unet2d import unet_2d
@@ -20,6 +21,8 @@ BUILDERS: dict[str, Callable[..., SegmentationNetwork]] = {
     "v_net": v_net,
     "v_net_instance": partial(v_net, norm="instance", dropout=0.0),
     "unet_3d": unet_3d,
+    "folded_unet_2d": partial(folded_unet, 2),
+    "folded_unet_3d": partial(folded_unet, 3),
     "monai_basic_unet_2d": partial(monai_basic_unet, 2),
     "monai_basic_unet_3d": partial(monai_basic_unet, 3),
 }

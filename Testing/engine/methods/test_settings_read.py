@@ -20,7 +20,8 @@ PACKAGE = Path(SemiSupervisedSegLib.__file__).parent
 READ_ELSEWHERE = {
     *("steps", "labeled_batch", "unlabeled_batch", "external_batch", "foreground_share", "cache_budget_mb"),
     *("optimizer", "learning_rate", "momentum", "weight_decay", "learning_rate_schedule", "gradient_clipping"),
-    *("network", "dimension", "patch_size", "patch_extent", "in_plane_scale", "precision", "threads", "augmentation"),
+    *("network", "dimension", "patch_size", "patch_extent", "in_plane_scale", "precision", "threads"),
+    *("augmentation", "keep_orientation"),
     *("largest_component", "average_weights", "mirrored_prediction", "prototype_classifier"),
     *("validation_interval", "checkpoint_interval", "preview_interval", "window_overlap", "window_stride"),
 }
@@ -56,7 +57,7 @@ def fidelities(method: str) -> tuple[str, ...]:
 
 
 def read_by(method_id: str, fidelity: str, dimensions: int) -> set[str]:
-    """Train a method for one step of every stage and return the settings that it read."""
+    """Train a method for the first and the last step of every stage and return the settings that it read."""
     chosen = {name: value for name, value in FEW.items() if name in names_of(method_id)}
     if fidelity:
         chosen["fidelity"] = fidelity
@@ -67,11 +68,11 @@ def read_by(method_id: str, fidelity: str, dimensions: int) -> set[str]:
     method.warnings()
     batch = toy_batch(dimensions, CLASSES)
     for stage in method.stages():
-        step = TrainingStep(0, 10, stage.name)
         method.start_stage(stage, lambda _: batch)
-        for objective in method.objectives():
-            objective.losses(batch, step)
-        method.after_step(step)
+        for step in (TrainingStep(0, 10, stage.name), TrainingStep(9, 10, stage.name)):
+            for objective in method.objectives():
+                objective.losses(batch, step)
+            method.after_step(step)
     method.inference_network()
     return spy.read
 

@@ -115,3 +115,23 @@ def test_network_overfits_one_batch(name, size, classes):
         optimizer.step()
         course.append(loss.item())
     assert course[-1] < 0.7 * course[0]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_folded_unet_computes_nothing_at_full_resolution_but_its_classifier(dimensions):
+    network = build_network(f"folded_unet_{dimensions}d", 1, 3)
+    sizes = {}
+    for name, module in network.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            module.register_forward_hook(lambda _, inputs, output, name=name: sizes.update({name: output.shape[-1]}))
+    network(torch.randn(2, 1, *[32] * dimensions))
+    assert [name for name, size in sizes.items() if size == 32] == ["head"]
+    assert max(size for name, size in sizes.items() if name != "head") == 16
+
+
+def test_folding_loses_no_voxel():
+    images = torch.randn(2, 1, 8, 6, 4)
+    folded = build_network("folded_unet_3d", 1, 2).encoder.stages[0][0](images)
+    assert folded.shape == (2, 8, 4, 3, 2)
+    assert torch.equal(folded.flatten().sort().values, images.flatten().sort().values)
+    assert torch.equal(folded[:, 0], images[:, 0, ::2, ::2, ::2])

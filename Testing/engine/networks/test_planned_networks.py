@@ -23,7 +23,7 @@ def plan_of(**settings: str) -> Plan:
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_every_network_of_the_catalogue_can_be_built_or_is_refused_in_words(dimensions):
     for choice in load_catalogue().method("supervised").setting("network").choices:
-        if (choice == "unet_2d") == (dimensions == 2) or choice in ("auto", "monai_basic_unet"):
+        if (choice == "unet_2d") == (dimensions == 2) or choice in ("auto", "folded_unet", "monai_basic_unet"):
             network = build_planned_network(plan_of(dimension=f"{dimensions}d", network=choice))
             assert network(torch.zeros(2, 1, *[32] * dimensions)).logits.dim() == dimensions + 2
         else:

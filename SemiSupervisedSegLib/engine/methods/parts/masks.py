@@ -78,6 +78,47 @@ def cutmix_mask(images: Tensor, kind: MaskKind, smallest: float, largest: float)
     return mask.float().to(images.device, non_blocking=True)
 
 
+def mix_boxes(
+    images: Tensor, labels: Tensor, known: Tensor, share: float, smallest: float = 0.2, largest: float = 0.65
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Paste a box of another image of the batch into a share of the images, its labels into theirs.
+
+    CutMix (Yun et al., ICCV 2019) in random pairs, with a box of its own for each image.
+
+    Args:
+        images: Images (B, C_in, *spatial).
+        labels: Class indices (B, *spatial).
+        known: Mask (B, *spatial) of what is known of the labels.
+        share: Probability with which an image gets a box.
+        smallest: Smallest side of a box along each axis, as a share of the image.
+        largest: Largest such side; it is drawn evenly in between.
+
+    Returns:
+        New images, labels and mask of the same shapes.
+
+    Examples:
+        >>> _ = torch.manual_seed(0)
+        >>> labels = torch.arange(4).view(4, 1, 1).repeat(1, 10, 10)
+        >>> images, mixed, _ = mix_boxes(labels[:, None].float(), labels, torch.ones(4, 10, 10), share=1.0)
+        >>> torch.equal(images[:, 0].long(), mixed), mixed[0].unique()
+        (True, tensor([0, 2]))
+    """
+    # Drawn on the CPU, so that no step waits for the device.
+    partners = torch.randperm(len(images)).tolist()
+    chosen = (torch.rand(len(images)) < share).nonzero()[:, 0].tolist()
+    mixed = images.clone(), labels.clone(), known.clone()
+    for image in chosen:
+        sides = smallest + (largest - smallest) * torch.rand(images.dim() - 2)
+        box = []
+        for size, side in zip(images.shape[2:], sides.tolist(), strict=True):
+            length = max(1, int(side * size))
+            start = int(torch.randint(size - length + 1, ()))
+            box.append(slice(start, start + length))
+        for target, source in zip(mixed, (images, labels, known), strict=True):
+            target[(image, ..., *box)] = source[(partners[image], ..., *box)]
+    return mixed
+
+
 def _slices(images: Tensor, share: float) -> Tensor:
     size = images.shape[2:]
     keep = torch.ones(size[0], dtype=torch.bool)
