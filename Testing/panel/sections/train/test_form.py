@@ -12,12 +12,16 @@ import ctk
 import pytest
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, resolve
+from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, ModelDescription
 from SemiSupervisedSegLib.jobs.records import to_plain
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
+from SemiSupervisedSegLib.panel.logic.proposal import Proposal
+from SemiSupervisedSegLib.panel.sections.train.expectation import Expectation
+from SemiSupervisedSegLib.planning.round_plan import write_round_plan
 from SemiSupervisedSegLib.study.model import Structure
 from SemiSupervisedSegLib.study.store import load_study
 
@@ -165,7 +169,7 @@ def finish_round(folder: Path, method: str, structures: tuple[Structure, ...], s
     study = load_study(folder)
     made = next_round(folder, method)
     made.write_spec(make_training_spec(study, method, "quick", {"steps": steps}, device="cpu"))
-    description = ModelDescription(structures, method, {}, "decoder_full", {})
+    description = ModelDescription(structures, method, {}, {})
     content = {OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}}
     for path, text in ((made.model / METADATA, json.dumps(content)), (made.last_checkpoint, "")):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,6 +222,27 @@ def test_the_form_shows_the_running_round(panel: TrainPanel) -> None:
     assert form.start.model == earlier.model
     form.endJob()
     assert form.start.model is None
+
+
+def test_earlier_rounds_correct_the_estimate_here_and_in_other_studies(panel: TrainPanel, services: Any) -> None:
+    form, study = panel.section.form, panel.session.study
+    panel.useDevice("cpu")
+    form.choose(Proposal("supervised", "", "quick", {"steps": 40}))
+    plan = form.expectation.plan("supervised", "quick", {"steps": 40})
+    expected = form.expectation.estimate("supervised", plan, form.deviceInfo)
+    made = finish_round(study.folder, "supervised", study.structures)
+    write_round_plan(made, plan)
+    made.append_event(StepDone("train", 10, 40, {}, 0.01, seconds_left=30 * 60.0))
+    made.write_status("finished")
+    panel.session.refresh_rounds()
+    assert "about 40 minutes, as 001-supervised did" in panel.ui.estimateLabel.text
+    form.chooseMethod("mean_teacher")
+    assert "as 001-supervised did" not in panel.ui.estimateLabel.text
+    assert "minutes" in panel.ui.estimateLabel.text, "without the earlier round it would be less than one"
+    form.expectation.learn(made, form.deviceInfo)
+    elsewhere = Expectation(services.settings).estimate("supervised", plan, form.deviceInfo)
+    assert not elsewhere.like
+    assert elsewhere.steps > 100 * expected.steps
 
 
 def test_a_finished_round_offers_to_be_trained_for_longer(panel: TrainPanel, services: Any) -> None:
