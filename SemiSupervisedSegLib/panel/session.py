@@ -25,6 +25,7 @@ class Session:
         study_changed: Signal that another study was opened, it was closed, or its content changed.
         case_changed: Signal that another case is displayed.
         rounds_changed: Signal that rounds appeared, disappeared or ended, or that another one is under review.
+        upcoming_changed: Signal that other cases than before will probably be displayed next.
         view_changed: Signal that the display of something changed, which a saved scene stores.
         state_changed: Signal that something changed that determines which actions are possible; it follows the signals
             of study, case and rounds.
@@ -37,6 +38,7 @@ class Session:
         self.study_changed = Signal()
         self.case_changed = Signal()
         self.rounds_changed = Signal()
+        self.upcoming_changed = Signal()
         self.view_changed = Signal()
         self.state_changed = Signal()
         self.study: Study | None = None

@@ -10,6 +10,7 @@ import slicer
 from ..jobs.folder import JobFolder
 from ..study.errors import UserError
 from .logic.guidance import section_of
+from .run.read_ahead import ReadAhead
 from .run.runner import Runner
 from .scene.case_scene import CaseScene
 from .scene.moved_study import MovedStudy
@@ -51,6 +52,7 @@ class Panel:
 
     Attributes:
         widget: Root of the panel, for the layout of the module.
+        readAhead: Reads files of the cases that are shown next.
         editing: The Segment Editor.
         sections: Sections by name.
         folds: Their root widgets by name.
@@ -60,7 +62,8 @@ class Panel:
         self.services = services or defaultServices()
         self.session = Session()
         self._movedStudy = MovedStudy(self.session)
-        self.scene = CaseScene()
+        self.readAhead = ReadAhead(self.services)
+        self.scene = CaseScene(self.readAhead)
         self.runner = Runner(self.services)
         self._uiFolder = Path(uiFolder)
         self.widget = self._load("SemiSupervisedSeg")
@@ -81,6 +84,7 @@ class Panel:
         # The last is for the end of editing; before the others the sections would look at nodes of the case before.
         for signal in (session.case_changed, session.rounds_changed, session.study_changed, session.state_changed):
             signal.connect(self._showCase)
+        session.upcoming_changed.connect(self._expect)
         self._step = ""
         self._followStep()
         session.state_changed.connect(self._followStep)
@@ -109,6 +113,7 @@ class Panel:
         for section in self.sections.values():
             section.cleanup()
         self.editing.editor.cleanup()
+        self.readAhead.cleanup()
 
     def goTo(self, name: str) -> None:
         """Unfold a section and bring it into view."""
@@ -189,6 +194,16 @@ class Panel:
             self.scene.showCase(study, case, self.session.round)
         except UserError as error:
             self.services.dialogs.showError(error)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Read ahead what will probably be shown next."""
+        study = self.session.study
+        if study is not None:
+            # A list may still show a study that was open before.
+            cases = {case.id: case for case in study.cases}
+            ids = dict.fromkeys(case for section in self.sections.values() for case in section.upcomingCases())
+            self.scene.expect(study, [cases[case] for case in ids if case in cases], self.session.round)
 
 
 def _nameOf(folder: JobFolder | None) -> str:

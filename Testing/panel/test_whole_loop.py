@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import slicer
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.panel.scene.geometry import rightHanded
+from SemiSupervisedSegLib.panel.logic.axes import right_handed
 from SemiSupervisedSegLib.panel.scene.volumes import sceneVolumes
 from SemiSupervisedSegLib.panel.widget import Panel
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
@@ -281,7 +281,7 @@ def stored(loop: LoopDriver, case_id: str) -> np.ndarray:
     study = loop.session.study
     case = study.case(case_id)
     image = read_image(study.image_path(case))
-    return sitk.GetArrayFromImage(rightHanded(read_annotation(study.annotation_path(case), study.structures, image)))
+    return sitk.GetArrayFromImage(right_handed(read_annotation(study.annotation_path(case), study.structures, image)))
 
 
 def read_by_slicer(path: Path) -> Any:

@@ -87,7 +87,8 @@ class SceneAndStudyTest(PanelTest):
 
     def test_scene_to_study_and_back(self) -> None:
         """An oblique volume with its segmentation becomes an annotated case, and the case is shown as it was."""
-        from SemiSupervisedSegLib.panel.scene.segments import readClasses, setClasses
+        from SemiSupervisedSegLib.panel.logic.case_files import FileRequest, read_content
+        from SemiSupervisedSegLib.panel.scene.segments import setLabels
         from SemiSupervisedSegLib.panel.scene.volumes import addVolume, exportVolume
         from SemiSupervisedSegLib.study.images import read_image
 
@@ -97,7 +98,8 @@ class SceneAndStudyTest(PanelTest):
         segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Drawn")
         segmentation.CreateDefaultDisplayNodes()
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        setClasses(segmentation, readClasses(source.annotation_path(origin), source.structures), source.structures)
+        file = FileRequest("segmentation", str(source.annotation_path(origin)), source.structures)
+        setLabels(segmentation, read_content(file), source.structures)
 
         self.session.create_study(self.folder / "study", "Self-test", source.modality, "Here", source.structures)
         cases = self.panel.sections["Cases"]
@@ -111,8 +113,8 @@ class SceneAndStudyTest(PanelTest):
         case = study.cases[0]
         self.assertSameImage(read_image(study.image_path(case)), read_image(source.image_path(origin)))
         self.assertIsNotNone(case.annotation)
-        drawn = readClasses(source.annotation_path(origin), source.structures)
-        self.assertSameImage(readClasses(study.annotation_path(case), study.structures), drawn)
+        drawn = read_image(source.annotation_path(origin))
+        self.assertSameImage(read_image(study.annotation_path(case)), drawn)
         self.session.show(case.id)
         again = self.folder / "again.nrrd"
         exportVolume(self.panel.scene.nodes.volume, again)

@@ -11,26 +11,14 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from ...study.annotations import not_a_structure, read_annotation, write_segmentation
+from ...study.annotations import not_a_structure, write_segmentation
 from ...study.errors import UserError
 from ...study.geometry import Geometry
 from ...study.images import image_geometry
 from ...study.model import Structure
-from ...study.segments import is_segmentation, read_segments
-from .geometry import backToGrid, emptyImage, orientedImage, rightHanded, voxels
+from ..logic.axes import back_to_grid, empty_image, right_handed
+from .geometry import orientedImage, voxels
 from .segments import BINARY, segmentsOf, terminologyOf
-
-
-def readAnnotation(
-    path: Path, structures: Sequence[Structure], geometry: Geometry
-) -> tuple[sitk.Image, dict[str, str]]:
-    """Return an annotation file's class map on a grid, and its terminology by lower-case structure name.
-
-    Raises UserError as `study.annotations.read_annotation`.
-    """
-    classMap = read_annotation(path, structures, emptyImage(geometry))
-    segments = read_segments(path) if is_segmentation(path) else ()
-    return classMap, {item.name.casefold(): item.terminology for item in segments if item.terminology}
 
 
 def exportSegmentation(
@@ -69,8 +57,8 @@ def classMapOf(
     volume: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> sitk.Image:
     """Return the segments of a node as uint8 class map on a grid; raises UserError as `exportSegmentation`."""
-    right = rightHanded(emptyImage(geometry))
-    reference = orientedImage(right)
+    right = right_handed(empty_image(geometry))
+    reference = orientedImage(sitk.GetArrayViewFromImage(right), Geometry.of(right))
     transform = _transform(node, volume)
     source = node if node.GetSegmentation().ContainsRepresentation(BINARY) else _asLabelmaps(node, reference)
     byName = {structure.name.casefold(): index for index, structure in enumerate(structures, 1)}
@@ -90,7 +78,7 @@ def classMapOf(
         raise UserError("The annotation is empty.", "Annotate at least one structure before saving.")
     result = sitk.GetImageFromArray(classes)
     result.CopyInformation(right)
-    return backToGrid(result, geometry)
+    return back_to_grid(result, geometry)
 
 
 def _transform(

@@ -45,9 +45,12 @@ class CaseDisplay:
         self.showHeatmap(nodes)
         self.showSides(nodes)
 
-    def showImage(self, nodes: CaseNodes) -> None:
-        """Show the image of a case in all slice views, unless it is shown already, as after a scene was loaded."""
-        if nodes.volume is not None and not views.isShown(nodes.volume):
+    def showImage(self, nodes: CaseNodes, isOther: bool) -> None:
+        """Show the image of a case in all slice views, unless it is shown already, as after a scene was loaded.
+
+        `isOther` says that its node, which may be shown already, had another image before.
+        """
+        if nodes.volume is not None and (isOther or not views.isShown(nodes.volume)):
             views.showVolume(nodes.volume)
             if views.currentLayout() == views.SIDE_BY_SIDE:
                 views.applyLayout(views.SIDE_BY_SIDE, nodes.volume)

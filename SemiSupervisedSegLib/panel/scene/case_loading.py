@@ -10,12 +10,12 @@ import slicer
 from ...jobs.folder import JobFolder
 from ...jobs.results import PREDICTION_FILES
 from ...study.errors import UserError
-from ...study.images import image_geometry, read_image
 from ...study.model import Case, Study
-from .annotations import readAnnotation
+from ..logic.case_files import CaseFiles, FileContent, FileRequest
 from .changes import Changes
-from .hierarchy import removeNode
-from .segments import readClasses, setClasses
+from .hierarchy import removeNode, removeStorage
+from .modifying import modifiedOnce
+from .segments import makeFresh, segmentationFingerprint, setLabels
 from .styles import STYLES, applyStyle
 from .tags import (
     ANNOTATION,
@@ -28,19 +28,21 @@ from .tags import (
     SEGMENTATIONS,
     UNCERTAINTY,
     VOLUME,
+    caseOf,
     isCurrent,
+    kindOf,
     nodesOf,
     setSource,
+    sourceOf,
     tag,
 )
-from .volumes import addVolume, setImage
+from .volumes import emptyVolume, setVolume, volumeFingerprint
 
 TITLES = {
     VOLUME: "",
     ANNOTATION: "annotation",
     FINAL: "final prediction",
     PROTOTYPE: "prototype-based prediction",
-    "probability": "probability",
     PROBABILITY: "probability",
     UNCERTAINTY: "uncertainty",
     DISAGREEMENT: "disagreement",
@@ -68,11 +70,34 @@ def attempt(parts: list[Callable[[], None]]) -> list[UserError]:
     return errors
 
 
-class CaseLoader:
-    """Loads parts of one case; every method raises UserError when its file cannot be read."""
+def raiseFirst(errors: list[UserError]) -> None:
+    """Raise the first of some errors, if there are any."""
+    if errors:
+        raise errors[0]
 
-    def __init__(self, study: Study, case: Case, changes: Changes) -> None:
-        self._study, self._case, self._changes = study, case, changes
+
+class CaseLoader:
+    """Loads parts of one case; every method raises UserError when its file cannot be read.
+
+    Args:
+        study: Study of the case.
+        case: Case to load.
+        changes: What the user changed.
+        files: Reads the files.
+        spares: Nodes by kind that showed another case and are used again: to make new ones takes longer. What is used
+            is taken out.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        case: Case,
+        changes: Changes,
+        files: CaseFiles,
+        spares: dict[str, slicer.vtkMRMLNode] | None = None,
+    ) -> None:
+        self._study, self._case, self._changes, self._files = study, case, changes, files
+        self._spares = {} if spares is None else spares
 
     def volume(self) -> None:
         """Make the image's node, or leave the one that shows the file as it is."""
@@ -81,10 +106,13 @@ class CaseLoader:
         if node is not None and isCurrent(node, path):
             self._name(node, VOLUME)
             return
-        new = addVolume(path, self._case.title)
+        content = self._files.read(FileRequest("image", str(path)))
         if node is not None:
             self._changes.removeOrHide(node)
-        self._finish(new, VOLUME, path)
+        new = self._spare(VOLUME) or emptyVolume(self._case.title)
+        with modifiedOnce(new):
+            setVolume(new, content)
+            self._finish(new, VOLUME, path)
         nodes = nodesOf(self._study.folder, self._case.id)
         for kind in SEGMENTATIONS:
             segmentation = getattr(nodes, kind)
@@ -102,11 +130,8 @@ class CaseLoader:
             if node is not None:
                 removeNode(node)
             return
-        geometry = image_geometry(self._study.image_path(self._case))
-        classes, terminology = readAnnotation(path, self._study.structures, geometry)
-        node = node or self.emptySegmentation(ANNOTATION)
-        setClasses(node, classes, self._study.structures, terminology)
-        self._finish(node, ANNOTATION, path)
+        content = self._files.read(requestOf(ANNOTATION, path, self._study, self._case))
+        self._showLabels(node, ANNOTATION, content, path)
 
     def prediction(self, kind: str, path: Path | None, note: str = "") -> None:
         """Make, update in place or put away the node of a prediction or heatmap; `note` goes behind its name."""
@@ -119,33 +144,57 @@ class CaseLoader:
             node = None
         if path is None:
             return
+        content = self._files.read(requestOf(kind, path, self._study, self._case))
         if kind in HEATMAPS:
-            node = self._heatmap(node, path)
+            node = node or self._spare(kind) or emptyVolume(self._case.title)
+            with modifiedOnce(node):
+                setVolume(node, content)
+                self._finish(node, kind, path, note)
         else:
-            classes = readClasses(path, self._study.structures)
-            node = node or self.emptySegmentation(kind)
-            setClasses(node, classes, self._study.structures)
+            node = self._showLabels(node, kind, content, path, note)
             applyStyle(node, STYLES[kind])
-        self._finish(node, kind, path, note)
 
     def emptySegmentation(self, kind: str) -> slicer.vtkMRMLSegmentationNode:
         """Return a new segmentation node without segments on the grid of the case's image."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
         node.CreateDefaultDisplayNodes()
         self._refer(node)
-        self._finish(node, kind, None)
+        tag(node, self._study, self._case, kind)
+        self._name(node, kind)
+        setSource(node, None, self._changes.fingerprint(node))
         return node
 
-    def _heatmap(self, node: slicer.vtkMRMLScalarVolumeNode | None, path: Path) -> slicer.vtkMRMLScalarVolumeNode:
-        if node is None:
-            return addVolume(path, self._case.title)
-        setImage(node, read_image(path))
+    def _spare(self, kind: str) -> slicer.vtkMRMLNode | None:
+        node = self._spares.pop(kind, None)
+        if node is not None:
+            # Else Slicer would offer to save this case into the file of the other.
+            removeStorage(node)
         return node
 
-    def _finish(self, node: slicer.vtkMRMLNode, kind: str, path: Path | None, note: str = "") -> None:
+    def _showLabels(
+        self,
+        node: slicer.vtkMRMLSegmentationNode | None,
+        kind: str,
+        content: FileContent,
+        path: Path,
+        note: str = "",
+    ) -> slicer.vtkMRMLSegmentationNode:
+        """Show label values in a node, None for another one than that of the case, and return it."""
+        spare = self._spare(kind) if node is None else None
+        node = node or spare or self.emptySegmentation(kind)
+        with modifiedOnce(node, node.GetDisplayNode()):
+            if spare is not None:
+                makeFresh(node, self._study.structures)
+                self._refer(node)
+            setLabels(node, content, self._study.structures)
+            self._finish(node, kind, path, note)
+        return node
+
+    def _finish(self, node: slicer.vtkMRMLNode, kind: str, path: Path, note: str = "") -> None:
         tag(node, self._study, self._case, kind)
         self._name(node, kind, note)
-        setSource(node, path, self._changes.fingerprint(node))
+        setSource(node, path, "")
+        self._changes.noteRead(node)
 
     def _name(self, node: slicer.vtkMRMLNode, kind: str, note: str = "") -> None:
         name = f"{self._case.title} {TITLES[kind]}".strip()
@@ -155,3 +204,46 @@ class CaseLoader:
         volume = nodesOf(self._study.folder, self._case.id).volume
         if volume is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+
+
+def requestOf(kind: str, path: Path, study: Study, case: Case) -> FileRequest:
+    """Return how the file of a node of this kind is read."""
+    if kind == VOLUME:
+        return FileRequest("image", str(path))
+    if kind in HEATMAPS:
+        return FileRequest("map", str(path))
+    if kind == ANNOTATION:
+        return FileRequest("annotation", str(path), study.structures, str(study.image_path(case)))
+    return FileRequest("segmentation", str(path), study.structures)
+
+
+def requestsOf(
+    study: Study, case: Case, folder: JobFolder | None, isWanted: Callable[[str], bool]
+) -> list[FileRequest]:
+    """Return all that is read when a case is shown; `isWanted` says of which kinds of predictions."""
+    predictions = predictionFiles(folder, case)
+    files = {VOLUME: study.image_path(case), ANNOTATION: study.annotation_path(case)}
+    files |= {kind: path for kind, path in predictions.items() if isWanted(kind)}
+    requests = [requestOf(kind, path, study, case) for kind, path in files.items() if path is not None]
+    if DISAGREEMENT in predictions:
+        requests.append(FileRequest("worst_place", str(predictions[DISAGREEMENT])))
+    return requests
+
+
+def fingerprintOfSource(node: slicer.vtkMRMLNode, study: Study, files: CaseFiles) -> str:
+    """Return the fingerprint of what a node was read from, empty when that is gone or another file by now."""
+    path, case = sourceOf(node), next((case for case in study.cases if case.id == caseOf(node)), None)
+    if path is None or case is None or not isCurrent(node, path):
+        return ""
+    kind = kindOf(node)
+    try:
+        content = files.read(requestOf(kind, path, study, case))
+    except UserError:
+        return ""
+    if kind in SEGMENTATIONS:
+        segmentation = slicer.vtkMRMLSegmentationNode()
+        setLabels(segmentation, content, study.structures)
+        return segmentationFingerprint(segmentation)
+    volume = slicer.vtkMRMLScalarVolumeNode()
+    setVolume(volume, content)
+    return volumeFingerprint(volume)

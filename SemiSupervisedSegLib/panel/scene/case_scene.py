@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import slicer
@@ -10,13 +10,14 @@ import slicer
 from ...jobs.folder import JobFolder
 from ...study.errors import UserError
 from ...study.model import Case, Study
-from ..logic.worst_place import worst_place
+from ..logic.case_files import CaseFiles, DirectFiles, FileRequest
 from . import views
 from .annotations import exportSegmentation
 from .case_display import CaseDisplay
-from .case_loading import CaseLoader, attempt, predictionFiles
+from .case_loading import CaseLoader, attempt, fingerprintOfSource, predictionFiles, raiseFirst, requestsOf
 from .changes import Changes
-from .hierarchy import removeEmptyFolder, removeNode
+from .corrections import copyPrediction
+from .hierarchy import removeEmptyFolders, removeNode
 from .segments import addStructures, followStructures
 from .styles import STYLES, applyStyle
 from .tags import (
@@ -25,10 +26,10 @@ from .tags import (
     HEATMAPS,
     PREDICTIONS,
     SEGMENTATIONS,
+    VOLUME,
     CaseNodes,
     caseOf,
     isCurrent,
-    kindOf,
     nodesOf,
     setSource,
     studyOf,
@@ -41,11 +42,15 @@ class CaseScene:
 
     Its nodes are found in the scene by their attributes, also after the scene was saved and opened again. What the user
     changed is never removed: a changed annotation waits hidden until its case is shown again.
+
+    Args:
+        files: Reads the files of cases, None to read each when it is needed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, files: CaseFiles | None = None) -> None:
+        self._reader = files or DirectFiles()
         self._shown: tuple[Study, Case] | None = None
-        self._changes = Changes()
+        self._changes = Changes(self._fingerprintOfSource)
         self._display = CaseDisplay()
         self._files: dict[str, Path] = {}
 
@@ -72,23 +77,31 @@ class CaseScene:
 
         Everything that can be read is shown before UserError is raised for what cannot.
         """
-        self._leaveOthers(study, case)
+        spares = self._leaveOthers(study, case)
         isNew = self._shown is None or self._shown[1].id != case.id or self._shown[0].folder != study.folder
         self._shown = (study, case)
-        loader = CaseLoader(study, case, self._changes)
+        loader = self._loader(spares)
         self._files = predictionFiles(folder, case)
         parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
         parts += [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
+        isReused = VOLUME in spares
         errors = attempt(parts)
+        for node in spares.values():
+            removeNode(node)
         for node in filter(None, (getattr(self.nodes, kind) for kind in SEGMENTATIONS)):
             followStructures(node, study.structures)
-        if isNew:
-            self._display.showImage(self.nodes)
-            errors += attempt([self.goToWorstPlace])
+        with views.movedOnce():
+            if isNew:
+                self._display.showImage(self.nodes, isOther=isReused)
+                errors += attempt([self.goToWorstPlace])
         self._arrange()
-        if errors:
-            raise errors[0]
+        removeEmptyFolders(case.id)
+        raiseFirst(errors)
         return self.nodes
+
+    def expect(self, study: Study, cases: Sequence[Case], folder: JobFolder | None) -> None:
+        """Read the files of cases ahead that will probably be shown next, the most probable first."""
+        self._reader.expect([request for case in cases for request in requestsOf(study, case, folder, self._isWanted)])
 
     def refreshPredictions(self, files: Mapping[str, Path], step: int) -> None:
         """Show what the worker predicted for the shown case meanwhile, in the nodes that are there.
@@ -97,20 +110,12 @@ class CaseScene:
         """
         if self._shown is None:
             return
-        loader = CaseLoader(*self._shown, self._changes)
         self._files |= {kind: Path(path) for kind, path in files.items()}
         before = self.nodes
-        errors = attempt(
-            [
-                lambda kind=kind: loader.prediction(kind, self._wanted(kind), f"step {step}")
-                for kind in PREDICTIONS
-                if kind in files
-            ]
-        )
+        errors = self._loadPredictions([kind for kind in PREDICTIONS if kind in files], f"step {step}")
         if self.nodes != before:
             self._arrange()
-        if errors:
-            raise errors[0]
+        raiseFirst(errors)
 
     def setVisible(self, kind: str, visible: bool) -> None:
         """Show or hide "annotation", "final" or "prototype", also for the cases shown later."""
@@ -139,12 +144,10 @@ class CaseScene:
         isOther, self._display.heatmap, self._display.opacity = kind != self._display.heatmap, kind, opacity
         errors = []
         if isOther and self._shown is not None:
-            loader = CaseLoader(*self._shown, self._changes)
-            errors = attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in HEATMAPS])
+            errors = self._loadPredictions(HEATMAPS)
             self._arrange()
         self._redisplay(self._display.showHeatmap)
-        if errors:
-            raise errors[0]
+        raiseFirst(errors)
 
     def hasWorstPlace(self) -> bool:
         """Return whether there is a map of where the predictions of the shown case differ."""
@@ -153,7 +156,7 @@ class CaseScene:
     def goToWorstPlace(self) -> None:
         """Move all slices to where the predictions of the shown case differ most; raises UserError."""
         if self.hasWorstPlace():
-            place = worst_place(self._files[DISAGREEMENT])
+            place = self._reader.read(FileRequest("worst_place", str(self._files[DISAGREEMENT]))).place
             if place is not None:
                 views.jumpTo(place)
 
@@ -168,7 +171,7 @@ class CaseScene:
         An existing annotation, saved or not, is continued. Raises UserError when the case cannot be shown.
         """
         self._ensureShown(study, case)
-        node = self.nodes.annotation or CaseLoader(study, case, self._changes).emptySegmentation(ANNOTATION)
+        node = self.nodes.annotation or self._loader().emptySegmentation(ANNOTATION)
         addStructures(node, study.structures)
         return self._edit(node)
 
@@ -179,21 +182,8 @@ class CaseScene:
         that are not saved.
         """
         self._ensureShown(study, case)
-        nodes = self.nodes
-        prediction = getattr(nodes, kind)
-        if prediction is None:
-            raise UserError(f"There is no such prediction for {case.id}.", "Choose a round that predicted this case.")
-        if self.hasUnsavedAnnotation():
-            raise UserError(
-                f"The annotation of {case.id} has changes that are not saved.", "Save or discard them before."
-            )
-        if nodes.annotation is not None:
-            removeNode(nodes.annotation)
-        node = CaseLoader(study, case, self._changes).emptySegmentation(ANNOTATION)
-        node.GetSegmentation().DeepCopy(prediction.GetSegmentation())
+        node = copyPrediction(self.nodes, kind, self._loader(), self._changes)
         addStructures(node, study.structures)
-        # Nothing of it is on disk yet.
-        setSource(node, None, "")
         return self._edit(node)
 
     def hasUnsavedAnnotation(self) -> bool:
@@ -203,14 +193,15 @@ class CaseScene:
 
     def unsavedCases(self, study: Study) -> list[str]:
         """Return the ids of all cases of a study whose annotation in the scene has unsaved changes."""
-        return sorted(case for folder, case in self._unsaved() if folder == str(study.folder))
+        return sorted(case for folder, case in self._changes.unsaved() if folder == str(study.folder))
 
     def waitingCases(self) -> list[tuple[str, str]]:
         """Return the study folders and ids of all hidden cases whose annotation has unsaved changes.
 
         They wait hidden; cases of other studies are among them.
         """
-        return sorted(self._unsaved(butOf=self._own()))
+        shown = None if self._shown is None else (str(self._shown[0].folder), self._shown[1].id)
+        return sorted(self._changes.unsaved(butOf=shown))
 
     def endEditing(self) -> None:
         """Display the annotation and the predictions in the style of the review."""
@@ -223,7 +214,7 @@ class CaseScene:
         """Count the shown annotation as not saved, if it was saved to this file."""
         node = None if self._shown is None else self.nodes.annotation
         if node is not None and isCurrent(node, file):
-            setSource(node, None, "")
+            self._changes.setUnsaved(node)
 
     def saveAnnotation(self, study: Study, case: Case, target: Path) -> None:
         """Write the case's annotation as .seg.nrrd on the image's own grid; see `exportSegmentation` for UserError."""
@@ -232,6 +223,7 @@ class CaseScene:
             raise UserError(f"There is no annotation of {case.id} in the scene.", "Annotate the case first.")
         exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
         setSource(nodes.annotation, Path(target), self._changes.fingerprint(nodes.annotation))
+        self._changes.noteRead(nodes.annotation)
         if not self._display.isEditing:
             applyStyle(nodes.annotation, STYLES[ANNOTATION])
 
@@ -242,40 +234,48 @@ class CaseScene:
         if self.nodes.annotation is not None:
             removeNode(self.nodes.annotation)
         self._display.isEditing = False
-        errors = attempt([CaseLoader(*self._shown, self._changes).annotation])
+        errors = attempt([self._loader().annotation])
         self._arrange()
-        if errors:
-            raise errors[0]
+        raiseFirst(errors)
 
     def clear(self) -> None:
         """Show no case: remove the nodes that are as they were read and hide those the user changed."""
-        self._leaveOthers(None, None)
+        for node in self._leaveOthers(None, None).values():
+            removeNode(node)
+        removeEmptyFolders(None)
         self._shown, self._display.isEditing = None, False
 
-    def _own(self) -> tuple[str, str] | None:
-        return None if self._shown is None else (str(self._shown[0].folder), self._shown[1].id)
+    def rememberInScene(self) -> None:
+        """Store in the nodes what they contain: the scene is about to be saved."""
+        self._changes.rememberInScene()
 
-    def _unsaved(self, butOf: tuple[str, str] | None = None) -> Iterator[tuple[str, str]]:
-        for node in taggedNodes():
-            place = (studyOf(node), caseOf(node))
-            # What is being drawn changes with every stroke, and to compare it takes time.
-            if kindOf(node) == ANNOTATION and place != butOf and self._changes.isChanged(node):
-                yield place
-
-    def _leaveOthers(self, study: Study | None, case: Case | None) -> None:
+    def _leaveOthers(self, study: Study | None, case: Case | None) -> dict[str, slicer.vtkMRMLNode]:
+        """Hide what the user changed of other cases, and return a node of each kind that can be used again."""
         displayed = None if study is None else (str(study.folder), case.id)
         nodes = [node for node in taggedNodes() if (studyOf(node), caseOf(node)) != displayed]
-        cases = {caseOf(node) for node in nodes}
-        for node in nodes:
-            self._changes.removeOrHide(node)
-        for caseId in cases:
-            removeEmptyFolder(caseId)
         if nodes:
             self._display.isEditing = False
+        return self._changes.leave(nodes)
+
+    def _loader(self, spares: dict[str, slicer.vtkMRMLNode] | None = None) -> CaseLoader:
+        return CaseLoader(*self._shown, self._changes, self._reader, spares)
+
+    def _fingerprintOfSource(self, node: slicer.vtkMRMLNode) -> str:
+        study = None if self._shown is None else self._shown[0]
+        if study is None or str(study.folder) != studyOf(node):
+            return ""
+        return fingerprintOfSource(node, study, self._reader)
+
+    def _loadPredictions(self, kinds: Sequence[str], note: str = "") -> list[UserError]:
+        loader = self._loader()
+        return attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind), note) for kind in kinds])
 
     def _wanted(self, kind: str) -> Path | None:
         """Return the file of a prediction; of the maps, which are large, only that of the one which is shown."""
-        return self._files.get(kind) if kind not in HEATMAPS or kind == self._display.heatmap else None
+        return self._files.get(kind) if self._isWanted(kind) else None
+
+    def _isWanted(self, kind: str) -> bool:
+        return kind not in HEATMAPS or kind == self._display.heatmap
 
     def _redisplay(self, show: Callable[[CaseNodes], None]) -> None:
         if self._shown is not None:

@@ -10,13 +10,13 @@ from slicer.i18n import tr as _
 from ...study.dicom import series_files
 from ...study.errors import UserError
 from ..logic.dicom_database import DicomDatabase
-from .dicom_source import instanceUids
+from ..logic.dicom_source import instance_uids
 
 
 def comesFromDicom(image: Path) -> bool:
     """Return whether an image is a DICOM series, or was taken from one that Slicer had loaded."""
     try:
-        return image.is_dir() or bool(instanceUids(image))
+        return image.is_dir() or bool(instance_uids(image))
     except UserError:
         return False
 
@@ -28,7 +28,7 @@ def findSlices(image: Path) -> list[Path]:
     """
     if image.is_dir():
         return [Path(file) for file in series_files(image)]
-    uids = instanceUids(image)
+    uids = instance_uids(image)
     database = dicomDatabase()
     files = [database.fileForInstance(uid) if database is not None else "" for uid in uids]
     if not all(files):

@@ -23,6 +23,8 @@ def putIntoFolder(caseId: str, title: str, nodes: list[slicer.vtkMRMLNode]) -> N
         item = tree.GetItemByDataNode(node) or tree.CreateItem(folder, node)
         tree.SetItemParent(item, folder)
         items.append(item)
+    if _children(tree, folder)[: len(items)] == items:
+        return
     for item in reversed(items):
         first = tree.GetItemByPositionUnderParent(folder, 0)
         if first != item:
@@ -53,12 +55,12 @@ def removeItem(node: slicer.vtkMRMLNode) -> None:
         tree.RemoveItem(item, False)
 
 
-def removeEmptyFolder(caseId: str) -> None:
-    """Remove the folder of a case when nothing is left in it."""
+def removeEmptyFolders(butOf: str | None) -> None:
+    """Remove the folders of cases in which nothing is left, but not that of a case with this id."""
     tree = _tree()
-    folder = _folder(tree, caseId)
-    if folder is not None and not _children(tree, folder):
-        tree.RemoveItem(folder)
+    for folder in _children(tree, tree.GetSceneItemID()):
+        if tree.GetItemAttribute(folder, _ATTRIBUTE) not in ("", butOf) and not _children(tree, folder):
+            tree.RemoveItem(folder)
 
 
 def _tree() -> slicer.vtkMRMLSubjectHierarchyNode:
@@ -79,11 +81,18 @@ def _children(tree: slicer.vtkMRMLSubjectHierarchyNode, parent: int) -> list[int
 def removeNode(node: slicer.vtkMRMLNode) -> None:
     """Remove a node from the scene with its display and storage nodes."""
     scene = slicer.mrmlScene
-    parts = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    removeStorage(node)
     removeItem(node)
     scene.RemoveNode(node)
-    for part in parts:
+    for display in displays:
         # Desktop Slicer removes them with their node.
-        if part is not None and part.GetScene() is not None:
-            scene.RemoveNode(part)
+        if display is not None and display.GetScene() is not None:
+            scene.RemoveNode(display)
+
+
+def removeStorage(node: slicer.vtkMRMLNode) -> None:
+    """Remove the storage nodes of a node, which say in which file it was saved with the scene."""
+    for storage in [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]:
+        if storage is not None and storage.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(storage)

@@ -8,7 +8,8 @@ from pathlib import Path
 import slicer
 
 from ...study.model import Study
-from .segments import readClasses, setClasses
+from ..logic.case_files import FileRequest, read_content
+from .segments import setLabels
 from .volumes import addVolume
 
 CATEGORY = "Semi-Supervised Segmentation"
@@ -54,5 +55,6 @@ def _addSegmentation(volume: slicer.vtkMRMLScalarVolumeNode, annotation: Path, s
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volume.GetName()} segmentation")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    setClasses(node, readClasses(annotation, study.structures), study.structures)
+    request = FileRequest("segmentation", str(annotation), study.structures)
+    setLabels(node, read_content(request), study.structures)
     node.SetDisplayVisibility(isShown)

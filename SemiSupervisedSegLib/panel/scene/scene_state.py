@@ -36,7 +36,7 @@ class SceneState:
         self._parameters = ParameterNode()
         self._reading = False
         events = {
-            slicer.vtkMRMLScene.StartSaveEvent: self.write,
+            slicer.vtkMRMLScene.StartSaveEvent: self._beforeSaving,
             slicer.vtkMRMLScene.StartCloseEvent: self._beforeClosing,
             slicer.vtkMRMLScene.EndCloseEvent: self._afterClosing,
             slicer.vtkMRMLScene.EndImportEvent: self.read,
@@ -123,6 +123,10 @@ class SceneState:
         for name, section in self._panel.sections.items():
             if isinstance(views.get(name), dict):
                 section.restoreView({key: str(value) for key, value in views[name].items()})
+
+    def _beforeSaving(self) -> None:
+        self._panel.scene.rememberInScene()
+        self.write()
 
     def _beforeClosing(self) -> None:
         # The editor releases its nodes before they are deleted.

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 import vtk
 
-from ...study.images import read_image
 from ...study.model import MAX_LABEL, Structure
-from .geometry import orientedImage, rightHanded, voxels
+from ..logic.case_files import FileContent
+from .geometry import orientedImage, voxels
 
 _TERMINOLOGY = slicer.vtkSegment.GetTerminologyEntryTagName()
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 # Files of Slicer round.
 _COLOR_TOLERANCE = 1 / 512
-_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 def connectSelector(selector: slicer.qMRMLNodeComboBox) -> None:
@@ -67,24 +65,16 @@ def addStructures(node: slicer.vtkMRMLSegmentationNode, structures: Sequence[Str
             _addSegment(node, number, structure)
 
 
-def setClasses(
-    node: slicer.vtkMRMLSegmentationNode,
-    classMap: sitk.Image,
-    structures: Sequence[Structure],
-    terminology: Mapping[str, str] | None = None,
-) -> None:
-    """Show a class map (i for `structures[i - 1]`) in a segmentation node, in place of what its segments had.
+def setLabels(node: slicer.vtkMRMLSegmentationNode, content: FileContent, structures: Sequence[Structure]) -> None:
+    """Show label values of a file in a segmentation node, in place of what its segments had.
 
-    Segments are found by name and made where they are missing. `terminology` are entries of the annotation's own file
-    by lower-case structure name, for structures that have none in the study.
+    Segments are found by name and made where they are missing. Terminology of the file is for structures that have
+    none in the study.
     """
-    lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
-    labels = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classMap)])
-    labels.CopyInformation(classMap)
     # All segments share one image, as Slicer itself stores segments that do not overlap.
-    shared = orientedImage(rightHanded(labels))
+    shared = orientedImage(content.values, content.geometry)
     segmentation = node.GetSegmentation()
-    hadSurface = segmentation.ContainsRepresentation(_SURFACE)
+    hadSurface = segmentation.ContainsRepresentation(SURFACE)
     addStructures(node, structures)
     byName = {_key(segment): segment for _, segment in segmentsOf(node)}
     for structure in structures:
@@ -92,7 +82,7 @@ def setClasses(
         segment.RemoveAllRepresentations()
         segment.SetLabelValue(structure.label)
         segment.AddRepresentation(BINARY, shared)
-        entry = structure.terminology or (terminology or {}).get(structure.name.casefold())
+        entry = structure.terminology or content.terminology.get(structure.name.casefold())
         if entry:
             segment.SetTag(_TERMINOLOGY, entry)
     segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
@@ -115,14 +105,19 @@ def followStructures(node: slicer.vtkMRMLSegmentationNode, structures: Sequence[
             segment.SetTag(_TERMINOLOGY, structure.terminology)
 
 
-def readClasses(path: Path, structures: Sequence[Structure]) -> sitk.Image:
-    """Read a prediction as class map; unlike an annotation it may be empty. Raises UserError when it is damaged."""
-    image = sitk.Cast(read_image(path), sitk.sitkUInt8)
-    lookup = np.zeros(MAX_LABEL + 1, dtype=np.uint8)
-    lookup[[structure.label for structure in structures]] = range(1, 1 + len(structures))
-    result = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(image)])
-    result.CopyInformation(image)
-    return result
+def makeFresh(node: slicer.vtkMRMLSegmentationNode, structures: Sequence[Structure]) -> None:
+    """Make a segmentation node that showed another case as if it were new, to show this one in it."""
+    segmentation = node.GetSegmentation()
+    segmentation.RemoveRepresentation(SURFACE)
+    byName = {structure.name.casefold(): structure for structure in structures}
+    display = node.GetDisplayNode()
+    for segmentId, segment in segmentsOf(node):
+        structure = byName.get(_key(segment))
+        if structure is None:
+            segmentation.RemoveSegment(segmentId)
+        else:
+            _setStructure(segment, structure)
+            display.SetSegmentVisibility(segmentId, True)
 
 
 def segmentationFingerprint(node: slicer.vtkMRMLSegmentationNode) -> str:
@@ -160,6 +155,12 @@ def _content(segment: slicer.vtkSegment) -> list[bytes]:
 
 def _addSegment(node: slicer.vtkMRMLSegmentationNode, number: int, structure: Structure) -> None:
     segment = slicer.vtkSegment()
+    _setStructure(segment, structure)
+    segmentation = node.GetSegmentation()
+    segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(f"Segment_{number}"))
+
+
+def _setStructure(segment: slicer.vtkSegment, structure: Structure) -> None:
     segment.SetName(structure.name)
     segment.SetNameAutoGenerated(False)
     segment.SetColor(*(part / 255 for part in structure.color))
@@ -167,5 +168,5 @@ def _addSegment(node: slicer.vtkMRMLSegmentationNode, number: int, structure: St
     segment.SetLabelValue(structure.label)
     if structure.terminology:
         segment.SetTag(_TERMINOLOGY, structure.terminology)
-    segmentation = node.GetSegmentation()
-    segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(f"Segment_{number}"))
+    elif terminologyOf(segment):
+        segment.RemoveTag(_TERMINOLOGY)

@@ -65,7 +65,7 @@ def studyOf(node: slicer.vtkMRMLNode) -> str | None:
 
 
 def setSource(node: slicer.vtkMRMLNode, path: Path | None, saved: str) -> None:
-    """Store the file that a node was read from or saved to, and the fingerprint of its content then."""
+    """Store the file that a node was read from or saved to, and the fingerprint of its content then, if known."""
     node.SetAttribute(_SOURCE, _stamp(path))
     node.SetAttribute(_SAVED, saved)
 
@@ -84,13 +84,24 @@ def isCurrent(node: slicer.vtkMRMLNode, path: Path) -> bool:
 
 def isSourceGone(node: slicer.vtkMRMLNode) -> bool:
     """Return whether the file that a node was read from or saved to no longer exists."""
-    path, separator, _ = (node.GetAttribute(_SOURCE) or "").rpartition("|")
-    return bool(separator) and not Path(path).exists()
+    path = sourceOf(node)
+    return path is not None and not path.exists()
+
+
+def sourceOf(node: slicer.vtkMRMLNode) -> Path | None:
+    """Return the file that a node was read from or saved to, None when there is none."""
+    path = (node.GetAttribute(_SOURCE) or "").rpartition("|")[0]
+    return Path(path) if path else None
 
 
 def savedFingerprint(node: slicer.vtkMRMLNode) -> str:
-    """Return the fingerprint of a node's content when it was last read or saved, empty before."""
+    """Return the fingerprint of a node's content when it was last read or saved, empty when it is not known."""
     return node.GetAttribute(_SAVED) or ""
+
+
+def setSavedFingerprint(node: slicer.vtkMRMLNode, saved: str) -> None:
+    """Store the fingerprint of a node's content when it was last read or saved."""
+    node.SetAttribute(_SAVED, saved)
 
 
 def taggedNodes() -> list[slicer.vtkMRMLNode]:

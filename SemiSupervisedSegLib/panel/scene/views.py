@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 import numpy as np
 import slicer
 import vtk
+
+from .modifying import modifiedOnce
 
 Layout = Literal["overlaid", "side_by_side"]
 OVERLAID, SIDE_BY_SIDE = "overlaid", "side_by_side"
@@ -23,6 +26,11 @@ def showVolume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         node.RotateToVolumePlane(volume)
     _fit()
+
+
+def movedOnce() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which the slice views move without following every step."""
+    return modifiedOnce(*slicer.util.getNodesByClass("vtkMRMLSliceNode"))
 
 
 def isShown(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:

@@ -13,11 +13,12 @@ import slicer
 import vtk
 
 from ...study.errors import UserError
-from ...study.geometry import Geometry
-from ...study.images import read_image, write_image
-from .dicom_source import ATTRIBUTE, instanceUids, metadataOf
-from .geometry import ijkToRas, imageData, imageOfVolume, rightHanded
+from ...study.images import write_image
+from ..logic.case_files import FileContent, FileRequest, read_content
+from ..logic.dicom_source import ATTRIBUTE
+from .geometry import ijkToRas, imageData, imageOfVolume
 from .hierarchy import removeNode
+from .modifying import modifiedOnce
 from .tags import kindOf
 
 _ORTHOGONAL = 1e-3
@@ -28,25 +29,40 @@ def addVolume(path: Path, name: str) -> slicer.vtkMRMLScalarVolumeNode:
 
     The reader is that of the study, so that the scene shows what a training sees.
     """
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
-    try:
-        setImage(node, read_image(path))
-    except UserError:
-        slicer.mrmlScene.RemoveNode(node)
-        raise
-    node.CreateDefaultDisplayNodes()
-    uids = instanceUids(path)
-    if uids:
-        node.SetAttribute(ATTRIBUTE, " ".join(uids))
+    content = read_content(FileRequest("image", str(path)))
+    node = emptyVolume(name)
+    setVolume(node, content)
     return node
 
 
-def setImage(node: slicer.vtkMRMLScalarVolumeNode, image: sitk.Image) -> None:
-    """Put an image into a volume node in place of what it had; the node's axes are right-handed."""
-    image = rightHanded(image)
-    with _modifiedOnce(node):
-        node.SetIJKToRASMatrix(ijkToRas(Geometry.of(image)))
-        node.SetAndObserveImageData(imageData(image))
+def emptyVolume(name: str) -> slicer.vtkMRMLScalarVolumeNode:
+    """Return a new volume node with a display node and no image."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def setVolume(node: slicer.vtkMRMLScalarVolumeNode, content: FileContent) -> None:
+    """Put the content of a file into a volume node in place of what it had."""
+    display = node.GetDisplayNode()
+    if content.window is not None and display is not None:
+        with modifiedOnce(display):
+            # Slicer would look at every voxel for it.
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevelMinMax(*content.window)
+    with modifiedOnce(node):
+        node.SetIJKToRASMatrix(ijkToRas(content.geometry))
+        node.SetAndObserveImageData(imageData(content.values))
+    if content.uids:
+        node.SetAttribute(ATTRIBUTE, " ".join(content.uids))
+    else:
+        node.RemoveAttribute(ATTRIBUTE)
+
+
+def metadataOf(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, str]:
+    """Return the header entries that link an exported volume to the DICOM database."""
+    uids = node.GetAttribute(ATTRIBUTE)
+    return {ATTRIBUTE: uids} if uids else {}
 
 
 def exportVolume(node: slicer.vtkMRMLScalarVolumeNode, path: Path | str) -> None:
@@ -123,12 +139,3 @@ def _checkAxes(name: str, image: sitk.Image) -> None:
             f"The axes of the volume {name} are not at right angles.",
             "Resample it to a regular grid first, for example with the module Resample Scalar Volume.",
         )
-
-
-@contextlib.contextmanager
-def _modifiedOnce(node: slicer.vtkMRMLScalarVolumeNode) -> Iterator[None]:
-    before = node.StartModify()
-    try:
-        yield
-    finally:
-        node.EndModify(before)

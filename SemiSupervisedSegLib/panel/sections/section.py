@@ -96,6 +96,10 @@ class Section(SectionPart):
     def panelResized(self, height: int) -> None:
         """Use the height of the panel."""
 
+    def upcomingCases(self) -> list[str]:
+        """Return the ids of cases that the user will probably show next, the most probable first."""
+        return []
+
     def viewSettings(self) -> dict[str, str]:
         """Return what a saved scene keeps of the section."""
         return {}

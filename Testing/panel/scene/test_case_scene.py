@@ -257,3 +257,39 @@ def test_unsaved_changes_stay_when_another_program_replaces_the_file(case_scene,
     assert case_scene.nodes.annotation is nodes.annotation
     assert np.array_equal(mask_of(nodes.annotation, "wall", nodes.volume), mask)
     assert case_scene.hasUnsavedAnnotation()
+
+
+def test_the_nodes_of_a_case_show_the_next_one_as_new_ones_would(case_scene, study, predict):
+    first, second = study.cases[:2]
+    folder = predict(first)
+    predict(second)
+    nodes = case_scene.showCase(study, first, folder)
+    segment = nodes.final.GetSegmentation().GetNthSegmentID(1)
+    nodes.final.GetDisplayNode().SetSegmentVisibility(segment, False)
+    nodes.final.GetSegmentation().GetSegment(segment).SetColor(0, 0, 0)
+    nodes.final.AddDefaultStorageNode()
+    reused = case_scene.showCase(study, second, folder)
+    assert (reused.volume, reused.final) == (nodes.volume, nodes.final)
+    assert reused.volume.GetName() == "case-002"
+    assert reused.final.GetDisplayNode().GetSegmentVisibility(segment)
+    color = [round(255 * part) for part in reused.final.GetSegmentation().GetSegment(segment).GetColor()]
+    assert tuple(color) == study.structures[1].color
+    assert reused.final.GetStorageNode() is None
+    expected = np.roll(classes_of(study, second), 3, 1) == 2
+    assert np.array_equal(mask_of(reused.final, "wall", reused.volume), expected)
+    assert not case_scene.unsavedCases(study)
+
+
+def test_a_saved_scene_knows_what_was_changed(case_scene, study, predict, tmp_path):
+    case = study.cases[0]
+    nodes = case_scene.showCase(study, case, predict(case))
+    case_scene.rememberInScene()
+    for node in (nodes.volume, nodes.annotation, nodes.final):
+        assert node.GetAttribute("SemiSupervisedSeg.Saved")
+    paint(nodes.final, "wall", nodes.volume)
+    # As after loading, when nothing is known of when nodes were modified.
+    other = type(case_scene)()
+    other.showCase(study, study.cases[1])
+    assert nodes.volume.GetName() == "case-002"
+    assert nodes.final.GetScene() is not None
+    assert nodes.final.GetAttribute("SemiSupervisedSeg.Kind") is None

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from SemiSupervisedSegLib.panel.scene.dicom_source import instanceUids
+from SemiSupervisedSegLib.panel.logic.dicom_source import instance_uids
 from SemiSupervisedSegLib.panel.scene.volumes import addVolume, exportVolume, sceneVolumes
 from SemiSupervisedSegLib.phantom.volume import phantom_volume
 from SemiSupervisedSegLib.study.errors import UserError
@@ -145,11 +145,11 @@ def test_the_dicom_instances_of_a_volume_survive_export_and_loading(scene, tmp_p
     node = slicer.util.addVolumeFromArray(np.zeros((3, 4, 5), np.int16), name="a")
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3.1 1.2.3.2 1.2.3.3")
     exportVolume(node, tmp_path / "a.nrrd")
-    assert instanceUids(tmp_path / "a.nrrd") == ("1.2.3.1", "1.2.3.2", "1.2.3.3")
+    assert instance_uids(tmp_path / "a.nrrd") == ("1.2.3.1", "1.2.3.2", "1.2.3.3")
     again = addVolume(tmp_path / "a.nrrd", "again")
     assert again.GetAttribute("DICOM.instanceUIDs") == "1.2.3.1 1.2.3.2 1.2.3.3"
     exportVolume(slicer.util.addVolumeFromArray(np.zeros((3, 4, 5), np.int16)), tmp_path / "b.nrrd")
-    assert instanceUids(tmp_path / "b.nrrd") == ()
+    assert instance_uids(tmp_path / "b.nrrd") == ()
 
 
 def test_a_dicom_series_folder_is_shown_with_its_instances(scene, tmp_path):

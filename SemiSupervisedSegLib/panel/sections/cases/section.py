@@ -80,6 +80,10 @@ class CasesSection(Section):
         """Let the user write another site for the selected cases."""
         self.table.write(SITE)
 
+    def upcomingCases(self) -> list[str]:
+        """Return the selected case: to show or annotate one, its row is clicked first."""
+        return [case for case in self.table.selected()[:1] if case != self._session.case_id]
+
     def viewSettings(self) -> dict[str, str]:
         """Return the state of the table for a saved scene: the filter."""
         return {"filter": self.ui.filterEdit.text, "role": self.ui.roleFilterBox.currentData}
@@ -187,6 +191,7 @@ class CasesSection(Section):
 
     def _select(self, count: int) -> None:
         self._session.set_facts(selected_cases=count)
+        self._session.upcoming_changed.emit()
 
     def _count(self) -> None:
         shown, total, selected = self.model.rowCount(), self.model.total(), len(self.table.selected())

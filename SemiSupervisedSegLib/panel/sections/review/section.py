@@ -50,6 +50,7 @@ class ReviewSection(Section):
         self._loaded: JobFolder | None = None
         self._loading: TimeSlicedTask | None = None
         self._filling = False
+        self._underMouse: str | None = None
         self.model = ReviewModel()
         self._growing = GrowingTable(self.ui.resultsTable)
         self.view = ReviewView(self.ui, context)
@@ -71,6 +72,13 @@ class ReviewSection(Section):
     def panelResized(self, height: int) -> None:
         """Let the list grow with the panel."""
         self._growing.fit(height)
+
+    def upcomingCases(self) -> list[str]:
+        """Return where the buttons lead from the shown result, and the result under the mouse."""
+        cases, shown = self.model.caseIds(), self._session.case_id
+        following = next_to_review(cases, shown, self.model.done())
+        likely = (self._underMouse, following, neighbour(cases, shown, 1), neighbour(cases, shown, -1))
+        return [case for case in dict.fromkeys(likely) if case is not None and case != shown]
 
     def viewSettings(self) -> dict[str, str]:
         """Return the state of the view for a saved scene."""
@@ -132,6 +140,7 @@ class ReviewSection(Section):
     def _setUpTable(self) -> None:
         table = self.ui.resultsTable
         table.setModel(self.model)
+        table.setMouseTracking(True)
         setUpView(table)
         table.setTextElideMode(qt.Qt.ElideMiddle)
         self._columns = FittingColumns(table, self.model, {NAME: _LEAST_NAME})
@@ -150,8 +159,13 @@ class ReviewSection(Section):
         ui.nextButton.connect("clicked()", lambda: self.step(1))
         ui.worstPlaceButton.connect("clicked()", lambda: self._try(self._scene.goToWorstPlace))
         ui.nextRoundButton.connect("clicked()", self.trainWanted.emit)
+        ui.resultsTable.connect("entered(QModelIndex)", lambda index: self._hover(index.row()))
         changed = "selectionChanged(QItemSelection,QItemSelection)"
         ui.resultsTable.selectionModel().connect(changed, lambda *_: self._rowChosen())
+
+    def _hover(self, row: int) -> None:
+        self._underMouse = self.model.caseIds()[row]
+        self._session.upcoming_changed.emit()
 
     def _chooseRound(self, index: int) -> None:
         name = self.ui.roundBox.itemData(index)
@@ -196,6 +210,7 @@ class ReviewSection(Section):
         self._showRows()
         self._showCase()
         self.refresh()
+        self._session.upcoming_changed.emit()
 
     def _failed(self, error: UserError) -> None:
         self._loading = None
@@ -210,6 +225,7 @@ class ReviewSection(Section):
     def _showRows(self) -> None:
         study = self._session.study
         self._filling = True
+        self._underMouse = None
         self.model.setRows(makeRows(self._order, self._decisions, study))
         self._filling = False
         self._columns.fit()
@@ -221,6 +237,7 @@ class ReviewSection(Section):
         caseId, study = self._session.case_id, self._session.study
         summary = None if caseId is None else self.summary(caseId)
         self.view.showNumbers(summary, () if study is None else study.structures)
+        self.view.showFlags(() if summary is None else self.model.row(caseId).flags)
         self._markRow()
         self._session.set_facts(predicted=summary is not None)
 
