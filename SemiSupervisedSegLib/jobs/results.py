@@ -15,6 +15,8 @@ from .folder import JobFolder
 from .records import from_plain
 
 PredictionKind = Literal["final", "prototype"]
+# What is rarely right in a segmentation of a structure.
+Flag = Literal["empty", "several_pieces", "touches_border"]
 SEGMENTATIONS: dict[PredictionKind, str] = {"final": "final.seg.nrrd", "prototype": "prototype.seg.nrrd"}
 MAPS = {"probability": "probability.nrrd", "uncertainty": "uncertainty.nrrd", "disagreement": "disagreement.nrrd"}
 PREDICTION_FILES: dict[str, str] = dict([*SEGMENTATIONS.items(), *MAPS.items()])
@@ -37,6 +39,7 @@ class CaseSummary:
             older programs.
         expected_dice: Dice that the probabilities lead to expect of the final prediction, for each structure that is
             possible anywhere, see `engine.inference.uncertainty.expected_dice`; empty in rounds of older programs.
+        flags: What is rarely right in the final prediction of a structure; none in rounds of older programs.
     """
 
     case: str
@@ -47,6 +50,7 @@ class CaseSummary:
     disagreement: float
     image_digest: str = ""
     expected_dice: dict[str, float] = field(default_factory=dict)
+    flags: dict[str, tuple[Flag, ...]] = field(default_factory=dict)
 
     @property
     def uncertainty(self) -> float:

@@ -45,7 +45,11 @@ def test_a_summary_is_read_as_it_was_written(tmp_path):
     folder = tmp_path / "new" / "liver1"
     folder.mkdir(parents=True)
     write_summary(folder, SUMMARY)
-    assert json.loads((folder / "summary.json").read_text()) == CONTENT | {"image_digest": "", "expected_dice": {}}
+    assert json.loads((folder / "summary.json").read_text()) == CONTENT | {
+        "image_digest": "",
+        "expected_dice": {},
+        "flags": {},
+    }
     assert read_summary(folder) == SUMMARY
 
 

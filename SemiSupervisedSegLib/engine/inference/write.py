@@ -16,6 +16,7 @@ from ...study.files import atomic_folder
 from ...study.images import read_image, write_image
 from ...study.model import Structure
 from .image_maps import as_image, image_maps
+from .quality import quality_flags
 from .sliding_window import GridPrediction
 from .uncertainty import Disagreement, VoxelMaps, disagreement, expected_dice
 
@@ -105,4 +106,5 @@ def _summarise(
         disagreement=difference.fraction,
         image_digest=image_digest(reference),
         expected_dice={name: value for name, value in zip(names, expected, strict=True) if value is not None},
+        flags=quality_flags(final.classes, names),
     )

@@ -11,8 +11,10 @@ from slicer.i18n import tr as _
 from ....jobs.results import CaseSummary
 from ....study.model import Study
 from ...logic.decisions import Decision
+from ...logic.quality import QualityFlag, quality_flags
 from ...signal import Signal
 from ..tables import TableModel
+from .flag_texts import flagsInShort, flagsInWords
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,22 @@ class ReviewRow:
     summary: CaseSummary
     decision: Decision | None
     annotated: bool
+    flags: tuple[QualityFlag, ...] = ()
 
     @property
-    def cells(self) -> tuple[str, str, str, str]:
-        """Image, disagreement, uncertainty and decision in words."""
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Image, disagreement, uncertainty, flags and decision in words."""
         summary = self.summary
         uncertainty = _("nothing") if summary.is_empty() else f"{100 * summary.uncertainty:.0f} %"
-        return self.title, f"{100 * summary.disagreement:.0f} %", uncertainty, self._verdict()
+        flags = flagsInShort(self.flags)
+        return self.title, f"{100 * summary.disagreement:.0f} %", uncertainty, flags, self._verdict()
 
     @property
-    def keys(self) -> tuple[str, float, float, str]:
+    def keys(self) -> tuple[str, float, float, int, str]:
         """Values by which the columns are sorted; results in which nothing was found are the most uncertain."""
         summary = self.summary
-        uncertainty = 1.0 if summary.is_empty() else summary.mean_uncertainty
-        return self.title.casefold(), summary.disagreement, uncertainty, self._verdict()
+        uncertainty = 1.0 if summary.is_empty() else summary.uncertainty
+        return self.title.casefold(), summary.disagreement, uncertainty, len(self.flags), self._verdict()
 
     def _verdict(self) -> str:
         if self.decision is not None:
@@ -44,11 +48,11 @@ class ReviewRow:
         return _("annotated") if self.annotated else "–"
 
 
-NAME, DECISION = 0, 3
+NAME, FLAGS, DECISION = 0, 3, 4
 
 
 class ReviewModel(TableModel):
-    """Rows of results: image, disagreement, uncertainty, decision.
+    """Rows of results: image, disagreement, uncertainty, flags, decision.
 
     Attributes:
         rearranged: Signal that the rows or their order changed.
@@ -62,6 +66,7 @@ class ReviewModel(TableModel):
                 _("Unsure"),
                 _("How far from full overlap (Dice) the model expects its result to be; 'nothing' where it is empty"),
             ),
+            (_("Check"), _("What is rarely right in a result: empty, several pieces, cut off, an unusual volume")),
             (_("Decision"), _("What you decided; 'annotated' for images with an annotation of before")),
         )
         self.rearranged = Signal()
@@ -119,13 +124,18 @@ class ReviewModel(TableModel):
         """Return the content of a cell (Qt)."""
         if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
             return None
-        return self._rows[index.row()].cells[index.column()]
+        row = self._rows[index.row()]
+        if role == qt.Qt.ToolTipRole and index.column() == FLAGS:
+            return flagsInWords(row.flags)
+        return row.cells[index.column()]
 
 
 def makeRows(order: Sequence[CaseSummary], decisions: Mapping[str, Decision], study: Study | None) -> list[ReviewRow]:
     """Return the rows of those cases that are still in the study."""
     cases = {} if study is None else {case.id: case for case in study.cases}
+    flags = quality_flags(order)
     found = ((cases[summary.case], summary) for summary in order if summary.case in cases)
     return [
-        ReviewRow(case.title, summary, decisions.get(case.id), case.annotation is not None) for case, summary in found
+        ReviewRow(case.title, summary, decisions.get(case.id), case.annotation is not None, flags[case.id])
+        for case, summary in found
     ]

@@ -9,11 +9,13 @@ from slicer.i18n import tr as _
 
 from ....jobs.results import CaseSummary
 from ....study.model import Structure
+from ...logic.quality import QualityFlag
 from ...scene.styles import STYLES, heatColor, legendColor
 from ...services import Color
 from ..buttons import setEnabledWithReason
 from ..section import PanelContext, SectionPart, Widgets
 from ..tables import makeCell, setUpTable
+from .flag_texts import flagsInWords
 
 _ICON = 20
 _SCALE_WIDTH = 150
@@ -76,6 +78,11 @@ class ReviewView(SectionPart):
         height = table.horizontalHeader().sizeHint.height() + rows + 2 * table.frameWidth
         table.setFixedHeight(height)
         table.setVisible(bool(names))
+
+    def showFlags(self, flags: Sequence[QualityFlag]) -> None:
+        """Say what is rarely right in the shown result."""
+        self.ui.flagsLabel.setText(flagsInWords(flags))
+        self.ui.flagsLabel.setVisible(bool(flags))
 
     def settings(self) -> dict[str, str]:
         """Return the settings for a saved scene."""

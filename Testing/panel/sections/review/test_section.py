@@ -12,6 +12,7 @@ import slicer.util
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.panel.logic.worst_place import worst_place
 from SemiSupervisedSegLib.panel.scene.styles import heatColor
+from SemiSupervisedSegLib.panel.sections.review.model import DECISION
 from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
@@ -23,7 +24,7 @@ def test_results_are_listed_with_images_without_annotation_first(review):
     ids = review.model.caseIds()
     assert set(ids[:2]) == {FIRST, SECOND}
     assert set(ids[2:]) == {LABELED, VALIDATION}
-    shown = {ids[row]: review.model.data(review.model.index(row, 3)) for row in range(4)}
+    shown = {ids[row]: review.model.data(review.model.index(row, DECISION)) for row in range(4)}
     assert shown == {FIRST: "–", SECOND: "–", LABELED: "annotated", VALIDATION: "annotated"}
     assert review.ui.countLabel.text == "4 images: 0 accepted, 0 rejected, 2 to review"
 
