@@ -168,7 +168,8 @@ def test_a_thousand_results_are_read_while_the_panel_answers(desk, spin, service
     for number, case in enumerate(cases):
         place = made.predictions / case.id
         place.mkdir(parents=True)
-        (place / "summary.json").write_text(json.dumps(source | ({"volume_final_ml": {}} if number == 999 else {})))
+        volumes = {"volume_final_ml": {} if number == 999 else {"chamber": 1.0}}
+        (place / "summary.json").write_text(json.dumps(source | volumes))
     made.write_spec(desk.round.spec())
     made.write_result({})
     turns = []
