@@ -100,10 +100,13 @@ def stop_after(folder: JobFolder, step: int) -> int:
 
 
 def assert_same_weights(first: JobFolder, second: JobFolder) -> None:
-    weights = [torch.load(weights_of(folder), weights_only=True) for folder in (first, second)]
-    assert weights[0].keys() == weights[1].keys()
-    different = [name for name, value in weights[0].items() if not torch.equal(value, weights[1][name])]
-    assert not different
+    """Also the same classifier by class prototypes."""
+    for file in ("model.pt", "prototypes.pt"):
+        before, after = (
+            torch.load(weights_of(folder).with_name(file), weights_only=True) for folder in (first, second)
+        )
+        assert before.keys() == after.keys()
+        assert not [name for name, value in before.items() if not torch.equal(value, after[name])]
 
 
 def weights_of(folder: JobFolder) -> Path:
