@@ -247,7 +247,7 @@ def correct(loop: LoopDriver, case_id: str) -> np.ndarray:
 def next_round(loop: LoopDriver, corrected: str) -> JobFolder:
     before = loop.session.round
     loop.offerNextRound()
-    assert loop.ui("Train").startBox.currentData == before.name
+    assert loop.ui("Train").startBox.currentData == str(before.model)
     loop.setUpTraining("cu2l", "quick", steps=20, **STEPS)
     folder = loop.start()
     loop.waitForRound(folder, 120)

@@ -57,5 +57,5 @@ def test_a_round_is_watched_killed_resumed_and_built_upon(panel: TrainPanel, spi
     assert panel.session.round.name == "001-supervised"
     assert panel.curveRows("losses") == len({event.step for event in panel.events if isinstance(event, StepDone)})
     assert panel.curveRows("dice") == 2
-    assert panel.ui.startBox.findData("001-supervised") == 1
+    assert panel.ui.startBox.findData(str(panel.session.round.model)) == 1
     assert "validation Dice" in panel.ui.logEdit.plainText
