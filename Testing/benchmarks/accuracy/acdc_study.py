@@ -11,12 +11,14 @@ given, every second unlabeled patient is turned into an external one by a simula
 * site "external-dark": contrast v -> v ** 1.6, in-plane resolution 2 times coarser.
 
 Both are resampled linearly after a Gaussian blur of half the new voxel size. Nothing else is changed. Images and
-annotations of local cases are referenced where they are.
+annotations of local cases are referenced where they are. An unlabeled image that is the copy of an earlier one is left
+out (the set has one under two patients).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -73,7 +75,7 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
     study = create_study(folder, f"ACDC, {labeled} labeled patients", Modality.MR, "local", STRUCTURES)
     moving = patients[labeled + 1 :: 2] if simulate_sites else []
     external = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
-    cases = []
+    cases, seen = [], set()
     for case_id in case_ids:
         patient = case_id.split("_")[0]
         image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
@@ -82,6 +84,10 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
             role = Role.VALIDATION
         elif patient in patients[:labeled]:
             role = Role.LABELED
+        content = hashlib.sha256(image.read_bytes()).hexdigest()
+        if role is Role.UNLABELED and content in seen:
+            continue
+        seen.add(content)
         if site != "local":
             moved = folder / "images" / f"{case_id}.nrrd"
             moved.parent.mkdir(exist_ok=True)
