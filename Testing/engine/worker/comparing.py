@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from SemiSupervisedSegLib.engine.worker.worker import main
 from SemiSupervisedSegLib.jobs.comparison import Comparison
@@ -13,16 +12,11 @@ from SemiSupervisedSegLib.jobs.events import Event
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.study.model import Study
 
-from .rounds import SETTINGS, tiny_study
+from .rounds import SETTINGS
 
 METHODS = ("supervised", "mean_teacher")
 # Only the settings that both methods or one of them have.
 TINY = {name: value for name, value in SETTINGS.items() if name != "external_batch"}
-
-
-def comparable_study(folder: Path) -> Study:
-    """Make a study of a labeled, a validation and an unlabeled case, the first two annotated."""
-    return tiny_study(folder)
 
 
 def tiny_comparison(study: Study, **changes: object) -> Comparison:
@@ -42,12 +36,12 @@ class FinishedWorker:
         self.folder = folder
         self._start = folder.end_of_events()
         folder.clear_cancel()
-        self._code = main(folder.path)
+        self.code = main(folder.path)
         self._polls = 0
 
     def poll(self) -> int | None:
         self._polls += 1
-        return self._code if self._polls > _POLLS else None
+        return self.code if self._polls > _POLLS else None
 
     def all_events(self) -> list[Event]:
         return self.folder.events(self._start)[0]

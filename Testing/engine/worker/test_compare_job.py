@@ -16,8 +16,8 @@ from SemiSupervisedSegLib.jobs.results import is_predicted
 from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.model import Role
 
-from .comparing import METHODS, FinishedWorker, comparable_study, tiny_comparison
-from .rounds import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, half_written
+from .comparing import METHODS, FinishedWorker, tiny_comparison
+from .rounds import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, half_written, tiny_study
 
 
 def run(comparison: Comparison, start: type = FinishedWorker) -> int:
@@ -28,7 +28,7 @@ def run(comparison: Comparison, start: type = FinishedWorker) -> int:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """A comparison that was stopped after its first training and then finished; not to be changed."""
-    comparison = tiny_comparison(comparable_study(tmp_path_factory.mktemp("compare") / "study"))
+    comparison = tiny_comparison(tiny_study(tmp_path_factory.mktemp("compare") / "study"))
 
     class StopsAfterFirst(FinishedWorker):
         def __init__(self, folder: JobFolder) -> None:
@@ -91,7 +91,7 @@ def test_a_comparison_is_no_round(finished: Comparison) -> None:
 
 
 def test_a_failed_training_stops_no_other_and_is_tried_again(tmp_path: Path) -> None:
-    study = comparable_study(tmp_path / "study")
+    study = tiny_study(tmp_path / "study")
     comparison = tiny_comparison(study)
     annotation = study.annotation_path(study.cases[0])
     content = annotation.read_bytes()
