@@ -103,14 +103,22 @@ def cases_from_images(
     annotation_paths = {image: _annotation_of(annotations, name) for image, name in zip(images, names, strict=True)}
     used = {path for path in annotation_paths.values() if path is not None}
     taken, titles = {case.id.casefold() for case in study.cases}, titles_of(study)
-    use = {"site": site, "role": role, "structures": structures}
     cases = []
     for image, name in zip(images, names, strict=True):
         if image in used:
             continue
         case_id = free_id(taken, id_from_name(name))
         title = name_for(titles, case_id, name)
-        case = new_case(study, image, annotation=annotation_paths[image], case_id=case_id, name=title, **use)
+        case = new_case(
+            study,
+            image,
+            site=site,
+            role=role,
+            annotation=annotation_paths[image],
+            case_id=case_id,
+            name=title,
+            structures=structures,
+        )
         taken.add(case_id.casefold())
         titles.add(name_key(case.title))
         cases.append(case)
@@ -210,8 +218,9 @@ def change_cases(
     if structures is not None:
         changes["structures"] = case_structures(study.structures, structures)
     changed = assign_cases(_replace(study, ids, **changes), ids, role=role, site=site)
-    for case_id in ids if name is not None else ():
-        changed = rename_case(changed, case_id, name)
+    if name is not None:
+        for case_id in ids:
+            changed = rename_case(changed, case_id, name)
     for case in changed.cases:
         if case.id in ids:
             read_case(changed, case)

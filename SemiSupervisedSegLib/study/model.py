@@ -201,7 +201,7 @@ def structure_to_dict(structure: Structure) -> dict[str, Any]:
 
 
 def _case_to_dict(case: Case) -> dict[str, Any]:
-    entry = {"id": case.id, "image": case.image, "site": case.site, "role": case.role.value}
+    entry: dict[str, Any] = {"id": case.id, "image": case.image, "site": case.site, "role": case.role.value}
     if case.annotation is not None:
         entry["annotation"] = case.annotation
     if case.structures is not None:

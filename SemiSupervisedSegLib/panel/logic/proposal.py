@@ -12,10 +12,9 @@ from ...jobs.spec import SettingValue
 from ...study.errors import UserError
 from ...study.model import Study
 
-# The first method that a study has everything for. Methods that learn from more kinds of images come first.
+# The first method that a study has everything for (Docs/benchmarks.md has what each is worth).
 _PREFERENCES = (
-    ("cu2l", "the study has images without annotation from your own site and from others"),
-    ("mean_teacher", "the study has images without annotation"),
+    ("confident_self_training", "the study has images without annotation"),
     ("unisemi", "some images are annotated for a part of the structures only"),
     ("supervised", "the study has annotated images only"),
 )
