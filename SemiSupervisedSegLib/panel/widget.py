@@ -144,7 +144,11 @@ class Panel:
         self._scrolling.setSingleShot(True)
         self._scrolling.connect("timeout()", self._scroll)
         self.sections["Review"].trainWanted.connect(self._setUpNextRound)
-        self.sections["Export"].reviewWanted.connect(lambda: self.goTo("Review"))
+        self.sections["Export"].reviewWanted.connect(self._reviewNewResults)
+
+    def _reviewNewResults(self) -> None:
+        self.sections["Review"].showFirstResult()
+        self.goTo("Review")
 
     def _setUpNextRound(self) -> None:
         self.sections["Train"].offerNextRound()

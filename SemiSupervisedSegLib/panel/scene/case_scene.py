@@ -17,6 +17,7 @@ from .case_display import CaseDisplay
 from .case_loading import CaseLoader, attempt, fingerprintOfSource, predictionFiles, raiseFirst, requestsOf
 from .changes import Changes
 from .corrections import copyPrediction
+from .foreign import hideForeign, showForeign
 from .hierarchy import removeEmptyFolders, removeNode
 from .segments import addStructures, followStructures
 from .styles import STYLES, applyStyle
@@ -92,6 +93,7 @@ class CaseScene:
             followStructures(node, study.structures)
         with views.movedOnce():
             if isNew:
+                hideForeign(self.nodes.volume)
                 self._display.showImage(self.nodes, isOther=isReused)
                 errors += attempt([self.goToWorstPlace])
         self._arrange()
@@ -243,6 +245,7 @@ class CaseScene:
         for node in self._leaveOthers(None, None).values():
             removeNode(node)
         removeEmptyFolders(None)
+        showForeign()
         self._shown, self._display.isEditing = None, False
 
     def rememberInScene(self) -> None:

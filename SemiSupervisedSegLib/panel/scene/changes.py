@@ -91,7 +91,9 @@ class Changes:
         """Hide the changed ones of some nodes, return one of each kind to be used again, and remove the others."""
         spares: dict[str, slicer.vtkMRMLNode] = {}
         for node in nodes:
-            if not self._hideChanged(node) and spares.setdefault(kindOf(node), node) is not node:
+            if self._hideChanged(node):
+                continue
+            if _isUsedByUser(node) or spares.setdefault(kindOf(node), node) is not node:
                 removeNode(node)
         return spares
 
@@ -118,6 +120,13 @@ def hide(node: slicer.vtkMRMLNode) -> None:
         node.SetDisplayVisibility(False)
     else:
         views.hideVolume(node)
+
+
+def _isUsedByUser(node: slicer.vtkMRMLNode) -> bool:
+    """Return whether a segmentation of the user is one of the image of a node."""
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    users = (other for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if kindOf(other) is None)
+    return any(other.GetNodeReferenceID(role) == node.GetID() for other in users)
 
 
 def _times(node: slicer.vtkMRMLNode) -> _Times:

@@ -46,12 +46,19 @@ class Driver:
     Args:
         actions: Names and functions.
         done: Function called with all rows at the end.
+        is_reading_ahead: Function that returns whether another process still reads what is shown next; a user looks at
+            an image for longer than that takes.
     """
 
-    def __init__(self, actions: Iterator[Action], done: Callable[[list[dict[str, Any]]], None]) -> None:
+    def __init__(
+        self,
+        actions: Iterator[Action],
+        done: Callable[[list[dict[str, Any]]], None],
+        is_reading_ahead: Callable[[], bool],
+    ) -> None:
         import qt
 
-        self._actions, self._done = actions, done
+        self._actions, self._done, self._is_reading_ahead = actions, done, is_reading_ahead
         self._rows: list[Measured] = []
         self._timer = qt.QTimer()
         self._timer.setInterval(_TICK_MS)
@@ -69,7 +76,8 @@ class Driver:
             self._busy = now[0]
             if self._rows:
                 self._rows[-1].gaps.append((wall, processor))
-        if now[0] - self._busy > _QUIET_SECONDS or now[0] - self._started > _LONGEST_SECONDS:
+        isQuiet = now[0] - self._busy > _QUIET_SECONDS and not self._is_reading_ahead()
+        if isQuiet or now[0] - self._started > _LONGEST_SECONDS:
             self._next()
 
     def _next(self) -> None:
@@ -102,6 +110,15 @@ class Work:
         import slicer
 
         return slicer.modules.semisupervisedseg.widgetRepresentation().self().panel
+
+    def is_reading_ahead(self) -> bool:
+        """Return whether files are still being read ahead, which earlier versions do not do."""
+        import slicer
+
+        if slicer.util.selectedModule() != "SemiSupervisedSeg":
+            return False
+        reader = getattr(self.panel, "readAhead", None)
+        return reader is not None and reader.isWaiting
 
     def actions(self) -> Iterator[Action]:
         """Yield everything in order; what depends on the panel is evaluated when its turn comes."""
@@ -200,7 +217,7 @@ def main() -> None:
         loop.exit(1)
 
     sys.excepthook = failed
-    driver = Driver(work.actions(), done)
+    driver = Driver(work.actions(), done, work.is_reading_ahead)
     # In the testing mode Slicer ends with the script.
     slicer.app.exit(loop.exec_())
     del driver

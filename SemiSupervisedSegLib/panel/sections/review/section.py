@@ -51,6 +51,7 @@ class ReviewSection(Section):
         self._loading: TimeSlicedTask | None = None
         self._filling = False
         self._underMouse: str | None = None
+        self._firstIsWanted = False
         self.model = ReviewModel()
         self._growing = GrowingTable(self.ui.resultsTable)
         self.view = ReviewView(self.ui, context)
@@ -130,6 +131,12 @@ class ReviewSection(Section):
         following = next_to_review(self.model.caseIds(), self._session.case_id, self.model.done())
         if following is not None:
             self._show(following)
+
+    def showFirstResult(self) -> None:
+        """Show the first result of the list as soon as it is read, unless something is being edited."""
+        self._firstIsWanted = self._loading is not None
+        if not self._firstIsWanted and self.model.caseIds() and not self._session.facts().editing:
+            self._show(self.model.caseIds()[0])
 
     def step(self, places: int) -> None:
         """Show the result that is so many places further down the list."""
@@ -211,6 +218,8 @@ class ReviewSection(Section):
         self._showCase()
         self.refresh()
         self._session.upcoming_changed.emit()
+        if self._firstIsWanted:
+            self.showFirstResult()
 
     def _failed(self, error: UserError) -> None:
         self._loading = None

@@ -17,6 +17,7 @@ from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 from SemiSupervisedSegLib.panel.sections.review.view import milliliters
 from SemiSupervisedSegLib.study.model import Role
 
+from ...studies import make_round
 from ..desk import FIRST, LABELED, SECOND, VALIDATION, prediction, voxels
 
 
@@ -223,3 +224,14 @@ def test_a_heatmap_comes_with_its_scale(review, desk):
     picture = review.ui.heatmapScale.pixmap.toImage()
     colors = [picture.pixelColor(x, 10) for x in (32, 181)]
     assert [(color.red(), color.green(), color.blue()) for color in colors] == [heatColor(0.0), heatColor(1.0)]
+
+
+def test_the_first_result_is_shown_when_a_model_was_applied(panel, spin):
+    make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
+    make_round(panel.session.study, "002-predict", {"case03": 0.2})
+    panel.session.show("case00")
+    panel.session.refresh_rounds()
+    panel.session.choose_round("002-predict")
+    panel.sections["Export"].reviewWanted.emit()
+    spin(lambda: panel.session.case_id == "case03")
+    assert not panel.folds["Review"].collapsed
