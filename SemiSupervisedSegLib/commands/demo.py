@@ -18,7 +18,7 @@ from .run_job import run_job
 
 DEFAULT_FOLDER = Path("demo")
 STEPS = 400
-METHODS = ("supervised", "cu2l")
+METHODS = ("supervised", "confident_self_training")
 """Both learn from the same annotations in the same number of steps."""
 
 
@@ -66,6 +66,6 @@ def _print_comparison(results: dict[str, tuple[JobFolder, dict[str, Any]]]) -> N
     (_, supervised), (folder, semi_supervised) = results.values()
     before, after = supervised["mean_dice"]["final"], semi_supervised["mean_dice"]["final"]
     print("\nMean Dice of the validation cases, same annotations and steps:")
-    print(f"  annotations alone (Supervised)          {before:.3f}")
-    print(f"  with local and external scans (CU2L)    {after:.3f}   ({after - before:+.3f})")
+    print(f"  annotations alone (Supervised)                             {before:.3f}")
+    print(f"  with local and external scans (Confident self-training)    {after:.3f}   ({after - before:+.3f})")
     print(f"Report: {folder.report}")
