@@ -73,7 +73,9 @@ class Desktop:
         slicer.util.mainWindow().resize(1280, 960)
 
     def fit(self) -> None:
-        """Fit the views to their images."""
+        """Fit the views to their images, once they have the size that the layout and the panel leave them."""
+        for _ in range(5):
+            slicer.app.processEvents()
         slicer.util.resetSliceViews()
 
     def grab(self) -> Any:
@@ -169,7 +171,7 @@ class Tour:
         ui = self.loop.ui("Review")
         self.loop.review(0)
         self.stage.fit()
-        go_to(self.panel.scene.nodes.final)
+        self.loop.click(ui.worstPlaceButton)
         self.shoot("6-review", "Review")
         ui.heatmapBox.setCurrentIndex(ui.heatmapBox.findData("uncertainty"))
         self.shoot("7-uncertainty", "Review", ui.heatmapBox)
@@ -182,18 +184,16 @@ class Tour:
 
     def correct(self) -> None:
         """Show the Segment Editor on a copy of the result, from which loose pieces are erased."""
-        ui, boxes = self.loop.ui("Review"), ("showPrototypeBox", "showFinalBox")
+        ui = self.loop.ui("Review")
         self.loop.correct()
-        for box in boxes:
-            getattr(ui, box).setChecked(False)
         nodes = self.panel.scene.nodes
         go_to(nodes.final)
         for structure in self.panel.session.study.structures:
             self.loop.paint(None, loose_pieces(mask(nodes.annotation, structure.name, nodes.volume)))
+        self.stage.fit()
+        go_to(nodes.final)
         self.shoot("9-correct", "Review", ui.nextRoundButton)
         self.loop.accept()
-        for box in boxes:
-            getattr(ui, box).setChecked(True)
 
     def go_on(self) -> None:
         """Show the next round and the export."""
@@ -202,7 +202,8 @@ class Tour:
         folder = self.loop.start()
         self.loop.waitForRound(folder, SECONDS)
         self.loop.review(0)
-        go_to(self.panel.scene.nodes.final)
+        self.stage.fit()
+        self.loop.click(self.loop.ui("Review").worstPlaceButton)
         self.shoot("10-next-round", "Review")
         self.loop.export(self.folder / "exported", "seg.nrrd")
         self.shoot("11-export", "Export")

@@ -74,16 +74,20 @@ class ModelApplication(SectionPart):
                 setEnabledWithReason(button, self._whyNot(facts, button), hint)
 
     def showModels(self) -> None:
-        """List the models of the rounds, the latest first, and those that were chosen by their folder."""
+        """List the models of the rounds, the latest first, and those that were chosen by their folder.
+
+        A new round is chosen, else what was chosen before.
+        """
         box = self.ui.applyModelBox
-        chosen = box.currentData
+        chosen, latest = box.currentData, box.itemData(0)
         box.clear()
         for folder in reversed(self._session.rounds()):
             if folder.model.is_dir():
                 box.addItem(folder.name, str(folder.model))
         for path in self._others:
             box.addItem(str(path), str(path))
-        box.setCurrentIndex(max(box.findData(chosen), 0) if box.count else -1)
+        index = max(box.findData(chosen), 0) if box.itemData(0) == latest else 0
+        box.setCurrentIndex(index if box.count else -1)
 
     def _whyNot(self, facts: Facts, button: qt.QPushButton) -> str:
         if self._checking is not None:

@@ -280,8 +280,8 @@ def _inSteps(
 
 
 def _fill(box: qt.QComboBox, items: list[tuple[str, str]]) -> None:
-    """Give a box other items and keep what was chosen, or choose the first."""
-    chosen = box.currentData
+    """Give a box other items and keep what was chosen; choose the first when it is new, as a round that has ended."""
+    chosen = box.currentData if items and box.itemData(0) == items[0][1] else None
     box.blockSignals(True)
     box.clear()
     for text, value in items:

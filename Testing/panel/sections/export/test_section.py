@@ -55,6 +55,17 @@ def test_annotations_and_rounds_are_offered(export):
     assert items(export.ui.applyModelBox) == [ROUND]
 
 
+def test_a_round_that_has_ended_is_chosen_and_what_the_user_chose_stays_otherwise(export, desk):
+    boxes = (export.ui.exportRoundBox, export.ui.applyModelBox)
+    shutil.copytree(desk.round.path, desk.folder / "rounds" / "002-supervised")
+    desk.session.refresh_rounds()
+    assert [box.currentText for box in boxes] == ["002-supervised", "002-supervised"]
+    for box in boxes:
+        box.setCurrentIndex(box.findText(ROUND))
+    desk.session.refresh_rounds()
+    assert [box.currentText for box in boxes] == [ROUND, ROUND]
+
+
 @pytest.mark.parametrize("suffix", ["seg.nrrd", "nii.gz", "nrrd"])
 def test_annotations_that_were_exported_come_back_the_same(export, desk, out, spin, suffix):
     choose(export.ui.formatBox, suffix)
