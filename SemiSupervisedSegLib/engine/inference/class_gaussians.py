@@ -56,7 +56,8 @@ def pool_class_gaussians(
     """Take the moments of the features of every class over the labeled cases, in one pass.
 
     The mean of a class is the mean over the cases that contain it of each case's mean, as in `pool_class_prototypes`.
-    The covariance is that of the voxels within their classes. The share of a structure is the mean over
+    The covariance is the mean of the classes' covariances, weighted half by their shares and half equally, as by shares
+    alone the background decides (Docs/experiments.md). The share of a structure is the mean over
     the cases that are annotated for it of its share of the voxels, and that of the background is the remainder.
 
     Args:
@@ -124,7 +125,9 @@ def _classifier(cases: Sequence[_Moments], annotated: Tensor, levels: tuple[Feat
     shares = of_voxels.sum(dim=0) / annotated.sum(dim=0).clamp(min=1)
     shares[0] = (1 - shares[1:].sum()).clamp(min=0)
     spreads = together.scatters / together.counts.clamp(min=1).view(-1, 1, 1)
-    weights = shares * valid
+    # Of fewer voxels than features a class has no covariance that could stand for others.
+    reliable = (together.counts > means.shape[2]).double()
+    weights = shares * valid + reliable / reliable.sum().clamp(min=1)
     return GaussianClassifier(
         levels,
         valid,

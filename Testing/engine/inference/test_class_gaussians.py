@@ -45,14 +45,16 @@ def cases_of(*seeds: int) -> list[LabeledGrid]:
 
 
 def textbook(points: list[np.ndarray], labels: list[np.ndarray], classes: int):
-    """Means of case means, covariance weighted by shares, and shares."""
+    """Means of case means, covariance weighted half by shares and half equally, and shares."""
     shares = np.mean([[np.mean(y == c) for c in range(classes)] for y in labels], axis=0)
     means = [
         np.mean([x[y == c].mean(axis=0) for x, y in zip(points, labels, strict=True) if (y == c).any()], axis=0)
         for c in range(classes)
     ]
     together, all_labels = np.concatenate(points), np.concatenate(labels)
-    covariance = sum(shares[c] * np.cov(together[all_labels == c].T, bias=True) for c in range(classes))
+    covariance = sum(
+        (shares[c] + 1 / classes) / 2 * np.cov(together[all_labels == c].T, bias=True) for c in range(classes)
+    )
     return np.stack(means), covariance, shares
 
 
