@@ -18,7 +18,7 @@ from .run_job import run_job
 
 DEFAULT_FOLDER = Path("demo")
 STEPS = 400
-METHODS = ("supervised", "confident_self_training")
+METHODS = ("supervised", "self_training")
 """Both learn from the same annotations in the same number of steps."""
 
 

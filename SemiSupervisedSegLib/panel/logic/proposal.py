@@ -14,7 +14,7 @@ from ...study.model import Study
 
 # The first method that a study has everything for (Docs/benchmarks.md has what each is worth).
 _PREFERENCES = (
-    ("confident_self_training", "the study has images without annotation"),
+    ("self_training", "the study has images without annotation"),
     ("unisemi", "some images are annotated for a part of the structures only"),
     ("supervised", "the study has annotated images only"),
 )

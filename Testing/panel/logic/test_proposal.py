@@ -28,9 +28,9 @@ LABELED = case("a", Role.LABELED)
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        ([case("b", Role.UNLABELED), case("c", Role.UNLABELED, "Away")], "confident_self_training"),
-        ([case("b", Role.UNLABELED)], "confident_self_training"),
-        ([case("c", Role.UNLABELED, "Away")], "confident_self_training"),
+        ([case("b", Role.UNLABELED), case("c", Role.UNLABELED, "Away")], "self_training"),
+        ([case("b", Role.UNLABELED)], "self_training"),
+        ([case("c", Role.UNLABELED, "Away")], "self_training"),
         ([], "supervised"),
         ([case("b", Role.UNLABELED), case("c", Role.LABELED, structures=("liver",))], "unisemi"),
     ],
@@ -62,7 +62,7 @@ def test_after_the_last_unlabeled_case_was_accepted_another_method_is_proposed(t
     folder = finished(tmp_path, cases, "cu2l")
     accepted = dataclasses.replace(case("b", Role.LABELED))
     left = study(LABELED, accepted, case("c", Role.UNLABELED, "Away"))
-    assert propose(left, [folder]).method == "confident_self_training"
+    assert propose(left, [folder]).method == "self_training"
     assert propose(study(LABELED, accepted), [folder]).method == "supervised"
 
 

@@ -76,7 +76,7 @@ def shown(panel: TrainPanel) -> list[list[str]]:
 
 def test_a_comparison_from_the_ticks_to_the_table(make_panel: Any, spin: Any, study: Study) -> None:
     panel = make_panel(FINISHES)
-    assert panel.section.comparison.methods() == ("supervised", "confident_self_training", "mean_teacher")
+    assert panel.section.comparison.methods() == ("supervised", "self_training", "mean_teacher")
     assert panel.ui.compareFoldsBox.value == 2
     assert panel.ui.compareCostLabel.text.startswith("3 methods × 2 folds = 6 trainings, ")
     tick(panel, "supervised", "mean_teacher")
@@ -195,7 +195,7 @@ def test_the_table_of_an_earlier_day_and_a_failed_training(make_panel: Any, stud
 
 def test_what_cannot_be_trained_comes_last_with_its_reason(study: Study) -> None:
     offered = choices(study)
-    proposed = ["supervised", "confident_self_training", "mean_teacher"]
+    proposed = ["supervised", "self_training", "mean_teacher"]
     assert [choice.method for choice in offered if choice.is_proposed] == proposed
     assert [choice.method for choice in offered[:3]] == proposed
     assert offered[1].title == "Confident self-training (recommended)"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.methods import confident_self_training
+from SemiSupervisedSegLib.engine.methods import self_training
 from SemiSupervisedSegLib.engine.methods.method import TrainingStep
 
 from .. import reference
@@ -21,7 +21,7 @@ START = TrainingStep(100, 1000)
 
 
 class TestConfidentSelfTraining(MethodChecks):
-    method, variants = "confident_self_training", VARIANTS
+    method, variants = "self_training", VARIANTS
     trained: ClassVar[dict[str, set[str]]] = {"annotated": EVERYTHING, "pseudo": EVERYTHING, "confident": NOTHING}
 
 
@@ -38,13 +38,13 @@ def expected_loss(logits, labels, known):
 
 @pytest.fixture
 def plain_views(monkeypatch):
-    monkeypatch.setattr(confident_self_training, "strong_view", lambda images: images)
+    monkeypatch.setattr(self_training, "strong_view", lambda images: images)
 
 
 @pytest.mark.usefixtures("plain_views")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values(shape):
-    losses, batch, recorder, _ = run("confident_self_training", shape, confidence=0.5, mixed_share=0.0)
+    losses, batch, recorder, _ = run("self_training", shape, confidence=0.5, mixed_share=0.0)
     ((images, output),), ((seen, teacher),) = recorder.student, recorder.teacher
     assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
     assert torch.equal(seen, batch.unlabeled.images)
@@ -61,7 +61,7 @@ def test_values(shape):
 
 @pytest.mark.usefixtures("plain_views")
 def test_at_first_annotated_images_are_learned_from_alone():
-    losses, batch, recorder, _ = run("confident_self_training", (2, 4), START)
+    losses, batch, recorder, _ = run("self_training", (2, 4), START)
     ((images, output),) = recorder.student
     assert torch.equal(images, batch.labeled.images) and recorder.teacher == []
     annotated = batch.labeled.labels.numpy()
@@ -71,7 +71,7 @@ def test_at_first_annotated_images_are_learned_from_alone():
 
 def test_the_student_sees_strong_views_and_the_teacher_does_not():
     torch.manual_seed(1)
-    method, batch = toy_method("confident_self_training", 2, 4, mixed_share=0.0), toy_batch(2, 4)
+    method, batch = toy_method("self_training", 2, 4, mixed_share=0.0), toy_batch(2, 4)
     recorder = Recorder(method)
     method.losses(batch, MIDDLE)
     ((images, _),), ((seen, _),) = recorder.student, recorder.teacher
@@ -81,18 +81,18 @@ def test_the_student_sees_strong_views_and_the_teacher_does_not():
 
 
 def test_results_that_nobody_is_confident_of_cost_nothing():
-    method, batch = toy_method("confident_self_training", 2, 4, confidence=0.9999), toy_batch(2, 4)
+    method, batch = toy_method("self_training", 2, 4, confidence=0.9999), toy_batch(2, 4)
     losses = method.losses(batch, MIDDLE)
     assert losses["pseudo"].value == 0 and losses["confident"].value == 0
     assert_finite(method, losses)
 
 
 def test_annotations_and_own_results_count_half_each():
-    method = toy_method("confident_self_training", pseudo_label_weight=0.4)
+    method = toy_method("self_training", pseudo_label_weight=0.4)
     weights = {name: loss.weight for name, loss in method.losses(toy_batch(), MIDDLE).items()}
     assert weights == pytest.approx({"annotated": 0.5, "pseudo": 0.2, "confident": 0.0})
 
 
 def test_the_teacher_predicts():
-    method = toy_method("confident_self_training")
+    method = toy_method("self_training")
     assert method.inference_network() is method.teacher.network
