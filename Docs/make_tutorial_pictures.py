@@ -24,9 +24,10 @@ PICTURES = ROOT / "Docs" / "pictures" / "tutorial"
 THUMBNAIL = ROOT / "SemiSupervisedSeg" / "Resources" / "Icons" / "SamplePhantom.png"
 THUMBNAIL_SIDE = 160
 # Minutes on a processor: fewer steps than the preset has, with fewer images each.
-BATCHES = {"labeled_batch": 2, "unlabeled_batch": 2, "external_batch": 2}
-STEPS = {**BATCHES, "steps": 120, "validation_interval": 20, "preview_interval": 40}
-NEXT_STEPS = {**BATCHES, "steps": 60, "validation_interval": 20, "preview_interval": 60}
+METHOD = "confident_self_training"
+BATCHES = {"labeled_batch": 4, "unlabeled_batch": 4}
+STEPS = {**BATCHES, "steps": 240, "validation_interval": 40, "preview_interval": 60}
+NEXT_STEPS = {**BATCHES, "steps": 120, "validation_interval": 40, "preview_interval": 120}
 SECONDS = 3600
 
 
@@ -154,7 +155,7 @@ class Tour:
         """Show a round from its settings to its end."""
         self.loop.show("Home-4")
         self.stage.fit()
-        self.loop.setUpTraining("cu2l", "quick", **STEPS)
+        self.loop.setUpTraining(METHOD, "quick", **STEPS)
         self.shoot("4-train", "Train")
         folder = self.loop.start()
         self.loop.click(self.loop.ui("Train").curvesButton)
@@ -198,7 +199,7 @@ class Tour:
     def go_on(self) -> None:
         """Show the next round and the export."""
         self.loop.offerNextRound()
-        self.loop.setUpTraining("cu2l", "quick", **NEXT_STEPS)
+        self.loop.setUpTraining(METHOD, "quick", **NEXT_STEPS)
         folder = self.loop.start()
         self.loop.waitForRound(folder, SECONDS)
         self.loop.review(0)

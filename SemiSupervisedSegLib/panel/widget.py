@@ -132,9 +132,11 @@ class Panel:
             for name, fold in self.folds.items():
                 fold.setProperty("collapsed", name != step)
             return
-        # Cases stay open: after the first annotation there are more to make.
-        if before != "Cases":
-            self.folds[before].setProperty("collapsed", True)
+        # Cases stay open and in view: roles and sites are to be set, and more images to be annotated.
+        if before == "Cases":
+            self.folds[step].setProperty("collapsed", False)
+            return
+        self.folds[before].setProperty("collapsed", True)
         self.goTo(step)
 
     def _connectSections(self) -> None:

@@ -156,8 +156,10 @@ class CasesSection(Section):
         ids = {case.id for case in study.cases} if study is not None else set()
         self._files = {caseId: files for caseId, files in self._files.items() if caseId in ids}
         self.model.setCases(study, self._files)
+        if self._folder != self._session.folder:
+            # Not at every change: what lies below would move away under the mouse.
+            self.ui.addedLabel.setVisible(False)
         self._fillSites(study)
-        self.ui.addedLabel.setVisible(False)
         self.lookAgain()
 
     def _fillSites(self, study: Study | None) -> None:

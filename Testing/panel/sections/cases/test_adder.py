@@ -91,6 +91,9 @@ def test_a_folder_is_added_where_it_lies(opened, dialogs, spin, files):
     assert [(case.id, case.site) for case in added] == [("scan", "Away"), ("other", "Away"), ("scan-2", "Away")]
     assert study.image_path(added[0]) == files / "a" / "scan.nrrd"
     assert opened.ui.addedLabel.text == "3 images added, 1 of them annotated."
+    opened.table.select(["scan"])
+    opened.ui.setRoleButton.click()
+    assert not opened.ui.addedLabel.isHidden()
     assert opened.ui.progressRow.isHidden()
     assert opened.ui.addFilesButton.enabled
     dialogs.answer("chooseFiles", [str(files / "a" / "scan.nrrd")])
