@@ -24,10 +24,10 @@ PICTURES = ROOT / "Docs" / "pictures" / "tutorial"
 THUMBNAIL = ROOT / "SemiSupervisedSeg" / "Resources" / "Icons" / "SamplePhantom.png"
 THUMBNAIL_SIDE = 160
 # Minutes on a processor: fewer steps than the preset has, with fewer images each.
-METHOD = "confident_self_training"
+METHOD = "self_training"
 BATCHES = {"labeled_batch": 4, "unlabeled_batch": 4}
-STEPS = {**BATCHES, "steps": 240, "validation_interval": 40, "preview_interval": 60}
-NEXT_STEPS = {**BATCHES, "steps": 120, "validation_interval": 40, "preview_interval": 120}
+STEPS = {**BATCHES, "steps": 160, "validation_interval": 20, "preview_interval": 40}
+NEXT_STEPS = {**BATCHES, "steps": 80, "validation_interval": 40, "preview_interval": 80}
 SECONDS = 3600
 
 
