@@ -39,7 +39,9 @@ def start(study: Path) -> subprocess.Popen[str]:
     code += "from SemiSupervisedSegLib.__main__ import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, *arguments(study)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env=environment
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

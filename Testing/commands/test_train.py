@@ -81,7 +81,7 @@ def test_a_running_or_complete_round_is_not_resumed(study: Study) -> None:
 
 def make_model(folder: Path) -> Path:
     """Make the files by which a model is recognised."""
-    description = ModelDescription(STRUCTURES, "cu2l", {}, "deepest", {})
+    description = ModelDescription(STRUCTURES, "cu2l", {}, {})
     content = {OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}}
     for name, text in ((METADATA, json.dumps(content)), (WEIGHTS, "")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

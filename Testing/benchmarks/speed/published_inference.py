@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from SemiSupervisedSegLib.engine.inference.sliding_window import PROTOTYPE_SCALE
+from SemiSupervisedSegLib.engine.inference.prototype_classifiers import COSINE_SCALE
 
 Window = tuple[slice, ...]
 
@@ -50,7 +50,7 @@ def segment_by_prototypes(
         for vector in vectors:
             vector = vector.view(1, -1, *(1,) * len(patch))
             cosines.append(functional.cosine_similarity(features, vector, dim=1))
-        return torch.softmax(PROTOTYPE_SCALE * torch.stack(cosines, dim=1), dim=1)
+        return torch.softmax(COSINE_SCALE * torch.stack(cosines, dim=1), dim=1)
 
     return _blend(probabilities, image, patch, stride, len(vectors), device)
 

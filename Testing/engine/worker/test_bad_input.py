@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from SemiSupervisedSegLib.engine.training.checkpoint import VERSION
 from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
@@ -97,7 +98,7 @@ def test_a_checkpoint_of_another_round_is_refused(round_copy: JobFolder) -> None
 
 def test_a_checkpoint_of_a_newer_version_is_refused(round_copy: JobFolder) -> None:
     file = round_copy.path / CHECKPOINT
-    torch.save({**torch.load(file, weights_only=True), "version": 2}, file)
+    torch.save({**torch.load(file, weights_only=True), "version": VERSION + 1}, file)
     assert_fails_with(round_copy, "newer version", "Update the program")
 
 

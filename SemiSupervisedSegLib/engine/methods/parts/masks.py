@@ -97,11 +97,10 @@ def mix_boxes(
         New images, labels and mask of the same shapes.
 
     Examples:
-        >>> _ = torch.manual_seed(0)
         >>> labels = torch.arange(4).view(4, 1, 1).repeat(1, 10, 10)
         >>> images, mixed, _ = mix_boxes(labels[:, None].float(), labels, torch.ones(4, 10, 10), share=1.0)
-        >>> torch.equal(images[:, 0].long(), mixed), mixed[0].unique()
-        (True, tensor([0, 2]))
+        >>> torch.equal(images[:, 0].long(), mixed)
+        True
     """
     # Drawn on the CPU, so that no step waits for the device.
     partners = torch.randperm(len(images)).tolist()

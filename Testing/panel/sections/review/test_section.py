@@ -117,7 +117,8 @@ def test_the_heatmap_lies_over_the_image_with_its_opacity(review, desk, slice_vi
 def test_results_side_by_side_and_back(review, desk):
     desk.session.show(FIRST)
     layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
-    before = layout.GetViewArrangement()
+    before = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    layout.SetViewArrangement(before)
     review.ui.layoutBox.setCurrentIndex(review.ui.layoutBox.findData("side_by_side"))
     assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
     review.ui.layoutBox.setCurrentIndex(review.ui.layoutBox.findData("overlaid"))

@@ -68,7 +68,7 @@ def test_the_job_is_what_the_form_says(make_panel: Callable[[str], TrainPanel], 
 def test_the_next_round_builds_on_a_model_when_told_to(
     make_panel: Callable[[str], TrainPanel], spin: Any, study: Study
 ) -> None:
-    description = ModelDescription(study.structures, "supervised", {}, "decoder_full", {})
+    description = ModelDescription(study.structures, "supervised", {}, {})
     metadata = json.dumps({OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}})
     saves = f"file = folder.model / {METADATA!r}; file.parent.mkdir(parents=True); file.write_text({metadata!r})\n"
     panel = make_panel(saves + FINISHES)
@@ -105,11 +105,11 @@ def test_stop_and_resume(make_panel: Callable[[str], TrainPanel], spin: Any) -> 
     spin(lambda: panel.events, 20)
     panel.ui.stopButton.click()
     spin(lambda: panel.outcomes, 20)
-    assert panel.ui.outcomeLabel.text == "001-mean_teacher was stopped at step 7. Resume continues from there."
+    assert panel.ui.outcomeLabel.text == "001-self_training was stopped at step 7. Resume continues from there."
     assert panel.ui.resumeButton.enabled
     panel.ui.resumeButton.click()
     assert panel.runner.running
-    assert [folder.name for folder in panel.session.rounds()] == ["001-mean_teacher"]
+    assert [folder.name for folder in panel.session.rounds()] == ["001-self_training"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_another_panel_finds_the_run_and_its_end(
     again.close()
     third = TrainPanel(services)
     third.session.open_study(study.folder)
-    assert third.session.facts().resumable == "001-mean_teacher"
+    assert third.session.facts().resumable == "001-self_training"
     third.close()
 
 
