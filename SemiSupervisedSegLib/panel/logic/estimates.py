@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...jobs.folder import JobFolder
 from ...jobs.spec import SettingValue
 from ...planning.fingerprint import CaseFingerprint, Fingerprint, case_fingerprint
+from ...planning.orientation import triple
 from ...planning.round_plan import RoundPlan, plan_round, read_round_settings, read_unchecked_plan
 from ...study.errors import UserError
 from ...study.geometry import Geometry
@@ -47,6 +48,8 @@ _KEPT_BYTES = {2: 2400.0, 3: 1900.0}
 _HALF = 0.6
 # PyTorch with its libraries, the networks, and their optimizer.
 _BASE_BYTES = 0.7 * _GIGA
+# What structures take of an image along each axis; nobody waits here until annotations were read.
+_USUAL_EXTENT = 0.2
 _COMMON_CASE = CaseFingerprint("common", (12, 256, 256), (8.0, 1.0, 1.0))
 
 
@@ -87,8 +90,11 @@ def expected_plan(
         UserError: A setting is out of range or does not fit the images.
     """
     cases = [case_fingerprint(str(number), geometry) for number, geometry in enumerate(geometries)]
+    seen = Fingerprint(tuple(cases) or (_COMMON_CASE,), None)
+    lengths = zip(seen.median_size, seen.median_spacing, strict=True)
+    seen = replace(seen, extent=triple(_USUAL_EXTENT * size * spacing for size, spacing in lengths))
     # Neither time nor memory depends on intensities or on the number of classes. With MR no voxel has to be read.
-    return plan_round(Fingerprint(tuple(cases) or (_COMMON_CASE,), None), Modality.MR, 2, method, preset, overrides)
+    return plan_round(seen, Modality.MR, 2, method, preset, overrides)
 
 
 def expected_memory(patch: Sequence[int], settings: Mapping[str, SettingValue], device: DeviceInfo | None) -> float:

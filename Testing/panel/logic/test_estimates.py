@@ -64,6 +64,12 @@ def test_the_estimate_is_near_what_was_measured() -> None:
         assert 0.5 < expected_times(plan.plan, plan.settings, images, core).step / seconds < 2.2
 
 
+def test_patches_on_structures_are_expected_to_show_half_of_the_image() -> None:
+    whole = expected_plan([ACDC], "self_training", "quick", {"in_plane_scale": 1.0, "patch_extent": "image"})
+    assert whole.plan.patch == (256, 224)
+    assert expected_plan([ACDC], "self_training", "quick", {"in_plane_scale": 1.0}).plan.patch == (128, 128)
+
+
 def test_validations_previews_and_the_segmentation_at_the_end_are_counted() -> None:
     settings = {"steps": 100, "validation_interval": 30, "preview_interval": 40}
     times = RoundTimes(step=1.0, validated=2.0, segmented=5.0)
