@@ -69,6 +69,9 @@ class LayoutManager:
         for logic in self._sliceLogics():
             logic.FitSliceToBackground()
 
+    def resetThreeDViews(self) -> None:
+        """Do nothing: there are no 3D views."""
+
     def _sliceLogics(self) -> list[Any]:
         logics = slicer.app.applicationLogic().GetSliceLogics()
         return [logics.GetItemAsObject(index) for index in range(logics.GetNumberOfItems())]

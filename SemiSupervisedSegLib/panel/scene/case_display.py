@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import slicer
+
 from . import views
 from .hierarchy import putIntoFolder
+from .segments import showSurface
 from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
 from .tags import ANNOTATION, FINAL, HEATMAPS, KINDS, PROTOTYPE, SEGMENTATIONS, CaseNodes
 
+IN_3D = "in_3d"
+"""The final prediction as surfaces in the 3D views."""
 _SIDES = {PROTOTYPE: views.LEFT, FINAL: views.RIGHT}
 
 
@@ -14,7 +19,7 @@ class CaseDisplay:
     """Keeps what the user wants to see, also for the cases that are shown later.
 
     Attributes:
-        hidden: Kinds of segmentations that are switched off.
+        hidden: Kinds of segmentations that are switched off, and `IN_3D` while there are no surfaces.
         heatmap: Kind of the map over the image, None for no map.
         opacity: Opacity of the map, 0 to 1.
         isEditing: Whether the annotation is being edited.
@@ -22,7 +27,7 @@ class CaseDisplay:
     """
 
     def __init__(self) -> None:
-        self.hidden: set[str] = set()
+        self.hidden: set[str] = {IN_3D}
         self.heatmap: str | None = None
         self.opacity = 0.5
         self.isEditing = self.resultsWhileEditing = False
@@ -62,6 +67,8 @@ class CaseDisplay:
             node = getattr(nodes, kind)
             if node is not None:
                 node.SetDisplayVisibility(kind not in self.hidden and (kind == ANNOTATION or withResults))
+        if nodes.final is not None and showSurface(nodes.final, IN_3D not in self.hidden):
+            slicer.util.resetThreeDViews()
 
     def showHeatmap(self, nodes: CaseNodes) -> None:
         """Show the chosen map over the image."""

@@ -120,7 +120,7 @@ class CaseScene:
         raiseFirst(errors)
 
     def setVisible(self, kind: str, visible: bool) -> None:
-        """Show or hide "annotation", "final" or "prototype", also for the cases shown later."""
+        """Show or hide "annotation", "final", "prototype" or "in_3d", also for the cases shown later."""
         (self._display.hidden.discard if visible else self._display.hidden.add)(kind)
         self._redisplay(self._display.showSegmentations)
 

@@ -17,6 +17,7 @@ _TERMINOLOGY = slicer.vtkSegment.GetTerminologyEntryTagName()
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 # Files of Slicer round.
 _COLOR_TOLERANCE = 1 / 512
+_MADE_SURFACE = "SemiSupervisedSeg.Surface"
 SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
@@ -89,6 +90,22 @@ def setLabels(node: slicer.vtkMRMLSegmentationNode, content: FileContent, struct
     if hadSurface:
         node.CreateClosedSurfaceRepresentation()
     segmentation.Modified()
+
+
+def showSurface(node: slicer.vtkMRMLSegmentationNode, isShown: bool) -> bool:
+    """Show the segments as surfaces in the 3D views, or remove the surfaces that were made for that.
+
+    Surfaces that somebody else made stay. Returns whether surfaces were made now.
+    """
+    has = node.GetSegmentation().ContainsRepresentation(SURFACE)
+    if isShown and not has:
+        node.CreateClosedSurfaceRepresentation()
+        node.SetAttribute(_MADE_SURFACE, "1")
+        return True
+    if not isShown and has and node.GetAttribute(_MADE_SURFACE):
+        node.RemoveClosedSurfaceRepresentation()
+        node.RemoveAttribute(_MADE_SURFACE)
+    return False
 
 
 def followStructures(node: slicer.vtkMRMLSegmentationNode, structures: Sequence[Structure]) -> None:

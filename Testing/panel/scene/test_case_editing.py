@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 
+from SemiSupervisedSegLib.panel.scene.segments import SURFACE
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .builders import classes_of, mask_of, paint
@@ -112,6 +113,30 @@ def test_predictions_are_hidden_while_something_is_edited_and_come_back(case_sce
     case_scene.endEditing()
     assert nodes.final.GetDisplayVisibility()
     assert nodes.prototype.GetDisplayVisibility()
+
+
+def test_the_final_result_in_3d_and_off_again(case_scene, study, predict):
+    first, second = study.cases[:2]
+    shown = case_scene.showCase(study, first, predict(first)).final
+
+    def hasSurface(node):
+        return node.GetSegmentation().ContainsRepresentation(SURFACE)
+
+    assert not hasSurface(shown)
+    case_scene.setVisible("in_3d", True)
+    assert hasSurface(shown) and shown.GetDisplayNode().GetVisibility3D()
+    after = case_scene.showCase(study, second, predict(second)).final
+    assert hasSurface(after), "it stays on for the next case"
+    case_scene.setVisible("in_3d", False)
+    assert not hasSurface(after)
+
+
+def test_a_surface_that_the_user_made_stays(case_scene, study, predict):
+    case = study.cases[0]
+    node = case_scene.showCase(study, case, predict(case)).final
+    node.CreateClosedSurfaceRepresentation()
+    case_scene.setVisible("prototype", False)
+    assert node.GetSegmentation().ContainsRepresentation(SURFACE)
 
 
 def test_what_the_user_has_switched_off_stays_off_after_editing(case_scene, study, predict):

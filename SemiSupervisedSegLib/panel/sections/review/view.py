@@ -38,6 +38,7 @@ class ReviewView(SectionPart):
             "annotation": ui.showAnnotationBox,
             "prototype": ui.showPrototypeBox,
             "final": ui.showFinalBox,
+            "in_3d": ui.show3dBox,
         }
         self._setUpChoices()
         self._setUpNumbers()
@@ -58,6 +59,8 @@ class ReviewView(SectionPart):
         """Draw the style of every switch beside it, in the colour of the first structure."""
         color = structures[0].color if structures else _NO_STRUCTURE
         for kind, box in self._switches.items():
+            if kind not in STYLES:
+                continue
             box.setIconSize(qt.QSize(_ICON, _ICON))
             box.setIcon(qt.QIcon(_legendPicture(kind, color)))
 
@@ -124,6 +127,8 @@ class ReviewView(SectionPart):
         ui.showFinalBox.setToolTip(
             _("Thick outline: the model's result; check the places where it leaves the filled area (key 3)")
         )
+
+        ui.show3dBox.setToolTip(_("Surfaces of the final result in the 3D view; they take a moment for large images"))
 
     def _setUpNumbers(self) -> None:
         table = self.ui.numbersTable
