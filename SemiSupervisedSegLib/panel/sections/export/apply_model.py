@@ -22,6 +22,7 @@ from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..round_names import roundTitle
 from ..section import PanelContext, SectionPart, Widgets
 
 if TYPE_CHECKING:
@@ -180,5 +181,5 @@ class ModelApplication(SectionPart):
             self._say(f"{outcome.message} {outcome.advice}".strip() or stopped)
             return
         self._try(lambda: self._session.choose_round(folder.name))
-        self._say(_("The images are segmented: see {name} under Review.").format(name=folder.name))
+        self._say(_("The images are segmented: see {name} under Review.").format(name=roundTitle(folder)))
         self.done.emit()

@@ -18,6 +18,7 @@ from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
+from ..round_names import roundTitle
 from ..section import PanelContext, Section
 from ..tables import FittingColumns, GrowingTable, setUpView
 from .decision_buttons import DecisionButtons
@@ -186,7 +187,7 @@ class ReviewSection(Section):
         box.clear()
         for folder in reversed(self._session.rounds()):
             if folder.predictions.is_dir():
-                box.addItem(folder.name, folder.name)
+                box.addItem(roundTitle(folder), folder.name)
         box.setCurrentIndex(-1 if chosen is None else box.findData(chosen.name))
         self._load(chosen)
 
