@@ -6,6 +6,7 @@ import contextlib
 from typing import Literal
 
 import numpy as np
+import qt
 import slicer
 import vtk
 
@@ -75,8 +76,9 @@ def applyLayout(layout: Layout, volume: slicer.vtkMRMLScalarVolumeNode | None) -
         before = node.GetAttribute(_BEFORE) or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         node.SetViewArrangement(int(before))
         _turnBack(volume)
-    if place is not None:
-        jumpTo(place)
+    _stayAt(place)
+    # Views have their new sizes only after Slicer has laid them out.
+    qt.QTimer.singleShot(0, lambda: _fitAt(place))
 
 
 def jumpTo(place: tuple[float, ...]) -> None:
@@ -123,6 +125,16 @@ def _place() -> tuple[float, ...] | None:
     if node is None:
         return None
     return tuple(node.GetSliceToRAS().GetElement(row, 3) for row in range(3))
+
+
+def _fitAt(place: tuple[float, ...] | None) -> None:
+    _fit()
+    _stayAt(place)
+
+
+def _stayAt(place: tuple[float, ...] | None) -> None:
+    if place is not None:
+        jumpTo(place)
 
 
 def _fit() -> None:

@@ -240,5 +240,18 @@ def test_a_change_of_the_layout_stays_at_the_slice(case_scene, plain, slice_view
     assert slice_views["Red"].logic.GetSliceOffset() == pytest.approx(ras[2], abs=0.1)
 
 
+def test_views_are_fitted_when_the_layout_has_given_them_their_sizes(case_scene, plain, slice_views, image, spin):
+    ras = ras_of(image, (9, 12, 3))
+    slice_views["Red"].goTo(ras)
+    case_scene.setLayout("side_by_side")
+    case_scene.setLayout("overlaid")
+    node = slice_views["Red"].logic.GetSliceNode()
+    fitted = node.GetFieldOfView()
+    # As a view does that becomes larger.
+    node.SetFieldOfView(3 * fitted[0], 3 * fitted[1], fitted[2])
+    spin(lambda: node.GetFieldOfView()[0] == pytest.approx(fitted[0]))
+    assert slice_views["Red"].logic.GetSliceOffset() == pytest.approx(ras[2], abs=0.1)
+
+
 def layout():
     return slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
