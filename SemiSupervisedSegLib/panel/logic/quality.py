@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,22 +32,39 @@ def quality_flags(summaries: Sequence[CaseSummary]) -> dict[str, tuple[QualityFl
     """Return the flags of the results of a round by case.
 
     The volume of a structure is unusual where its logarithm is far from the median of all results of the round, in
-    units of the median absolute deviation; results in which the structure is missing do not count.
+    units of the median absolute deviation; results in which the structure is missing do not count. What the worker found
+    in half of the results or more is no flag: a vessel leaves most images, and lesions come in several pieces.
     """
-    typical = _typical_volumes(summaries)
-    return {summary.case: tuple(_flags(summary, typical)) for summary in summaries}
+    typical, usual = _typical_volumes(summaries), _usual(summaries)
+    return {summary.case: tuple(_flags(summary, typical, usual)) for summary in summaries}
 
 
-def _flags(summary: CaseSummary, typical: dict[str, tuple[float, float]]) -> Iterable[QualityFlag]:
+def _flags(
+    summary: CaseSummary, typical: dict[str, tuple[float, float]], usual: set[QualityFlag]
+) -> Iterable[QualityFlag]:
     for structure, kinds in summary.flags.items():
         for kind in kinds:
-            yield QualityFlag(structure, kind)
+            if QualityFlag(structure, kind) not in usual:
+                yield QualityFlag(structure, kind)
     for structure, volume in summary.volume_final_ml.items():
         if volume > 0 and structure in typical:
             middle, deviation = typical[structure]
             distance = (math.log(volume) - middle) / deviation
             if abs(distance) > _OUTLIER:
                 yield QualityFlag(structure, "small" if distance < 0 else "large")
+
+
+def _usual(summaries: Sequence[CaseSummary]) -> set[QualityFlag]:
+    """Return what the worker found so often that it says nothing of a case; an empty result always does."""
+    if len(summaries) < _LEAST_CASES:
+        return set()
+    found = Counter(
+        QualityFlag(structure, kind)
+        for summary in summaries
+        for structure, kinds in summary.flags.items()
+        for kind in kinds
+    )
+    return {flag for flag, count in found.items() if flag.kind != "empty" and 2 * count >= len(summaries)}
 
 
 def _typical_volumes(summaries: Sequence[CaseSummary]) -> dict[str, tuple[float, float]]:

@@ -35,3 +35,15 @@ def test_of_few_cases_none_is_unusual_and_missing_structures_do_not_count():
 def test_what_the_worker_found_is_among_the_flags():
     found = quality_flags(summaries(1.0, flags={"liver": ("several_pieces", "touches_border")}))
     assert found == {"case-0": (QualityFlag("liver", "several_pieces"), QualityFlag("liver", "touches_border"))}
+
+
+def test_what_half_of_the_results_have_is_usual_but_for_empty_ones():
+    made = summaries(*[1.0] * 6)
+    for number, summary in enumerate(made):
+        kinds = ("touches_border", "empty") if number < 3 else ("several_pieces",) if number == 3 else ()
+        summary.flags.update({"liver": kinds})
+    found = quality_flags(made)
+    assert found["case-0"] == (QualityFlag("liver", "empty"),)
+    assert found["case-3"] == (QualityFlag("liver", "several_pieces"),)
+    few = quality_flags(made[:3])
+    assert QualityFlag("liver", "touches_border") in few["case-0"], "of few results nothing is known to be usual"
