@@ -32,8 +32,8 @@ def quality_flags(summaries: Sequence[CaseSummary]) -> dict[str, tuple[QualityFl
     """Return the flags of the results of a round by case.
 
     The volume of a structure is unusual where its logarithm is far from the median of all results of the round, in
-    units of the median absolute deviation; results in which the structure is missing do not count. What the worker found
-    in half of the results or more is no flag: a vessel leaves most images, and lesions come in several pieces.
+    units of the median absolute deviation; results in which the structure is missing do not count. What the worker
+    found in half of the results or more is no flag: a vessel leaves most images, and lesions come in several pieces.
     """
     typical, usual = _typical_volumes(summaries), _usual(summaries)
     return {summary.case: tuple(_flags(summary, typical, usual)) for summary in summaries}
