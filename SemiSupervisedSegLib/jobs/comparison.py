@@ -14,7 +14,7 @@ from ..study.layout import StudyFolder
 from .comparison_table import ComparisonTable
 from .folder import JobFolder, JobHead
 from .records import from_plain, to_plain
-from .rounds import new_numbered_folder
+from .rounds import new_numbered_folder, number_of
 from .spec import SettingValue
 
 SCHEMA_VERSION = 1
@@ -117,19 +117,12 @@ class Comparison(JobFolder):
         """Replace table.json; raises UserError when it cannot be written."""
         write_text_atomically(self._table, json.dumps(to_plain(table), indent=2, allow_nan=False) + "\n")
 
-    def is_finished(self) -> bool:
-        """Return whether every training is done."""
-        try:
-            return self.result() is not None
-        except UserError:
-            return False
-
 
 def comparisons(study_folder: Path | str) -> list[Comparison]:
     """Return all comparisons of a study, oldest first."""
     entries = StudyFolder(study_folder).comparisons.glob("*")
     found = [Comparison(entry) for entry in entries if _NAME.fullmatch(entry.name)]
-    return sorted((item for item in found if item.exists()), key=lambda item: int(item.name.split("-", 1)[0]))
+    return sorted((item for item in found if item.exists()), key=lambda item: number_of(item.path))
 
 
 def new_comparison_folder(study_folder: Path | str) -> Comparison:

@@ -172,6 +172,13 @@ class JobFolder:
             return None
         return _parse(self._result, self.path, _expect_dict)
 
+    def is_finished(self) -> bool:
+        """Return whether the job is complete; a damaged result is as good as none, since a job can be repeated."""
+        try:
+            return self.result() is not None
+        except UserError:
+            return False
+
     def write_result(self, result: dict[str, Any]) -> None:
         """Replace result.json, which says that the job is complete; raises UserError when it cannot be written."""
         self._make()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,7 +178,7 @@ class Session:
     def _find_rounds(self) -> None:
         self._rounds = [] if self.study is None else [item for item in rounds(self.study.folder) if item.exists()]
         chosen = [folder for folder in self._rounds if folder.name == self._chosen]
-        finished = [folder for folder in reversed(self._rounds) if _is_finished(folder)]
+        finished = [folder for folder in reversed(self._rounds) if folder.is_finished()]
         # A model that was applied to a few images is no round to continue from.
         trained = [folder for folder in finished if folder.head().kind == "train"]
         self.round = next(iter(chosen or trained or finished), None)
@@ -190,10 +189,3 @@ class Session:
 
 
 _UNKNOWN = object()
-
-
-def _is_finished(folder: JobFolder) -> bool:
-    # A damaged result is as good as none: the round can be repeated.
-    with contextlib.suppress(UserError):
-        return folder.result() is not None
-    return False

@@ -9,7 +9,6 @@ from dataclasses import replace
 from ...jobs.comparison import Comparison, Training
 from ...jobs.comparison_table import ComparisonTable, MethodScores
 from ...jobs.events import working_seconds
-from ...jobs.folder import JobFolder
 from .compare import compare_paired, mean_interval
 from .metrics_file import case_means, measurable, read_metrics
 
@@ -39,7 +38,7 @@ def _dice_of_cases(trainings: Sequence[Training]) -> dict[str, float]:
     """Return the mean Dice over structures, and over seeds, of each case that was held out of a finished training."""
     values: dict[str, list[float]] = defaultdict(list)
     for seed in dict.fromkeys(training.seed for training in trainings):
-        folders = [item.folder for item in trainings if item.seed == seed and _is_finished(item.folder)]
+        folders = [item.folder for item in trainings if item.seed == seed and item.folder.is_finished()]
         scores = [score for folder in folders for score in read_metrics(folder.metrics) if score.kind == "final"]
         # Which structures the annotations show is known from all folds together.
         for case, dice in case_means(measurable(scores), "dice").items():
@@ -48,7 +47,7 @@ def _dice_of_cases(trainings: Sequence[Training]) -> dict[str, float]:
 
 
 def _row(method: str, trainings: Sequence[Training], dice: Mapping[str, float]) -> MethodScores:
-    finished = [training.folder for training in trainings if _is_finished(training.folder)]
+    finished = [training.folder for training in trainings if training.folder.is_finished()]
     row = MethodScores(method, len(trainings), len(finished), len(dice), problem=_first_problem(trainings))
     if finished:
         seconds = [working_seconds(folder.events()[0]) for folder in finished]
@@ -75,13 +74,9 @@ def _against(row: MethodScores, best: Mapping[str, float], own: Mapping[str, flo
     )
 
 
-def _is_finished(folder: JobFolder) -> bool:
-    return folder.result() is not None
-
-
 def _first_problem(trainings: Sequence[Training]) -> str:
     for training in trainings:
         status = training.folder.status()
-        if status.state == "failed" and not _is_finished(training.folder):
+        if status.state == "failed" and not training.folder.is_finished():
             return status.message
     return ""

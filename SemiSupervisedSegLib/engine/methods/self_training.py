@@ -18,10 +18,10 @@ from ..losses.overlap import dice_loss, masked_cross_entropy, one_hot
 from ..networks.base import SegmentationNetwork
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.masks import mix_boxes
-from .parts.teacher import MeanTeacher
+from .parts.teacher import TeacherStudent
 
 
-class ConfidentSelfTraining(Method):
+class ConfidentSelfTraining(TeacherStudent):
     """L = L(annotated) alone at first, then (L(annotated) + w L(pseudo)) / 2 on mixed strong views.
 
     The teacher segments the unlabeled images as they are. Where it is confident, its classes are pseudo-labels. Boxes
@@ -29,9 +29,7 @@ class ConfidentSelfTraining(Method):
     the student learns from strong views of the mixtures. Images of other sites are unlabeled ones like the local ones.
     """
 
-    def __init__(self, context: MethodContext) -> None:
-        super().__init__(context)
-        self.teacher = MeanTeacher(self.student, context.settings["ema_decay"], buffers=True)
+    averages_buffers = True
 
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return the loss on annotated images, in the first part of the training the only one."""
@@ -70,10 +68,6 @@ class ConfidentSelfTraining(Method):
         probabilities = self.teacher(images).logits.float().softmax(dim=1)
         confidence, classes = probabilities.max(dim=1)
         return classes, (confidence >= self.settings["confidence"]).float()
-
-    def after_step(self, step: TrainingStep) -> None:
-        """Average the student into the teacher."""
-        self.teacher.update(self.student, step.index)
 
     def inference_network(self) -> SegmentationNetwork:
         """Return the teacher, which is steadier than the student."""

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
-from .layers import BATCH_NORM, CONVOLUTION
+from .layers import BATCH_NORM, CONVOLUTION, MAX_POOLING, TRANSPOSED_CONVOLUTION
 
 CHANNELS = (32, 64, 128, 256)
 FULL_CHANNELS = 16
 FOLD = 2
-MAX_POOLING = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
 class ConvolutionBlock(nn.Sequential):
@@ -66,7 +65,7 @@ class UpStage(nn.Module):
         self.reduce: nn.Module
         self.upsample: nn.Module
         if upsampling == "transposed":
-            transposed = (nn.ConvTranspose2d, nn.ConvTranspose3d)[dimensions - 2]
+            transposed = TRANSPOSED_CONVOLUTION[dimensions]
             self.reduce, self.upsample = nn.Identity(), transposed(in_channels, skip_channels, 2, stride=2)
         else:
             self.reduce = convolution(in_channels, skip_channels, 1)

@@ -65,7 +65,7 @@ class _CompareJob:
         """Run the trainings that are not finished yet, and return the exit code."""
         # It says which process to end if need be.
         self._comparison.write_status("running")
-        pending = [training for training in self._trainings if training.folder.result() is None]
+        pending = [training for training in self._trainings if not training.folder.is_finished()]
         self._update_table()
         for training in pending:
             self._executor.submit(training.folder)
@@ -126,7 +126,7 @@ class _CompareJob:
 
     def _end(self) -> int:
         comparison, reporter = self._comparison, self._reporter
-        done = [training for training in self._trainings if training.folder.result() is not None]
+        done = [training for training in self._trainings if training.folder.is_finished()]
         if len(done) == len(self._trainings):
             comparison.write_result({"kind": comparison.head().kind, "trainings": len(done)})
             reporter.emit(Finished(comparison.result() or {}))

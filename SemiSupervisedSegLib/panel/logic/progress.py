@@ -6,8 +6,6 @@ from ...jobs.event_text import count, describe, fraction
 from ...jobs.events import Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
 
 _SECONDS_BETWEEN_LINES = 5.0
-
-
 # So many validations in a row without a higher Dice are no accident of one of them, and less is no rise.
 _FLAT_VALIDATIONS, _RISE = 5, 0.002
 # The first step takes longer than the others, as the device gets ready in it.

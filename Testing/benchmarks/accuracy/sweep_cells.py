@@ -82,7 +82,7 @@ def round_of(sweep: Sweep, cell: Cell, study: Study, device: str) -> JobFolder:
 
 def is_finished(folder: JobFolder) -> bool:
     """Whether a round is complete, with its scores."""
-    return folder.status().state == "finished" and folder.result() is not None and folder.metrics.is_file()
+    return folder.status().state == "finished" and folder.is_finished() and folder.metrics.is_file()
 
 
 def readable_rounds(study: Path) -> list[tuple[JobFolder, JobSpec]]:

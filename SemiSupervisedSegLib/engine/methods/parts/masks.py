@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -27,14 +28,9 @@ def outside_a_box(images: Tensor, side: float) -> Tensor:
         >>> keep.shape, (keep == 0).sum()
         (torch.Size([12, 9]), tensor(48))
     """
-    mask = torch.ones(images.shape[2:], device=images.device)
-    box = []
-    for size in images.shape[2:]:
-        length = int(side * size)
-        # Drawn on the CPU, so that no step waits for the device.
-        start = int(torch.randint(size - length + 1, ()))
-        box.append(slice(start, start + length))
-    mask[tuple(box)] = 0
+    size = images.shape[2:]
+    mask = torch.ones(size, device=images.device)
+    mask[_random_box(size, [int(side * length) for length in size])] = 0
     return mask
 
 
@@ -108,14 +104,17 @@ def mix_boxes(
     mixed = images.clone(), labels.clone(), known.clone()
     for image in chosen:
         sides = smallest + (largest - smallest) * torch.rand(images.dim() - 2)
-        box = []
-        for size, side in zip(images.shape[2:], sides.tolist(), strict=True):
-            length = max(1, int(side * size))
-            start = int(torch.randint(size - length + 1, ()))
-            box.append(slice(start, start + length))
+        size = images.shape[2:]
+        box = _random_box(size, [max(1, int(side * length)) for side, length in zip(sides.tolist(), size, strict=True)])
         for target, source in zip(mixed, (images, labels, known), strict=True):
             target[(image, ..., *box)] = source[(partners[image], ..., *box)]
     return mixed
+
+
+def _random_box(size: Sequence[int], lengths: Sequence[int]) -> tuple[slice, ...]:
+    # Drawn on the CPU, so that no step waits for the device.
+    starts = [int(torch.randint(whole - part + 1, ())) for whole, part in zip(size, lengths, strict=True)]
+    return tuple(slice(start, start + part) for start, part in zip(starts, lengths, strict=True))
 
 
 def _slices(images: Tensor, share: float) -> Tensor:

@@ -6,7 +6,7 @@ A. Tarvainen and H. Valpola, NeurIPS 2017.
 from __future__ import annotations
 
 import copy
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,9 +77,12 @@ def clipped_noise(images: Tensor, std: float, clip: float) -> Tensor:
 class TeacherStudent(Method):
     """A student with an EMA teacher, averaged after each step; the base of its family."""
 
+    averages_buffers: ClassVar[bool] = False
+    """Whether the teacher's batch-normalisation statistics are averaged, too."""
+
     def __init__(self, context: MethodContext) -> None:
         super().__init__(context)
-        self.teacher = MeanTeacher(self.student, context.settings["ema_decay"])
+        self.teacher = MeanTeacher(self.student, context.settings["ema_decay"], buffers=self.averages_buffers)
 
     def noisy(self, images: Tensor) -> Tensor:
         """Return images (B, C_in, *spatial) with a fresh draw of the method's clipped Gaussian noise xi."""
