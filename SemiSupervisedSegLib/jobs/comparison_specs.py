@@ -33,6 +33,11 @@ def why_not_comparable(study: Study) -> UserError | None:
     )
 
 
+def usual_folds(annotated: int) -> int:
+    """Return into how many folds this number of annotated cases is split unless the user chooses otherwise."""
+    return min(_USUAL_FOLDS, max(2, annotated))
+
+
 def make_comparison_spec(
     study: Study,
     methods: Sequence[str],
@@ -64,7 +69,7 @@ def make_comparison_spec(
     if (problem := why_not_comparable(study)) is not None:
         raise problem
     cases = annotated_cases(study)
-    count = min(_USUAL_FOLDS, len(cases)) if folds is None else folds
+    count = usual_folds(len(cases)) if folds is None else folds
     if not 2 <= count <= len(cases):
         raise UserError(
             f"{len(cases)} annotated images cannot be split into {count} folds.",

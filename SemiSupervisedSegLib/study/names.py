@@ -12,6 +12,7 @@ from .errors import UserError
 from .model import CASE_ID, MAX_NAME, Case, Study, name_key
 
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+_UNUSABLE = "This name cannot be used."
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz")
 # Letters that Unicode does not take apart into a plain letter and an accent.
 _LETTERS = str.maketrans(
@@ -95,10 +96,8 @@ def rename_case(study: Study, case_id: str, name: str) -> Study:
     Raises:
         UserError: There is no such case, the name cannot be shown, or another case has it.
     """
-    case, name = study.case(case_id), unicodedata.normalize("NFC", name).strip()
-    if not name.isprintable() or len(name) > MAX_NAME:
-        raise UserError("This name cannot be used.", f"Write one line of up to {MAX_NAME} letters.")
-    renamed = with_name(case, name)
+    case = study.case(case_id)
+    renamed = with_name(case, _one_line(name, f"Write one line of up to {MAX_NAME} letters."))
     if name_key(renamed.title) in {name_key(other.title) for other in study.cases if other.id != case.id}:
         # Names can be those of patients, and messages reach logs.
         raise UserError(f"Another case than {case.id} has this name already.", "Choose another name.")
@@ -116,12 +115,21 @@ def rename_site(study: Study, site: str, name: str) -> Study:
 
     Raises UserError when the name cannot be shown or is that of another site.
     """
-    name = unicodedata.normalize("NFC", name).strip()
-    if not name or not name.isprintable() or len(name) > MAX_NAME:
-        raise UserError("This name cannot be used.", f"Write one line of one to {MAX_NAME} letters.")
+    advice = f"Write one line of one to {MAX_NAME} letters."
+    name = _one_line(name, advice)
+    if not name:
+        raise UserError(_UNUSABLE, advice)
     others = {study.local_site, *(case.site for case in study.cases)} - {site}
     if name_key(name) in map(name_key, others):
         raise UserError(f"There is a site {name!r} already.", "Give its name to the cases that belong to it.")
     cases = tuple(dataclasses.replace(case, site=name) if case.site == site else case for case in study.cases)
     local = name if study.local_site == site else study.local_site
     return dataclasses.replace(study, cases=cases, local_site=local)
+
+
+def _one_line(name: str, advice: str) -> str:
+    """Return a name as it is kept; raises UserError with the advice when it cannot be shown in a line."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name.isprintable() or len(name) > MAX_NAME:
+        raise UserError(_UNUSABLE, advice)
+    return name

@@ -24,8 +24,9 @@ class Choice:
 
     Attributes:
         method: Id of the method.
-        title: Title of the method, with a note where it is the recommended one.
+        title: Title of the method.
         summary: Sentence that says when to choose it.
+        is_recommended: Whether it is the recommended one.
         is_proposed: Whether it is compared unless the user chooses otherwise.
         problem: Reason why it cannot be trained on the study, empty when it can.
     """
@@ -33,6 +34,7 @@ class Choice:
     method: str
     title: str
     summary: str
+    is_recommended: bool
     is_proposed: bool
     problem: str
 
@@ -44,9 +46,10 @@ def choices(study: Study) -> tuple[Choice, ...]:
     found = []
     for entry in load_catalogue().methods.values():
         is_best = best is not None and entry.id == best.method
-        title = f"{entry.title} (recommended)" if is_best else entry.title
         problem = str(missing_in_study(study, entry) or "")
-        found.append(Choice(entry.id, title, entry.summary, entry.id in proposed and not problem, problem))
+        found.append(
+            Choice(entry.id, entry.title, entry.summary, is_best, entry.id in proposed and not problem, problem)
+        )
     return tuple(sorted(found, key=lambda choice: (bool(choice.problem), not choice.is_proposed)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...jobs.results import CaseSummary
+from ...jobs.results import CaseSummary, Flag
 
 # Iglewicz and Hoaglin 1993, section 3.3: a modified z-score above 3.5 is an outlier. The factor makes the median
 # absolute deviation a standard deviation where values are normally distributed.
@@ -25,7 +25,7 @@ class QualityFlag:
     """What is rarely right in the result of a structure."""
 
     structure: str
-    kind: Literal["empty", "several_pieces", "touches_border", "small", "large"]
+    kind: Flag | Literal["small", "large"]
 
 
 def quality_flags(summaries: Sequence[CaseSummary]) -> dict[str, tuple[QualityFlag, ...]]:

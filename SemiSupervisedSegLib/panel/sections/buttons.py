@@ -31,3 +31,11 @@ def setEnabledWithReason(widget: qt.QWidget, reason: str, hint: str = "") -> Non
     """Disable a widget for a reason, which becomes its tooltip, or enable it when the reason is empty."""
     widget.setEnabled(not reason)
     widget.setToolTip(reason or hint)
+
+
+def addButtonAction(menu: qt.QMenu, button: qt.QPushButton) -> None:
+    """Add what a button does to a menu, as it can be used now."""
+    action = menu.addAction(button.text)
+    action.setEnabled(button.enabled)
+    action.setToolTip(button.toolTip)
+    action.connect("triggered()", button.click)

@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ....study.model import Case, Role
+from ..buttons import addButtonAction
 from ..section import Widgets
 
 
@@ -46,7 +47,7 @@ class CaseMenu:
         menu = self._new()
         ui = self.ui
         for button in (ui.showButton, ui.annotateButton):
-            _addButton(menu, button)
+            addButtonAction(menu, button)
         rename = _add(menu, _("Rename…"), self._actions.rename)
         rename.setEnabled(len(cases) == 1 and ui.setSiteButton.enabled)
         menu.addSeparator()
@@ -54,7 +55,7 @@ class CaseMenu:
         self._fillSites(menu.addMenu(_("Site")), cases)
         menu.addSeparator()
         for button in (ui.annotationFileButton, ui.removeButton):
-            _addButton(menu, button)
+            addButtonAction(menu, button)
         menu.popup(place)
         return menu
 
@@ -97,12 +98,6 @@ def _add(menu: qt.QMenu, text: str, receiver: Callable[[], None]) -> qt.QAction:
     action = menu.addAction(text.replace("&", "&&"))
     action.connect("triggered()", receiver)
     return action
-
-
-def _addButton(menu: qt.QMenu, button: qt.QPushButton) -> None:
-    action = _add(menu, button.text, button.click)
-    action.setEnabled(button.enabled)
-    action.setToolTip(button.toolTip)
 
 
 def _mark(action: qt.QAction, isPresent: bool, button: qt.QPushButton) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
+from ..buttons import addButtonAction
 from ..section import Widgets
 
 
@@ -29,10 +30,7 @@ class ResultMenu:
             self._menu.deleteLater()
         ui, menu = self.ui, qt.QMenu(self.ui.resultsTable)
         for button in (ui.worstPlaceButton, ui.correctButton, ui.acceptButton, ui.rejectButton, ui.undoButton):
-            action = menu.addAction(button.text)
-            action.setEnabled(button.enabled)
-            action.setToolTip(button.toolTip)
-            action.connect("triggered()", button.click)
+            addButtonAction(menu, button)
         menu.addSeparator()
         menu.addAction(_("Sort by priority for review")).connect("triggered()", self._sortByPriority)
         self._menu = menu

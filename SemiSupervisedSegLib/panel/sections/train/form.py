@@ -210,7 +210,7 @@ class TrainingForm:
         self._recommended = "" if best is None else best.reason
         for index, entry in enumerate(load_catalogue().methods.values()):
             isBest = best is not None and entry.id == best.method
-            self.ui.methodBox.setItemText(index, f"{_(entry.title)} {_('(recommended)')}" if isBest else _(entry.title))
+            self.ui.methodBox.setItemText(index, markedTitle(entry.title, isBest))
             self.ui.methodBox.setItemData(index, isBest, _IS_RECOMMENDED)
 
     def _recommendation(self) -> str:
@@ -269,6 +269,11 @@ class TrainingForm:
     def _changed(self) -> None:
         self.refresh()
         self._onChanged()
+
+
+def markedTitle(title: str, isRecommended: bool) -> str:
+    """Return the title of a method as it is shown, marked where it is the recommended one."""
+    return f"{_(title)} {_('(recommended)')}" if isRecommended else _(title)
 
 
 def _choose(box: qt.QComboBox, data: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import qt
 from slicer.i18n import tr as _
 
 from ....jobs.comparison import Comparison, comparisons
-from ....jobs.comparison_specs import annotated_cases, make_comparison_spec, new_comparison, settings_of
+from ....jobs.comparison_specs import annotated_cases, make_comparison_spec, new_comparison, settings_of, usual_folds
 from ....jobs.comparison_table import SHORT_TITLES, TITLES, cells, remark, short_cells
 from ....jobs.events import Event, TableUpdated
-from ....jobs.folder import JobFolder
 from ....study.errors import UserError
 from ....study.model import Study
 from ...logic.comparing import Choice, choices, cost_in_words
@@ -20,9 +19,9 @@ from ...logic.state import Action, availability
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, SectionPart, Widgets
 from ..tables import makeCell, setUpTable
-from .form import TrainingForm
+from .form import TrainingForm, markedTitle
+from .run_control import RunControl
 
-_USUAL_FOLDS = 4
 _SHOWN_METHODS = 6
 
 
@@ -33,28 +32,20 @@ class MethodComparison(SectionPart):
         ui: Widgets of Train.ui.
         context: What the panel works with.
         form: Form with preset, device and changed settings, which takes the best method over.
-        launch: Function that starts the worker of a job and follows it.
-        mayStart: Function that returns whether the user wants to train on what is saved.
+        control: What starts workers.
     """
 
-    def __init__(
-        self,
-        ui: Widgets,
-        context: PanelContext,
-        form: TrainingForm,
-        launch: Callable[[JobFolder], None],
-        mayStart: Callable[[], bool],
-    ) -> None:
+    def __init__(self, ui: Widgets, context: PanelContext, form: TrainingForm, control: RunControl) -> None:
         super().__init__(ui, context)
-        self._form, self._launch, self._mayStart, self._runner = form, launch, mayStart, context.runner
+        self._form, self._control, self._runner = form, control, context.runner
         self._study: Study | None = None
         self._last: Comparison | None = None
         self._choices: tuple[Choice, ...] = ()
         setUpTable(ui.compareTable, [_(title) for title in SHORT_TITLES])
         rowHeight = ui.compareTable.verticalHeader().defaultSectionSize
         ui.compareMethodsList.setMaximumHeight(_SHOWN_METHODS * rowHeight)
-        ui.compareStartButton.connect("clicked()", lambda: self._mayStart() and self._try(self._start))
-        ui.compareResumeButton.connect("clicked()", lambda: self._try(self._resume))
+        ui.compareStartButton.connect("clicked()", lambda: control.mayStart() and self._try(self._start))
+        ui.compareResumeButton.connect("clicked()", lambda: self._try(lambda: control.resume(self._last)))
         ui.compareBestButton.connect("clicked()", self._takeBest)
         ui.compareButton.connect("contentsCollapsed(bool)", lambda collapsed: self.refresh())
         ui.compareFoldsBox.connect("valueChanged(int)", lambda value: self.refresh())
@@ -111,13 +102,14 @@ class MethodComparison(SectionPart):
         before = box.blockSignals(True)
         box.clear()
         for choice in self._choices:
-            item = qt.QListWidgetItem(_(choice.title))
+            title = markedTitle(choice.title, choice.is_recommended)
+            item = qt.QListWidgetItem(title)
             usable = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable
             item.setFlags(usable if not choice.problem else qt.Qt.NoItemFlags)
             isTicked = choice.method in ticked if ticked else choice.is_proposed
             item.setCheckState(qt.Qt.Checked if isTicked and not choice.problem else qt.Qt.Unchecked)
             # A long title is cut off in a narrow panel.
-            item.setToolTip(f"{_(choice.title)}. {_(choice.problem or choice.summary)}")
+            item.setToolTip(f"{title}. {_(choice.problem or choice.summary)}")
             box.addItem(item)
         box.blockSignals(before)
 
@@ -127,7 +119,7 @@ class MethodComparison(SectionPart):
         before = box.blockSignals(True)
         box.setRange(2, max(2, count))
         if isOther:
-            box.setValue(min(_USUAL_FOLDS, max(2, count)))
+            box.setValue(usual_folds(count))
         box.blockSignals(before)
 
     def _showCost(self) -> None:
@@ -162,10 +154,7 @@ class MethodComparison(SectionPart):
         self.ui.compareLabel.setVisible(True)
 
     def _start(self) -> None:
-        reason = availability(self._session.facts(), Action.COMPARE_METHODS)
-        if reason:
-            raise UserError(reason)
-        self._session.check_in_place()
+        self._control.check(Action.COMPARE_METHODS)
         study, form = self._session.study, self._form
         spec = make_comparison_spec(
             study,
@@ -176,14 +165,8 @@ class MethodComparison(SectionPart):
             folds=self.ui.compareFoldsBox.value,
         )
         self._last = new_comparison(study, spec)
-        self._launch(self._last)
+        self._control.launch(self._last)
         self._showTable()
-
-    def _resume(self) -> None:
-        self._session.check_in_place()
-        # Another program may have been quicker.
-        if not self._runner.attach(self._last):
-            self._launch(self._last)
 
     def _takeBest(self) -> None:
         """Set the next round up with the best method, all annotated images and the settings of the comparison."""

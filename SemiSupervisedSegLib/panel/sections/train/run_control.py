@@ -83,12 +83,26 @@ class RunControl(SectionPart):
         finally:
             self._session.refresh_rounds()
 
+    def resume(self, folder: JobFolder) -> None:
+        """Start the worker of a stopped job again, or follow the one that runs already; raises UserError."""
+        self._session.check_in_place()
+        # Another program may have been quicker.
+        if not self._runner.attach(folder):
+            self.launch(folder)
+
+    def check(self, action: Action) -> None:
+        """Raise UserError where an action is not possible now, or the study is gone."""
+        reason = availability(self._session.facts(), action)
+        if reason:
+            raise UserError(reason)
+        self._session.check_in_place()
+
     def _start(self) -> None:
         if self.mayStart():
             self._try(self._startRound)
 
     def _startRound(self) -> None:
-        self._check(Action.START)
+        self.check(Action.START)
         form = self._form
         self._begin(
             make_training_spec(
@@ -103,14 +117,8 @@ class RunControl(SectionPart):
         )
 
     def _continue(self) -> None:
-        self._check(Action.CONTINUE)
+        self.check(Action.CONTINUE)
         self._begin(make_continued_spec(self._session.round, self.ui.continueSpin.value, self._form.device))
-
-    def _check(self, action: Action) -> None:
-        reason = availability(self._session.facts(), action)
-        if reason:
-            raise UserError(reason)
-        self._session.check_in_place()
 
     def _begin(self, spec: JobSpec) -> None:
         folder = next_round(self._session.study.folder, spec.method)
@@ -118,12 +126,8 @@ class RunControl(SectionPart):
         self.launch(folder)
 
     def _resume(self) -> None:
-        self._session.check_in_place()
         name = self._session.facts().resumable
-        folder = next(folder for folder in self._session.rounds() if folder.name == name)
-        # Another program may have been quicker.
-        if not self._runner.attach(folder):
-            self.launch(folder)
+        self.resume(next(folder for folder in self._session.rounds() if folder.name == name))
 
     def _stop(self) -> None:
         if not self._runner.stopping:

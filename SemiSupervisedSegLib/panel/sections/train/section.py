@@ -53,7 +53,7 @@ class TrainSection(Section):
         self.control = RunControl(self.ui, context, self.form, self.view.say)
         self._quitGuard = QuitGuard(slicer.util.mainWindow(), runner, self._dialogs, self.control.resumeDetached)
         self.preview = LivePreview(session, self._scene, TrainingCurves(), self.ui.curvesButton)
-        self.comparison = MethodComparison(self.ui, context, self.form, self.control.launch, self.control.mayStart)
+        self.comparison = MethodComparison(self.ui, context, self.form, self.control)
         self._folder: Path | None = None
         self._connectButtons()
         self._connections = [

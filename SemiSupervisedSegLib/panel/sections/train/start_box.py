@@ -55,7 +55,7 @@ class StartBox:
         for folder in trained:
             self._box.addItem(_("what round {name} has learned").format(name=folder.name), str(folder.model))
         for model in self._imported:
-            self._box.addItem(_("the model of {place}").format(place=_placeOf(model)), str(model))
+            self._box.addItem(_inWords(model), str(model))
         self._box.addItem(_("Another study or model..."), _ELSEWHERE)
         self._box.blockSignals(before)
         self._select(self._chosen)
@@ -65,8 +65,7 @@ class StartBox:
         if model is not None and str(model) not in self._models and model.is_dir():
             self._imported.append(model)
             self._models[str(model)] = model
-            place = _("the model of {place}").format(place=_placeOf(model))
-            self._box.insertItem(self._box.count - 1, place, str(model))
+            self._box.insertItem(self._box.count - 1, _inWords(model), str(model))
         self._select("" if model is None else str(model))
 
     def inWords(self) -> str:
@@ -102,9 +101,9 @@ class StartBox:
             self._box.setCurrentIndex(index)
 
 
-def _placeOf(model: Path) -> str:
+def _inWords(model: Path) -> str:
     """Return the words for a model: study and round where it lies in one, else the name of its folder."""
-    places = model.parts
+    places, place = model.parts, model.name
     if len(places) > 3 and places[-3] == "rounds" and places[-1] == "model":
-        return f"{places[-4]}, {places[-2]}"
-    return model.name
+        place = f"{places[-4]}, {places[-2]}"
+    return _("the model of {place}").format(place=place)

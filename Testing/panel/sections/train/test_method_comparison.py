@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from SemiSupervisedSegLib.panel.logic.comparing import choices, cost_in_words
 from SemiSupervisedSegLib.study.cases import change_cases
 from SemiSupervisedSegLib.study.model import Study
 
-from ...run.fake_worker import UNTIL_STOPPED, fake_python
-from .train_panel import TrainPanel, tiny_study
+from ...run.fake_worker import UNTIL_STOPPED
+from .train_panel import TrainPanel
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
 TABLE = ComparisonTable(
@@ -37,26 +36,15 @@ FINISHES = FILLS + "folder.write_result({'kind': 'compare'}); say(Finished(resul
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    return tiny_study(tmp_path / "study")
-
-
-@pytest.fixture
-def make_panel(services: Any, scene: Any, study: Study, tmp_path: Path) -> Iterator[Callable[[str], TrainPanel]]:
-    panels = []
+def make_panel(make_panel: Callable[[str], TrainPanel]) -> Callable[[str], TrainPanel]:
+    """The section with the fold "Compare methods" open."""
 
     def make(script: str) -> TrainPanel:
-        services.pythonExecutable = fake_python(tmp_path, script)
-        panel = TrainPanel(services)
-        panels.append(panel)
-        panel.useDevice("cpu")
-        panel.session.open_study(study.folder)
+        panel = make_panel(script)
         panel.ui.compareButton.setProperty("collapsed", False)
         return panel
 
-    yield make
-    for panel in panels:
-        panel.close()
+    return make
 
 
 def tick(panel: TrainPanel, *methods: str) -> None:
@@ -198,7 +186,7 @@ def test_what_cannot_be_trained_comes_last_with_its_reason(study: Study) -> None
     proposed = ["supervised", "self_training", "mean_teacher"]
     assert [choice.method for choice in offered if choice.is_proposed] == proposed
     assert [choice.method for choice in offered[:3]] == proposed
-    assert offered[1].title == "Confident self-training (recommended)"
+    assert (offered[1].title, offered[1].is_recommended) == ("Confident self-training", True)
     assert offered[-1].method == "cu2l"
     assert "other sites" in offered[-1].problem
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,33 +19,10 @@ from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Study
 
-from ...run.fake_worker import FAILS, FINISHES, UNTIL_STOPPED, fake_python
-from .train_panel import TrainPanel, tiny_study
+from ...run.fake_worker import FAILS, FINISHES, UNTIL_STOPPED
+from .train_panel import TrainPanel
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts that are programs")
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    return tiny_study(tmp_path / "study")
-
-
-@pytest.fixture
-def make_panel(services: Any, scene: Any, study: Study, tmp_path: Path) -> Iterator[Callable[[str], TrainPanel]]:
-    panels = []
-
-    def make(script: str) -> TrainPanel:
-        services.pythonExecutable = fake_python(tmp_path, script)
-        panel = TrainPanel(services)
-        panels.append(panel)
-        panel.useDevice("cpu")
-        panel.section.form.chooseMethod("supervised")
-        panel.session.open_study(study.folder)
-        return panel
-
-    yield make
-    for panel in panels:
-        panel.close()
 
 
 def test_the_job_is_what_the_form_says(make_panel: Callable[[str], TrainPanel], spin: Any) -> None:
