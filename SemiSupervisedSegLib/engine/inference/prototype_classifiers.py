@@ -113,10 +113,11 @@ class GaussianClassifier(PrototypeClassifier):
         variance = covariance.diagonal().mean()
         ridge = RIDGE * torch.where(variance > 0, variance, torch.ones_like(variance))
         regular = covariance + ridge * torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
-        centre = self.means[self.valid].double().mean(dim=0)
+        present = self.valid.unsqueeze(1)
+        # Not the mean of those selected, which would wait for a graphics card to say how many there are.
+        centre = self.means.double().where(present, 0).sum(dim=0) / self.valid.sum()
         weights = torch.linalg.solve(regular, (self.means.double() - centre).mT).mT
         biases = self.shares.double().log() - (weights * (self.means.double() + centre)).sum(dim=1) / 2
-        present = self.valid.unsqueeze(1)
         return weights.where(present, 0).float(), biases.where(self.valid, 0).float()
 
 

@@ -109,7 +109,8 @@ def make_bundle(folder: Path, plan: Plan, largest_component: bool) -> None:
     if not plan.network.tasks:
         see_all_classes(network.eval(), plan)
     image = np.random.default_rng(4).normal(size=(16, 32, 32)).astype(np.float32)
-    labeled = LabeledGrid(image, np.digitize(image, [0.3, 1.0]))
+    # Classes of one size, of which an untrained network sees each somewhere.
+    labeled = LabeledGrid(image, np.digitize(image, [-0.43, 0.43]))
     classifier = pool_class_gaussians(network, [labeled], plan)
     settings: dict[str, object] = SETTINGS | {"largest_component": largest_component}
     if largest_component:
