@@ -13,6 +13,7 @@ from ...jobs.records import from_plain, to_plain
 from ...study.errors import UserError
 from ...study.files import write_text_atomically
 from ...study.model import Role
+from .round_names import round_title
 
 FILE = "review.json"
 
@@ -51,7 +52,7 @@ def read_decisions(folder: JobFolder) -> dict[str, Decision]:
         return {case_id: from_plain(Decision, item, ignore_unknown=True) for case_id, item in data.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(
-            f"The decisions on round {folder.name} ({FILE}) cannot be read.",
+            f"The decisions on round {round_title(folder.name)} ({FILE}) cannot be read.",
             "Restore the file, or remove it to begin the review of this round again; annotations stay as they are.",
         ) from error
 

@@ -13,6 +13,7 @@ from ...jobs.folder import JobFolder
 from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
 from ...study.layout import StudyFolder
+from .round_names import round_title
 
 _FILES_AT_ONCE = 50
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -73,7 +74,7 @@ def check_unused(rounds: Sequence[JobFolder]) -> None:
     """Raise UserError when a training of this or another program is at work in one of the rounds."""
     running = [folder.name for folder in rounds if folder.is_running()]
     if running:
-        raise UserError(f"{running[0]} is running.", "Stop it or wait until it ends.")
+        raise UserError(f"{round_title(running[0])} is running.", "Stop it or wait until it ends.")
 
 
 def size_words(size: int) -> str:

@@ -10,6 +10,7 @@ from ...jobs.continuation import trained_model_folder
 from ...jobs.folder import JobFolder
 from ...study.errors import UserError
 from ...study.files import atomic_folder, atomic_path, write_bytes_atomically
+from .round_names import round_title
 
 
 def copy_model(folder: JobFolder, target: Path) -> None:
@@ -39,5 +40,5 @@ def copy_report(folder: JobFolder, target: Path) -> None:
     try:
         content = folder.report.read_bytes()
     except OSError as error:
-        raise UserError(f"Round {folder.name} has no report.", "Choose another round.") from error
+        raise UserError(f"Round {round_title(folder.name)} has no report.", "Choose another round.") from error
     write_bytes_atomically(target, content)

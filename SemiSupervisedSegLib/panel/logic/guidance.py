@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...jobs.catalogue import load_catalogue
 from ...jobs.needs import missing_in_study
+from .round_names import round_title
 from .state import Facts, PanelState, state_of
 
 _SECTIONS = {
@@ -24,15 +25,17 @@ def next_step(facts: Facts) -> str:
     state = state_of(facts)
     if state is PanelState.RUNNING:
         what = {"train": "Training", "compare": "Comparing methods"}.get(facts.run.kind, "Segmenting new images")
-        return f"{what} ({facts.run.name}). You can continue working meanwhile."
+        return f"{what}: {round_title(facts.run.name)}. You can continue working meanwhile."
     if state is PanelState.STOPPING:
-        return f"{facts.run.name} is stopping and keeps what it has learned so far."
+        kept = "the images that it has segmented" if facts.run.kind == "predict" else "what it has learned so far"
+        return f"{round_title(facts.run.name)} is stopping and keeps {kept}."
     if state is PanelState.READY:
         return _before_training(facts)
     if state is PanelState.INTERRUPTED:
-        return f"Round {facts.resumable} is not complete. Resume it under Train, or start a new one."
+        return f"Round {round_title(facts.resumable)} is not complete. Resume it under Train, or start a new one."
     if state is PanelState.REVIEWING:
-        return f"Round {facts.round.name} is ready. Review and accept its results, then train the next round."
+        name = round_title(facts.round.name)
+        return f"Round {name} is ready. Review and accept its results, then train the next round."
     return {
         PanelState.INSTALLING: "Installing what training needs.",
         PanelState.NO_STUDY: "Open or create a study.",

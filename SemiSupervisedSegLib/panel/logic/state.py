@@ -14,6 +14,7 @@ from ...jobs.comparison_specs import why_not_comparable
 from ...jobs.folder import JobFolder
 from ...jobs.needs import missing_in_study
 from ...study.model import Role, Study
+from .round_names import round_title
 
 
 class PanelState(Enum):
@@ -179,9 +180,10 @@ def _idle(facts: Facts) -> str:
     if facts.run is None:
         return ""
     what = _RUNS.get(facts.run.kind, "Images are being segmented")
+    name = round_title(facts.run.name)
     if facts.run.stopping:
-        return f"{what} and will stop soon ({facts.run.name})."
-    return f"{what} ({facts.run.name}). Wait until it ends, or stop it."
+        return f"{what} and will stop soon: {name}."
+    return f"{what}: {name}. Wait until it ends, or stop it."
 
 
 def _free_to_leave(facts: Facts) -> str:
@@ -222,7 +224,7 @@ def _resumable(facts: Facts) -> str:
 
 
 def _continuable(facts: Facts) -> str:
-    return "" if facts.continuable else f"The training of {facts.round.name} cannot be continued."
+    return "" if facts.continuable else f"The training of {round_title(facts.round.name)} cannot be continued."
 
 
 def _running(facts: Facts) -> str:
@@ -230,7 +232,7 @@ def _running(facts: Facts) -> str:
 
 
 def _not_stopping(facts: Facts) -> str:
-    return f"It is stopping already ({facts.run.name})." if facts.run.stopping else ""
+    return f"It is stopping already: {round_title(facts.run.name)}." if facts.run.stopping else ""
 
 
 def _stopping(facts: Facts) -> str:
@@ -242,11 +244,10 @@ def _reviewed(facts: Facts) -> str:
 
 
 def _predicted(facts: Facts) -> str:
-    return (
-        ""
-        if facts.predicted
-        else f"{facts.study.title_of(facts.case_id)} was not segmented in the round {facts.round.name}."
-    )
+    if facts.predicted:
+        return ""
+    title = facts.study.title_of(facts.case_id)
+    return f"{title} was not segmented in the round {round_title(facts.round.name)}."
 
 
 def _exportable(facts: Facts) -> str:

@@ -10,6 +10,7 @@ from ...jobs.events import Cancelled, Event, Failed, Started
 from ...jobs.folder import JobFolder
 from ...jobs.outcome import Outcome, determine_outcome
 from ...study.errors import UserError
+from ..logic.round_names import round_title
 from ..services import Services
 from ..signal import Signal
 from .tail import EventTail
@@ -64,7 +65,7 @@ class Runner:
     def start(self, folder: JobFolder, detached: bool = False) -> None:
         """Start or resume the worker of a job; raises UserError when that is not possible."""
         if self.running:
-            raise UserError(f"{self.folder.name} is running.", "Wait until it ends, or stop it first.")
+            raise UserError(f"{round_title(self.folder.name)} is running.", "Wait until it ends, or stop it first.")
         history = folder.end_of_events()
         self._follow(folder, startWorker(folder, self._services, detached), history)
 

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ...jobs.comparison import comparisons
 from ...study.errors import UserError
 from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
+from ..logic.round_names import round_title
 from ..logic.state import Action
 from ..time_slices import TimeSlicedTask
 from .buttons import applyAvailability, setEnabledWithReason
@@ -123,7 +124,7 @@ class DiskSection(Section):
         self._free(item, f"{question} {_LOST[item.part]}")
 
     def _free(self, item: DiskItem, question: str) -> None:
-        if not self._dialogs.confirm(question.format(name=item.name, size=size_words(item.size))):
+        if not self._dialogs.confirm(question.format(name=round_title(item.name), size=size_words(item.size))):
             return
         jobs = [*self._session.rounds(), *comparisons(self._session.folder)]
         if not self._try(lambda: check_unused(jobs)):
@@ -147,7 +148,7 @@ class DiskSection(Section):
 def _title(item: DiskItem) -> str:
     if item.part in _DELETABLE:
         what = _("Round {name}") if item.part is Part.ROUND else _("Comparison {name}")
-        return what.format(name=item.name)
+        return what.format(name=round_title(item.name))
     return {
         Part.DATA: _("Images and annotations"),
         Part.CACHE: _("Prepared images"),

@@ -119,6 +119,21 @@ def test_the_table_of_all_actions(state: PanelState) -> None:
 
 
 @pytest.mark.parametrize(
+    "state", [PanelState.RUNNING, PanelState.STOPPING, PanelState.INTERRUPTED, PanelState.REVIEWING]
+)
+def test_sentences_name_a_round_that_applied_a_model_in_words(state: PanelState) -> None:
+    facts, name = SITUATIONS[state], "007-predict"
+    run = None if facts.run is None else dataclasses.replace(facts.run, name=name, kind="predict")
+    resumable = name if facts.resumable else ""
+    facts = dataclasses.replace(facts, run=run, resumable=resumable, round=JobFolder(f"/study/rounds/{name}"))
+    facts = dataclasses.replace(facts, predicted=False, case_id=facts.case_id or "a")
+    sentences = {next_step(facts), *(availability(facts, action) for action in Action)}
+    named = [sentence for sentence in sentences if "007" in sentence]
+    assert next_step(facts) in named
+    assert all("007 (model applied)" in sentence for sentence in named)
+
+
+@pytest.mark.parametrize(
     ("changes", "action", "words"),
     [
         ({"missing_packages": ("monai>=1.5",)}, Action.START, "monai"),

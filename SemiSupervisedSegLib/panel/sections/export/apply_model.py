@@ -17,12 +17,12 @@ from ....study.cases import stored_path
 from ....study.errors import UserError
 from ...logic.model_application import cases_to_apply_to
 from ...logic.new_cases import check_new_cases, with_new_cases
+from ...logic.round_names import round_title
 from ...logic.state import Action, Facts
 from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
-from ..round_names import roundTitle
 from ..section import PanelContext, SectionPart, Widgets
 
 if TYPE_CHECKING:
@@ -181,5 +181,5 @@ class ModelApplication(SectionPart):
             self._say(f"{outcome.message} {outcome.advice}".strip() or stopped)
             return
         self._try(lambda: self._session.choose_round(folder.name))
-        self._say(_("The images are segmented: see {name} under Review.").format(name=roundTitle(folder)))
+        self._say(_("The images are segmented: see {name} under Review.").format(name=round_title(folder.name)))
         self.done.emit()

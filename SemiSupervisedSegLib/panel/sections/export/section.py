@@ -23,11 +23,11 @@ from ....study.exporting import (
     with_terminology,
 )
 from ...logic.exporting import copy_model, copy_report, zip_model
+from ...logic.round_names import round_title
 from ...logic.state import Action, Facts, availability
 from ...scene.dicom_files import comesFromDicom, findSlices
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
-from ..round_names import roundTitle
 from ..section import PanelContext, Section
 from .apply_model import ModelApplication
 
@@ -153,7 +153,7 @@ class ExportSection(Section):
         rounds = list(reversed(self._session.rounds()))
         predicted = [folder for folder in rounds if folder.predictions.is_dir()]
         what = [(_("Annotations and accepted results"), _ANNOTATIONS)]
-        what += [(_("Results of {name}").format(name=roundTitle(folder)), folder.name) for folder in predicted]
+        what += [(_("Results of {name}").format(name=round_title(folder.name)), folder.name) for folder in predicted]
         _fill(self.ui.whatBox, what)
         trained = [folder for folder in rounds if folder.model.is_dir()]
         _fill(self.ui.exportRoundBox, [(folder.name, folder.name) for folder in trained])

@@ -13,12 +13,12 @@ from ....jobs.rounds import number_of
 from ....study.errors import UserError
 from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_to_review, ranked
+from ...logic.round_names import round_title
 from ...logic.state import Action, Facts, availability
 from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
-from ..round_names import roundTitle
 from ..section import PanelContext, Section
 from ..tables import FittingColumns, GrowingTable, setUpView
 from .decision_buttons import DecisionButtons
@@ -187,7 +187,7 @@ class ReviewSection(Section):
         box.clear()
         for folder in reversed(self._session.rounds()):
             if folder.predictions.is_dir():
-                box.addItem(roundTitle(folder), folder.name)
+                box.addItem(round_title(folder.name), folder.name)
         box.setCurrentIndex(-1 if chosen is None else box.findData(chosen.name))
         self._load(chosen)
 

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.outcome import Outcome
 from ....study.errors import UserError
+from ...logic.round_names import round_title
 from ...run.runner import Runner
 from ...services import Dialogs
 
@@ -52,7 +53,7 @@ class QuitGuard:
         if self._waiting is None:
             question = _("{name} is not finished. Slicer can close once it has saved what it learned.")
             choices = [_("Stop it; it can be resumed later"), _("Continue in the background"), _("Do not close Slicer")]
-            choice = self._dialogs.chooseButton(question.format(name=runner.folder.name), choices)
+            choice = self._dialogs.chooseButton(question.format(name=round_title(runner.folder.name)), choices)
             if choice in (_STOP, _BACKGROUND) and runner.running:
                 self._stop(choice)
         # It may have ended while the question was open.
@@ -65,7 +66,8 @@ class QuitGuard:
             self._dialogs.showError(error)
             return
         self._choice = choice
-        text = _("{name} saves what it has learned. Slicer closes then.").format(name=self._runner.folder.name)
+        name = round_title(self._runner.folder.name)
+        text = _("{name} saves what it has learned. Slicer closes then.").format(name=name)
         self._waiting = qt.QProgressDialog(text, _("Do not close Slicer"), 0, 0, self._window)
         self._waiting.setMinimumDuration(0)
         self._waiting.setWindowModality(qt.Qt.ApplicationModal)

@@ -12,6 +12,7 @@ from ....jobs.job_specs import make_training_spec
 from ....jobs.rounds import next_round
 from ....jobs.spec import JobSpec
 from ....study.errors import UserError
+from ...logic.round_names import round_title
 from ...logic.state import Action, availability
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, SectionPart, Widgets
@@ -45,7 +46,8 @@ class RunControl(SectionPart):
         """Enable what can be done now and say why the rest cannot."""
         facts, ui = self._session.facts(), self.ui
         applyAvailability(ui.startButton, Action.START, facts, _("Train a new round"))
-        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Resume {name}").format(name=facts.resumable))
+        resumed = round_title(facts.resumable)
+        applyAvailability(ui.resumeButton, Action.RESUME, facts, _("Resume {name}").format(name=resumed))
         hint = _("Train a new round with everything that {name} has learned; {name} stays as it is").format(
             name=facts.continuable
         )
@@ -134,7 +136,7 @@ class RunControl(SectionPart):
             self._try(self._runner.stop)
             return
         question = _("End {name} now? What it learned since it last saved is lost.").format(
-            name=self._runner.folder.name
+            name=round_title(self._runner.folder.name)
         )
         if self._dialogs.confirm(question):
             self._try(self._runner.kill)

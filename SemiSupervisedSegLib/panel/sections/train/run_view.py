@@ -14,6 +14,7 @@ from ....jobs.outcome import Outcome
 from ....study.errors import UserError
 from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
+from ...logic.round_names import round_title
 from ...logic.state import Action, Facts
 from ..buttons import applyAvailability
 from ..section import Widgets
@@ -51,7 +52,7 @@ class RunView:
         for widget in (self.ui.progressPanel, self.ui.logButton):
             widget.setVisible(True)
         self.say("")
-        self.ui.stageLabel.setText(_("{name}: getting ready").format(name=folder.name))
+        self.ui.stageLabel.setText(_("{name}: getting ready").format(name=round_title(folder.name)))
         self._showProgress()
 
     def take(self, events: Sequence[Event]) -> None:
@@ -121,8 +122,8 @@ def describeInterruption(folder: JobFolder) -> str:
     except UserError as error:
         return str(error)
     if status.state in ("failed", "cancelled") and status.message:
-        return _("{name}: {message}").format(name=folder.name, message=_(status.message))
-    return _("{name} broke off. Resume continues from its last checkpoint.").format(name=folder.name)
+        return _("{name}: {message}").format(name=round_title(folder.name), message=_(status.message))
+    return _("{name} broke off. Resume continues from its last checkpoint.").format(name=round_title(folder.name))
 
 
 def _lastWords(folder: JobFolder) -> str:
@@ -133,18 +134,17 @@ def _lastWords(folder: JobFolder) -> str:
 
 
 def _describe(folder: JobFolder, outcome: Outcome) -> str:
+    name = round_title(folder.name)
     if outcome.kind == "stopped" and isinstance(folder, Comparison):
-        return _("{name} was stopped. Resume it under Compare methods.").format(name=folder.name)
+        return _("{name} was stopped. Resume it under Compare methods.").format(name=name)
     if outcome.kind == "stopped":
-        return _("{name} was stopped at step {step}. Resume continues from there.").format(
-            name=folder.name, step=outcome.step
-        )
+        return _("{name} was stopped at step {step}. Resume continues from there.").format(name=name, step=outcome.step)
     if outcome.kind == "failed":
         text = _("{name} did not finish. {message} {advice}")
-        return text.format(name=folder.name, message=_(outcome.message), advice=_(outcome.advice)).strip()
+        return text.format(name=name, message=_(outcome.message), advice=_(outcome.advice)).strip()
     if isinstance(folder, Comparison):
-        return _("{name} is finished. The table under Compare methods has its scores.").format(name=folder.name)
+        return _("{name} is finished. The table under Compare methods has its scores.").format(name=name)
     dice = (outcome.result.get("mean_dice") or {}).get("final")
     if dice is None:
-        return _("{name} is finished.").format(name=folder.name)
-    return _("{name} is finished: mean Dice of the validation cases {dice:.2f}.").format(name=folder.name, dice=dice)
+        return _("{name} is finished.").format(name=name)
+    return _("{name} is finished: mean Dice of the validation cases {dice:.2f}.").format(name=name, dice=dice)

@@ -79,7 +79,7 @@ def test_a_comparison_from_the_ticks_to_the_table(make_panel: Any, spin: Any, st
     assert (spec.methods, spec.preset, spec.device) == (("supervised", "mean_teacher"), "quick", "cpu")
     assert spec.settings == {"steps": 7, "unlabeled_batch": 1}
     assert [training.folder.exists() for training in comparison.trainings()] == [True] * 4
-    assert "Methods are being compared (001-compare)" in panel.ui.startButton.toolTip
+    assert "Methods are being compared: 001-compare" in panel.ui.startButton.toolTip
     assert not panel.ui.compareStartButton.enabled
     spin(lambda: panel.outcomes, 20)
 
