@@ -6,6 +6,8 @@
 # PYTHON=...    the Python to use, else the first of 3.11 to 3.13 found
 # PIP_ARGS=...  further arguments for pip, such as where to find PyTorch for your GPU
 #
+# make check-gpu: everything on a graphics card in MINUTES=15, with the accuracy on ACDC where DATA=... names its folder.
+#
 # For benchmarks:
 # QUICK=1       minutes instead of hours
 # OUTPUT=...    folder of the results, else benchmarks/
@@ -17,9 +19,10 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet $(P
 
 QUICK_OPTION := $(if $(QUICK),--quick)
 OUTPUT := benchmarks
+MINUTES := 15
 PROTOCOL := acdc
 
-.PHONY: test test-all readme demo setup clean benchmark-accuracy benchmark-speed benchmark-reliability
+.PHONY: test test-all readme demo setup clean check-gpu benchmark-accuracy benchmark-speed benchmark-reliability
 .DELETE_ON_ERROR:
 
 test: SELECTION := -m "not slow"
@@ -41,6 +44,9 @@ benchmark-accuracy: $(VENV)/.ready-test
 
 benchmark-speed benchmark-reliability: benchmark-%: $(VENV)/.ready-test
 	$(VENV)/bin/python -m Testing.benchmarks.$* --output "$(OUTPUT)/$*" $(QUICK_OPTION)
+
+check-gpu: $(VENV)/.ready-test
+	$(VENV)/bin/python -m Testing.benchmarks.gpu --minutes $(MINUTES) $(if $(DATA),--data "$(DATA)") --output "$(OUTPUT)/gpu"
 
 setup: $(VENV)/.ready
 
