@@ -197,6 +197,7 @@ class ReviewSection(Section):
         if folder is None or self._loaded is None or folder.path != self._loaded.path:
             self._order, self._decisions = [], {}
             self._showRows()
+            self._showCase()
         self._loaded = folder
         if folder is not None:
             self._loading = TimeSlicedTask(self._read(folder), self._showRead, self._failed)

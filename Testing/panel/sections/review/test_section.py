@@ -236,3 +236,18 @@ def test_the_first_result_is_shown_when_a_model_was_applied(panel, spin):
     panel.sections["Export"].reviewWanted.emit()
     spin(lambda: panel.session.case_id == "case03")
     assert not panel.folds["Review"].collapsed
+
+
+def test_results_that_are_not_read_yet_cannot_be_decided(panel, spin):
+    ui = panel.sections["Review"].ui
+    make_round(panel.session.study, "001-cu2l", {"case02": 0.2})
+    panel.session.refresh_rounds()
+    panel.session.show("case02")
+    spin(lambda: ui.acceptButton.enabled)
+    make_round(panel.session.study, "002-cu2l", {"case02": 0.2})
+    panel.session.refresh_rounds()
+    for button in (ui.correctButton, ui.acceptButton, ui.rejectButton):
+        button.click()
+        assert not button.enabled and button.toolTip
+    spin(lambda: ui.acceptButton.enabled)
+    assert panel.session.case_id == "case02" and panel.session.study.case("case02").annotation is None
