@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.evaluation.report.pictures import chosen_cases, draw_case
 from SemiSupervisedSegLib.engine.evaluation.scoring import collect_content
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 
 PICTURES = Path(__file__).with_name("pictures")
 GAP = 8

@@ -17,7 +17,7 @@ from .columns import print_columns
 from .failures import report_failures
 
 if TYPE_CHECKING:
-    from ..engine.evaluation.structure_score import StructureScore
+    from ..jobs.structure_score import StructureScore
 
 METRICS = (("dice", "Dice"), ("jaccard", "Jaccard"), ("hd95_mm", "95HD mm"), ("asd_mm", "ASD mm"))
 VOXEL_METRICS = (("hd95_voxel", "95HD vox"), ("asd_voxel", "ASD vox"))
@@ -86,7 +86,7 @@ def _score(folder: JobFolder, roles: Sequence[Role], failures: list[UserError]) 
 
 def _print_table(scores: Sequence[StructureScore]) -> None:
     from ..engine.evaluation.compare import summarise
-    from ..engine.evaluation.metrics_file import case_means, measurable
+    from ..jobs.metrics_file import case_means, measurable
 
     metrics = METRICS + VOXEL_METRICS
     cases = len({score.case for score in scores})
@@ -104,7 +104,7 @@ def _print_table(scores: Sequence[StructureScore]) -> None:
 
 def _compare(first: JobFolder, second: JobFolder, scores: Sequence[Sequence[StructureScore]]) -> None:
     from ..engine.evaluation.compare import compare_paired
-    from ..engine.evaluation.metrics_file import case_means, measurable
+    from ..jobs.metrics_file import case_means, measurable
 
     shared = {score.case for score in scores[0]} & {score.case for score in scores[1]}
     if not shared:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from ...jobs.comparison import Comparison, Training
 from ...jobs.comparison_table import ComparisonTable, MethodScores
 from ...jobs.events import working_seconds
+from ...jobs.metrics_file import case_means, measurable, read_metrics
 from .compare import compare_paired, mean_interval
-from .metrics_file import case_means, measurable, read_metrics
 
 
 def make_table(comparison: Comparison) -> ComparisonTable:

@@ -11,7 +11,7 @@ from monai.metrics import compute_dice, compute_iou
 from monai.metrics.utils import get_mask_edges, get_surface_distance
 
 from ...jobs.results import MM3_PER_ML, PredictionKind
-from .structure_score import StructureScore
+from ...jobs.structure_score import StructureScore
 
 PERCENTILE = 95
 # Surfaces need the neighbours of the outermost voxels to see that they are background.

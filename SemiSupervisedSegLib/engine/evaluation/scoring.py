@@ -8,8 +8,10 @@ from pathlib import Path
 from ...jobs.catalogue import load_catalogue
 from ...jobs.events import Event, Started, StepDone, WarningRaised, working_seconds
 from ...jobs.folder import JobFolder
+from ...jobs.metrics_file import scored_as, write_metrics
 from ...jobs.results import SEGMENTATIONS, is_predicted, not_predicted, read_summary
 from ...jobs.spec import JobCase, JobSpec
+from ...jobs.structure_score import StructureScore
 from ...study.duplicates import image_digest
 from ...study.errors import UserError
 from ...study.images import read_image
@@ -17,11 +19,9 @@ from ...study.model import Role, Structure
 from ..inference.bundle import TrainedModel, load_bundle
 from ..inference.write import read_classes
 from .metrics import score_case
-from .metrics_file import write_metrics
 from .report.content import ReportCase, ReportContent
 from .report.html_page import write_report
 from .round_annotations import annotated_structures, read_classes_of_model
-from .structure_score import StructureScore
 
 ROLE_WORDS = {Role.LABELED: "labeled cases (trained on)", Role.VALIDATION: "validation cases"}
 
@@ -50,7 +50,7 @@ def evaluate_round(
             f"The round {folder.name} is not finished: it has no model yet.", "Resume it, or choose another round."
         )
     model = load_bundle(folder.model if spec.model is None else spec.model)
-    cases = [case for case in spec.cases if case.annotation is not None and _scored_as(spec, case) in roles]
+    cases = [case for case in spec.cases if case.annotation is not None and scored_as(spec, case) in roles]
     scores = _score_cases(folder, cases, model.structures, progress, on_failure)
     if cases and not scores:
         # The scores of before stay when no case can be scored now, as where the images are not at hand.
@@ -164,10 +164,6 @@ def roles_of(choice: str) -> tuple[Role, ...]:
     if choice not in roles:
         raise UserError(f"There are no cases called {choice!r}.", f"Choose one of: {', '.join(roles)}.")
     return roles[choice]
-
-
-def _scored_as(spec: JobSpec, case: JobCase) -> Role:
-    return Role.VALIDATION if spec.kind == "predict" else case.role
 
 
 def _report_cases(folder: JobFolder, spec: JobSpec) -> Iterable[ReportCase]:

@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 from ...jobs.events import WarningRaised
 from ...jobs.results import CaseSummary, PredictionKind
+from ...jobs.structure_score import StructureScore
 from ...study.errors import UserError
 from ...study.model import Role
 from ..evaluation.scoring import evaluate_round
-from ..evaluation.structure_score import StructureScore
 from ..inference.bundle import TrainedModel, save_bundle
 from ..inference.predict import optimize_model
 from .case_predictions import CasePredictor

@@ -35,11 +35,14 @@ class Decision:
         verdict: Verdict of the user.
         annotation: Path, as stored in the study, of the annotation from an accepted result.
         before: State to restore when the acceptance is undone.
+        corrected_ml: Volume in mL that the user changed in an accepted result; None where it is not known, as in rounds
+            of older programs.
     """
 
     verdict: Literal["accepted", "rejected"]
     annotation: str | None = None
     before: CaseBefore | None = None
+    corrected_ml: float | None = None
 
 
 def read_decisions(folder: JobFolder) -> dict[str, Decision]:

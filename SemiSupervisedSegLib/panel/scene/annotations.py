@@ -27,8 +27,10 @@ def exportSegmentation(
     image: Path | str,
     target: Path | str,
     volume: slicer.vtkMRMLScalarVolumeNode | None = None,
-) -> None:
-    """Write a segmentation node as .seg.nrrd on the grid of an image file; the node stays as it is.
+) -> sitk.Image:
+    """Write a segmentation node as .seg.nrrd on the grid of an image file and return its class map.
+
+    The node stays as it is.
 
     Args:
         node: Segmentation whose segments are named like the structures, in any order; empty segments are ignored.
@@ -48,6 +50,7 @@ def exportSegmentation(
         for structure in structures
     ]
     write_segmentation(target, classMap, written)
+    return classMap
 
 
 def classMapOf(

@@ -16,7 +16,7 @@ from .annotations import exportSegmentation
 from .case_display import CaseDisplay
 from .case_loading import CaseLoader, attempt, fingerprintOfSource, predictionFiles, raiseFirst, requestsOf
 from .changes import Changes
-from .corrections import copyPrediction
+from .corrections import copyPrediction, correctedVolume
 from .foreign import hideForeign, showForeign
 from .hierarchy import removeEmptyFolders, removeNode
 from .segments import addStructures, followStructures
@@ -83,10 +83,9 @@ class CaseScene:
         self._shown = (study, case)
         loader = self._loader(spares)
         self._files = predictionFiles(folder, case)
-        parts: list[Callable[[], None]] = [loader.volume, loader.annotation]
-        parts += [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
+        predictions = [lambda kind=kind: loader.prediction(kind, self._wanted(kind)) for kind in PREDICTIONS]
         isReused = VOLUME in spares
-        errors = attempt(parts)
+        errors = attempt([loader.volume, loader.annotation, *predictions])
         for node in spares.values():
             removeNode(node)
         for node in filter(None, (getattr(self.nodes, kind) for kind in SEGMENTATIONS)):
@@ -218,16 +217,17 @@ class CaseScene:
         if node is not None and isCurrent(node, file):
             self._changes.setUnsaved(node)
 
-    def saveAnnotation(self, study: Study, case: Case, target: Path) -> None:
-        """Write the case's annotation as .seg.nrrd on the image's own grid; see `exportSegmentation` for UserError."""
+    def saveAnnotation(self, study: Study, case: Case, target: Path) -> float | None:
+        """Write the case's annotation on the image's grid (`exportSegmentation`) and return its `correctedVolume`."""
         nodes = nodesOf(study.folder, case.id)
         if nodes.annotation is None:
             raise UserError(f"There is no annotation of {case.id} in the scene.", "Annotate the case first.")
-        exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
+        classMap = exportSegmentation(nodes.annotation, study.structures, study.image_path(case), target, nodes.volume)
         setSource(nodes.annotation, Path(target), self._changes.fingerprint(nodes.annotation))
         self._changes.noteRead(nodes.annotation)
         if not self._display.isEditing:
             applyStyle(nodes.annotation, STYLES[ANNOTATION])
+        return correctedVolume(nodes, classMap, study.structures)
 
     def discardAnnotation(self) -> None:
         """Give up the unsaved changes of the shown case's annotation and show the saved one again, if there is one."""

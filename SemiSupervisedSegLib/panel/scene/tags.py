@@ -19,7 +19,8 @@ KINDS = (VOLUME, *SEGMENTATIONS, *HEATMAPS)
 _PREFIX = "SemiSupervisedSeg."
 _STUDY, _CASE, _KIND = _PREFIX + "Study", _PREFIX + "Case", _PREFIX + "Kind"
 _SOURCE, _SAVED = _PREFIX + "Source", _PREFIX + "Saved"
-_OWN = (_STUDY, _CASE, _KIND, _SOURCE, _SAVED)
+_COPY_OF = _PREFIX + "CopyOf"
+_OWN = (_STUDY, _CASE, _KIND, _SOURCE, _SAVED, _COPY_OF)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ def tag(node: slicer.vtkMRMLNode, study: Study, case: Case, kind: str) -> None:
     node.SetAttribute(_STUDY, str(study.folder))
     node.SetAttribute(_CASE, case.id)
     node.SetAttribute(_KIND, kind)
+    node.RemoveAttribute(_COPY_OF)
+
+
+def setCopyOf(node: slicer.vtkMRMLNode, kind: str) -> None:
+    """Write onto an annotation of which kind of prediction it is a copy."""
+    node.SetAttribute(_COPY_OF, kind)
+
+
+def copyOf(node: slicer.vtkMRMLNode) -> str | None:
+    """Return the kind of prediction that an annotation began as a copy of, None for any other."""
+    return node.GetAttribute(_COPY_OF)
 
 
 def disown(node: slicer.vtkMRMLNode) -> None:

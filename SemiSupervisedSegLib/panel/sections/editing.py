@@ -12,6 +12,7 @@ from ..scene import nn_interactive
 from ..scene.case_scene import CaseScene
 from ..scene.segment_editor import SegmentEditor
 from .buttons import setEnabledWithReason
+from .held_key import HeldKey
 from .section import PanelContext, SectionPart, Widgets
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class EditingPane:
 
     Attributes:
         editor: Slicer's Segment Editor.
+        peeking: The key that shows the results for as long as it is held.
         session: What is being edited, None when nothing is.
     """
 
@@ -42,6 +44,8 @@ class EditingPane:
         self.editor = SegmentEditor(ui.editorContainer)
         self.session: EditingSession | None = None
         self._handedOver = False
+        # A key that neither the Segment Editor nor the views use; it is free while there is no result to look at.
+        self.peeking = HeldKey("H", ui.showResultsButton, self._peek)
         ui.editingPane.setVisible(False)
         ui.saveEditButton.connect("clicked()", self._save)
         ui.discardEditButton.connect("clicked()", self._discard)
@@ -65,6 +69,7 @@ class EditingPane:
 
     def close(self) -> None:
         """End the editing; the segmentation stays as it is."""
+        self.peeking.release()
         self._takeBack()
         self.editor.release()
         self.session = None
@@ -103,6 +108,9 @@ class EditingPane:
 
     def _discard(self) -> None:
         self.session.discard()
+
+    def _peek(self, isHeld: bool) -> None:
+        self._showResults(isHeld or self.ui.showResultsButton.checked)
 
     def _showResults(self, shown: bool) -> None:
         if self.session is not None:

@@ -26,9 +26,9 @@ import SimpleITK as sitk
 import torch
 
 from SemiSupervisedSegLib.engine.evaluation.compare import compare_paired
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.worker.worker import main as work
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 from SemiSupervisedSegLib.jobs.outcome import EXIT_FINISHED
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.phantom.generate import generate_study

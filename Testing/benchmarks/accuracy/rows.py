@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
-from SemiSupervisedSegLib.engine.evaluation.structure_score import StructureScore
 from SemiSupervisedSegLib.jobs.events import Validated
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.metrics_file import case_means, read_metrics
 from SemiSupervisedSegLib.jobs.results import PredictionKind
 from SemiSupervisedSegLib.jobs.spec import JobSpec
+from SemiSupervisedSegLib.jobs.structure_score import StructureScore
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import write_metrics
-from SemiSupervisedSegLib.engine.evaluation.structure_score import StructureScore
 from SemiSupervisedSegLib.jobs.events import Validated
+from SemiSupervisedSegLib.jobs.metrics_file import write_metrics
+from SemiSupervisedSegLib.jobs.structure_score import StructureScore
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, save_study
 

@@ -11,11 +11,11 @@ from scipy import stats
 
 from SemiSupervisedSegLib.engine.evaluation.compare import mean_interval
 from SemiSupervisedSegLib.engine.evaluation.comparison_scores import make_table
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import write_metrics
-from SemiSupervisedSegLib.engine.evaluation.structure_score import StructureScore
 from SemiSupervisedSegLib.jobs.comparison import Comparison, ComparisonSpec, Training
 from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores, cells, remark
 from SemiSupervisedSegLib.jobs.events import Finished, Started
+from SemiSupervisedSegLib.jobs.metrics_file import write_metrics
+from SemiSupervisedSegLib.jobs.structure_score import StructureScore
 
 CASES = ("a", "b", "c", "d", "e", "f")
 FOLDS = (("a", "b", "c"), ("d", "e", "f"))

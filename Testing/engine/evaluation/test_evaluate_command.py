@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.commands import evaluate
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, read_metrics
+from SemiSupervisedSegLib.jobs.metrics_file import case_means, read_metrics
 from SemiSupervisedSegLib.study.annotations import read_annotation, write_segmentation
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role, Structure

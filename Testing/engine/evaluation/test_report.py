@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.evaluation.report.curves import Line, line_chart
 from SemiSupervisedSegLib.engine.evaluation.scoring import evaluate_round
 from SemiSupervisedSegLib.jobs.events import WarningRaised
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 from SemiSupervisedSegLib.study.model import Role
 
 VOID = {"meta", "img", "br"}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.worker import compare_job
 from SemiSupervisedSegLib.jobs.comparison import Comparison
 from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, Finished, StageStarted, StepDone, TableUpdated
 from SemiSupervisedSegLib.jobs.executor import LocalQueue
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 from SemiSupervisedSegLib.jobs.results import is_predicted
 from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.model import Role

@@ -11,13 +11,13 @@ import torch
 
 from SemiSupervisedSegLib.engine.data.batches import BatchSource
 from SemiSupervisedSegLib.engine.device import choose_device
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import read_metrics
 from SemiSupervisedSegLib.engine.inference.bundle import load_bundle
 from SemiSupervisedSegLib.engine.inference.write import read_classes
 from SemiSupervisedSegLib.engine.tensor_files import load_tensors
 from SemiSupervisedSegLib.engine.training.validation import validation_dice
 from SemiSupervisedSegLib.jobs.events import Validated, WarningRaised
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.planning.cache import prepare_cache
 from SemiSupervisedSegLib.planning.networks import NetworkSpec

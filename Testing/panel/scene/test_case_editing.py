@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
 
+from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.panel.scene.segments import SURFACE
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .builders import classes_of, mask_of, paint
+from .builders import classes_of, mask_of, paint, write_prediction
 
 
 def test_annotating_starts_with_all_structures_and_nothing_unsaved(case_scene, study):
@@ -29,7 +30,7 @@ def test_annotating_starts_with_all_structures_and_nothing_unsaved(case_scene, s
 
 @pytest.mark.parametrize("number", [0, 2, 3])
 def test_what_is_painted_is_saved_on_the_grid_of_the_file(case_scene, study, number, tmp_path):
-    case = dataclasses.replace(study.cases[number], annotation=None)
+    case = replace(study.cases[number], annotation=None)
     node = case_scene.prepareAnnotation(study, case)
     volume = case_scene.nodes.volume
     values = slicer.util.arrayFromVolume(volume)
@@ -75,7 +76,7 @@ def test_an_annotation_saved_elsewhere_is_not_read_again_as_the_cases_own(case_s
     node = case_scene.prepareCorrection(study, case, "final")
     target = study.folder / "annotations" / "new.seg.nrrd"
     case_scene.saveAnnotation(study, case, target)
-    accepted = dataclasses.replace(case, annotation="annotations/new.seg.nrrd")
+    accepted = replace(case, annotation="annotations/new.seg.nrrd")
     assert case_scene.showCase(study, accepted, predict(case)).annotation is node
 
 
@@ -147,3 +148,28 @@ def test_what_the_user_has_switched_off_stays_off_after_editing(case_scene, stud
     case_scene.endEditing()
     assert nodes.final.GetDisplayVisibility()
     assert not nodes.prototype.GetDisplayVisibility()
+
+
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_what_a_correction_changed_is_measured_on_any_grid_and_with_any_labels(case_scene, study, number):
+    labels = [replace(structure, label=40 - 7 * structure.label) for structure in study.structures]
+    study, case = replace(study, structures=tuple(labels)), replace(study.cases[number], annotation=None)
+    folder = JobFolder(study.folder / "rounds" / "001-cu2l")
+    write_prediction(study, case, folder.predictions, 3, -3)
+    case_scene.showCase(study, case, folder)
+    node = case_scene.prepareCorrection(study, case, "prototype")
+    target = study.folder / "annotations" / "new.seg.nrrd"
+    assert case_scene.saveAnnotation(study, case, target) == 0
+    before = classes_of(study, case, target)
+    case_scene.discardAnnotation()
+    node = case_scene.prepareCorrection(study, case, "prototype")
+    paint(node, "chamber", case_scene.nodes.volume)
+    spacing = sitk.ReadImage(str(target)).GetSpacing()
+    changed = case_scene.saveAnnotation(study, case, target)
+    voxels = np.count_nonzero(classes_of(study, case, target) != before)
+    assert voxels > 0
+    assert changed == pytest.approx(voxels * np.prod(spacing) / 1000)
+    # What is read from a file is no copy, also in a node that was one.
+    case_scene.showCase(study, study.cases[1])
+    case_scene.prepareAnnotation(study, study.cases[1])
+    assert case_scene.saveAnnotation(study, study.cases[1], target) is None

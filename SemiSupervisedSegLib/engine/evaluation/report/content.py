@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ....jobs.events import Event
 from ....jobs.results import CaseSummary
+from ....jobs.structure_score import StructureScore
 from ....planning.plan import Plan
 from ....study.model import Modality, Role, Structure
-from ..structure_score import StructureScore
 
 
 @dataclass(frozen=True)

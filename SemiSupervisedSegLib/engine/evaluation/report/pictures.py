@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from html import escape
 
+from ....jobs.metrics_file import case_means
 from ....jobs.results import SEGMENTATIONS
 from ....study.errors import UserError
 from ....study.images import read_image
 from ...inference.write import read_classes
-from ..metrics_file import case_means
 from ..round_annotations import read_classes_of_model
 from .content import ReportCase, ReportContent
 from .overlays import CasePictures, case_pictures, png_data_uri

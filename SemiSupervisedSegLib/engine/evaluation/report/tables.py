@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from ....jobs.metrics_file import case_means, measurable
+from ....jobs.structure_score import PredictionKind, StructureScore
 from ....study.model import Structure
 from ..compare import summarise
-from ..metrics_file import case_means, measurable
-from ..structure_score import PredictionKind, StructureScore
 from .content import ReportCase, ReportContent
 
 METRICS = (

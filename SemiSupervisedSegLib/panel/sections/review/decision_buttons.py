@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -55,6 +56,7 @@ class DecisionButtons(EditingSession):
         super().__init__(ui, context)
         self._results = results
         self._order: list[tuple[Path, str]] = []
+        self._corrected_ml: float | None = None
         ui.kindBox.addItem(_("final"), "final")
         ui.kindBox.addItem(_("prototype-based"), "prototype")
         ui.trainWithBox.setToolTip(_("Accepted images become labeled ones; otherwise they keep their role"))
@@ -112,9 +114,10 @@ class DecisionButtons(EditingSession):
             )
         if not self._mayReplace(self._session.study.case(caseId)):
             return
+        self._corrected_ml = 0.0
         decision = self._store(caseId, self._writeFromScene if corrected else prediction_writer(folder, kind))
         self._end()
-        self._decide(caseId, decision)
+        self._decide(caseId, replace(decision, corrected_ml=self._corrected_ml))
 
     def reject(self) -> None:
         """Keep the case as it is, remember that this result was seen, and go to the next."""
@@ -202,4 +205,4 @@ class DecisionButtons(EditingSession):
         return decisions[-1]
 
     def _writeFromScene(self, study: Study, case: Case, target: Path) -> None:
-        self._scene.saveAnnotation(study, case, target)
+        self._corrected_ml = self._scene.saveAnnotation(study, case, target)

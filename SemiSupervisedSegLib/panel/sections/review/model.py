@@ -12,6 +12,7 @@ from ....jobs.results import CaseSummary
 from ....study.model import Study
 from ...logic.decisions import Decision
 from ...logic.quality import QualityFlag, quality_flags
+from ...logic.wording import counted
 from ...signal import Signal
 from ..tables import TableModel
 from .flag_texts import flagsInShort, flagsInWords
@@ -115,6 +116,18 @@ class ReviewModel(TableModel):
     def done(self) -> set[str]:
         """Return the cases that need no review: those with a decision, and those with an annotation."""
         return {row.summary.case for row in self._rows if row.decision is not None or row.annotated}
+
+    def inWords(self) -> str:
+        """Return how many results there are and what was decided about them."""
+        total, verdicts = len(self._rows), [row.decision.verdict for row in self._rows if row.decision is not None]
+        words = _("{total}: {accepted} accepted, {rejected} rejected, {left} to review")
+        text = words.format(
+            total=counted(total, _("1 image"), _("{count} images")),
+            accepted=verdicts.count("accepted"),
+            rejected=verdicts.count("rejected"),
+            left=total - len(self.done()),
+        )
+        return text if total else _("No results yet: train first, or apply a trained model.")
 
     def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
         """Return the number of rows (Qt)."""

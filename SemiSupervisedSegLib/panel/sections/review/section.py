@@ -15,7 +15,6 @@ from ...logic.decisions import Decision, read_decisions, write_decisions
 from ...logic.ranking import neighbour, next_to_review, ranked
 from ...logic.round_names import round_title
 from ...logic.state import Action, Facts, availability
-from ...logic.wording import counted
 from ...signal import Signal
 from ...time_slices import TimeSlicedTask
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -24,6 +23,7 @@ from ..tables import FittingColumns, GrowingTable, setUpView
 from .decision_buttons import DecisionButtons
 from .menu import ResultMenu
 from .model import NAME, ReviewModel, makeRows
+from .rounds_table import RoundsTable
 from .shortcuts import Shortcuts
 from .view import ReviewView
 
@@ -57,6 +57,7 @@ class ReviewSection(Section):
         self._growing = GrowingTable(self.ui.resultsTable)
         self.view = ReviewView(self.ui, context)
         self.decisionButtons = DecisionButtons(self.ui, context, self)
+        self._rounds = RoundsTable(self.ui, session)
         self._shortcuts = Shortcuts(self.ui)
         self._setUpTable()
         self._connect()
@@ -69,6 +70,7 @@ class ReviewSection(Section):
 
     def cleanup(self) -> None:
         """Stop what is going on."""
+        self._rounds.cleanup()
         self._stopLoading()
 
     def panelResized(self, height: int) -> None:
@@ -104,7 +106,7 @@ class ReviewSection(Section):
         setEnabledWithReason(ui.worstPlaceButton, availability(facts, Action.COMPARE) or worst, hint)
         self.decisionButtons.refresh(facts)
         self._shortcuts.setEnabled(not facts.editing)
-        self._count()
+        self.ui.countLabel.setText(self.model.inWords())
 
     def summary(self, caseId: str) -> CaseSummary | None:
         """Return the summary of a case in the round, None when the round has not segmented it."""
@@ -126,6 +128,7 @@ class ReviewSection(Section):
         self._showRows()
         self.refresh()
         write_decisions(self._loaded, decisions)
+        self._rounds.refresh()
 
     def moveOn(self) -> None:
         """Show the first result that has neither decision nor annotation, and stay where it is when there is none."""
@@ -287,14 +290,3 @@ class ReviewSection(Section):
             if applyAvailability(button, Action.STEP_THROUGH_CASES, facts, hint):
                 empty = "" if cases else _("This round has not segmented any image.")
                 setEnabledWithReason(button, empty or ("" if neighbour(cases, shown, places) else end), hint)
-
-    def _count(self) -> None:
-        total = self.model.rowCount()
-        verdicts = [decision.verdict for decision in map(self.decision, self.model.caseIds()) if decision is not None]
-        words = _("{total}: {accepted} accepted, {rejected} rejected, {left} to review")
-        accepted, rejected = verdicts.count("accepted"), verdicts.count("rejected")
-        left = total - len(self.model.done())
-        text = words.format(
-            total=counted(total, _("1 image"), _("{count} images")), accepted=accepted, rejected=rejected, left=left
-        )
-        self.ui.countLabel.setText(text if total else _("No results yet: train first, or apply a trained model."))

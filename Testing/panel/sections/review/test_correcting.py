@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qt
 import slicer
 import slicer.util
 
@@ -144,3 +145,63 @@ def test_a_prediction_that_was_deleted_is_said(review, desk):
     review.ui.acceptButton.click()
     assert desk.dialogs.messages
     assert desk.case(FIRST).annotation is None
+
+
+def key_event(kind: Any, *, repeated: bool = False) -> None:
+    qt.QApplication.sendEvent(
+        qt.QApplication.instance(), qt.QKeyEvent(kind, qt.Qt.Key_H, qt.Qt.NoModifier, "h", repeated)
+    )
+
+
+def results_are_shown(desk: Any) -> bool:
+    nodes = desk.scene.nodes
+    shown = {bool(nodes.final.GetDisplayVisibility()), bool(nodes.prototype.GetDisplayVisibility())}
+    assert len(shown) == 1
+    return shown.pop()
+
+
+def peek(desk: Any) -> None:
+    shortcut = desk.editing.ui.showResultsButton.findChild(qt.QShortcut)
+    assert shortcut.key.toString() == "H"
+    assert not shortcut.autoRepeat
+    shortcut.activated.emit()
+
+
+def test_the_results_are_shown_for_as_long_as_the_key_is_held(review, desk):
+    desk.session.show(FIRST)
+    review.ui.correctButton.click()
+    assert not results_are_shown(desk)
+    peek(desk)
+    assert results_are_shown(desk)
+    # What X11 sends while a key is held.
+    key_event(qt.QEvent.KeyRelease, repeated=True)
+    key_event(qt.QEvent.KeyPress, repeated=True)
+    assert results_are_shown(desk)
+    key_event(qt.QEvent.KeyRelease)
+    assert not results_are_shown(desk)
+    peek(desk)
+    qt.QApplication.sendEvent(desk.editing.ui.editingPane, qt.QEvent(qt.QEvent.WindowDeactivate))
+    assert not results_are_shown(desk)
+
+
+def test_a_look_with_the_key_leaves_the_button_as_it_was(review, desk):
+    desk.session.show(FIRST)
+    review.ui.correctButton.click()
+    desk.editing.ui.showResultsButton.click()
+    peek(desk)
+    key_event(qt.QEvent.KeyRelease)
+    assert results_are_shown(desk)
+
+
+def test_accepting_ends_a_look(review, desk):
+    desk.session.show(FIRST)
+    review.ui.correctButton.click()
+    peek(desk)
+    review.ui.acceptButton.click()
+    desk.session.show(SECOND)
+    review.ui.correctButton.click()
+    key_event(qt.QEvent.KeyRelease)
+    assert not results_are_shown(desk)
+    peek(desk)
+    assert results_are_shown(desk)
+    key_event(qt.QEvent.KeyRelease)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from SemiSupervisedSegLib.engine.evaluation.metrics import score_case
-from SemiSupervisedSegLib.engine.evaluation.metrics_file import case_means, measurable, read_metrics, write_metrics
+from SemiSupervisedSegLib.jobs.metrics_file import case_means, measurable, read_metrics, write_metrics
 from SemiSupervisedSegLib.study.errors import UserError
 
 

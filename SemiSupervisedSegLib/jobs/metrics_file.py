@@ -9,8 +9,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ...study.errors import UserError
-from ...study.files import write_text_atomically
+from ..study.errors import UserError
+from ..study.files import write_text_atomically
+from ..study.model import Role
+from .spec import JobCase, JobSpec
 from .structure_score import StructureScore
 
 COLUMNS = tuple(field.name for field in fields(StructureScore))
@@ -68,6 +70,11 @@ def measurable(scores: Iterable[StructureScore]) -> list[StructureScore]:
     scores = list(scores)
     shown = {score.structure for score in scores if not score.empty_annotation}
     return [score for score in scores if score.structure in shown]
+
+
+def scored_as(spec: JobSpec, case: JobCase) -> Role:
+    """Return the role as which a case of a job is scored: those of a job that only predicts are for validation."""
+    return Role.VALIDATION if spec.kind == "predict" else case.role
 
 
 def case_means(scores: Sequence[StructureScore], metric: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...jobs.results import PredictionKind
+from .results import PredictionKind
 
 
 @dataclass(frozen=True)

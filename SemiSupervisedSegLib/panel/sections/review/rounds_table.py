@@ -1,0 +1,132 @@
+"""The fold "Rounds": round by round, how well the model did and what the user had to change."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import qt
+from slicer.i18n import tr as _
+
+from ....jobs.folder import JobFolder
+from ....study.errors import UserError
+from ....study.model import Structure
+from ...logic.round_numbers import RoundNumbers, read_round_numbers
+from ...session import Session
+from ...time_slices import TimeSlicedTask
+from ..section import Widgets
+from ..tables import FittingColumns, TableModel, setUpView
+from .view import milliliters
+
+# Letters that tell rounds and structures apart.
+_LEAST_ROUND, _LEAST_STRUCTURE = 7, 4
+_MOST_ROWS = 8
+_NOTHING = "–"
+
+
+class RoundsTable:
+    """Fills the table when rounds appear or end, and when something was decided.
+
+    Args:
+        ui: Widgets of Review.ui.
+        session: What is open.
+    """
+
+    def __init__(self, ui: Widgets, session: Session) -> None:
+        self._table, self._session = ui.roundsTable, session
+        self._reading: TimeSlicedTask | None = None
+        self.model = RoundsModel()
+        self._table.setModel(self.model)
+        setUpView(self._table)
+        self._table.horizontalHeader().setTextElideMode(qt.Qt.ElideRight)
+        self._letters: dict[int, int] = {}
+        self._columns = FittingColumns(self._table, self.model, self._letters)
+        session.rounds_changed.connect(self.refresh)
+        self.refresh()
+
+    def cleanup(self) -> None:
+        """Stop what is going on."""
+        self._session.rounds_changed.disconnect(self.refresh)
+        self._stop()
+
+    def refresh(self) -> None:
+        """Read the numbers of all rounds again, in portions."""
+        self._stop()
+        finished = [folder for folder in self._session.rounds() if folder.is_finished()]
+        self._reading = TimeSlicedTask(_read(finished), self._show, self._fail)
+
+    def _show(self, rows: list[RoundNumbers]) -> None:
+        self._reading = None
+        study = self._session.study
+        self.model.setRounds(rows, () if study is None else study.structures)
+        self._letters.clear()
+        self._letters.update(self.model.letters())
+        self._columns.fit()
+        count = min(len(rows), _MOST_ROWS)
+        height = self._table.horizontalHeader().sizeHint.height() + 2 * self._table.frameWidth
+        self._table.setFixedHeight(height + count * self._table.verticalHeader().defaultSectionSize)
+        self._table.scrollToBottom()
+
+    def _fail(self, error: UserError) -> None:
+        self._reading = None
+
+    def _stop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+
+class RoundsModel(TableModel):
+    """Rounds, oldest first: name, Dice of each structure, accepted images, corrected volume."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._structures: tuple[str, ...] = ()
+        self._rows: list[RoundNumbers] = []
+
+    def setRounds(self, rows: Sequence[RoundNumbers], structures: Sequence[Structure]) -> None:
+        """Show other rounds; structures without a score in any of them have no column."""
+        self.beginResetModel()
+        self._rows = list(rows)
+        self._structures = tuple(item.name for item in structures if any(item.name in row.dice for row in rows))
+        dice = _("Dice of {structure}: overlap of the final result with the annotations of the validation images")
+        self._columns = (
+            (_("Round"), _("Finished rounds, the oldest first")),
+            *((name.replace(" ", "\n"), dice.format(structure=name)) for name in self._structures),
+            (_("Accepted"), _("Images whose result you accepted, as it was or corrected")),
+            (_("Corrected\nmL"), _("Volume that you changed in the accepted results, all images together")),
+        )
+        self.endResetModel()
+
+    def letters(self) -> dict[int, int]:
+        """Return how many letters of the columns are enough."""
+        return {0: _LEAST_ROUND} | {1 + number: _LEAST_STRUCTURE for number in range(len(self._structures))}
+
+    def texts(self, column: int) -> set[str]:
+        """Return the different texts of a column."""
+        return {self._cells(row)[column] for row in self._rows}
+
+    def rowCount(self, parent: qt.QModelIndex | None = None) -> int:
+        """Return the number of rows (Qt)."""
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def data(self, index: qt.QModelIndex, role: int = qt.Qt.DisplayRole) -> object:
+        """Return the content of a cell (Qt)."""
+        if not index.isValid():
+            return None
+        if role == qt.Qt.TextAlignmentRole and index.column():
+            return qt.Qt.AlignRight | qt.Qt.AlignVCenter
+        isText = role == qt.Qt.DisplayRole or (role == qt.Qt.ToolTipRole and not index.column())
+        return self._cells(self._rows[index.row()])[index.column()] if isText else None
+
+    def _cells(self, row: RoundNumbers) -> tuple[str, ...]:
+        dice = (f"{row.dice[name]:.2f}" if name in row.dice else _NOTHING for name in self._structures)
+        volume = _NOTHING if row.corrected_ml is None else milliliters(row.corrected_ml)
+        return row.title, *dice, str(row.accepted), volume
+
+
+def _read(folders: Sequence[JobFolder]) -> Generator[int, None, list[RoundNumbers]]:
+    rows = []
+    for folder in folders:
+        rows.append(read_round_numbers(folder))
+        yield len(rows)
+    return rows

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SemiSupervisedSegLib.panel.logic.decisions import read_decisions
+
+from ...studies import make_round
+from ..desk import FIRST, SECOND, VALIDATION, prediction, voxels
+from .deciding import accept, choose_kind, paint
+
+
+def cells(review, row=0):
+    model = review._rounds.model
+    return [model.data(model.index(row, column)) for column in range(model.columnCount())]
+
+
+@pytest.fixture
+def rounds(review, spin):
+    """Returns the cells of the table when they are up to date."""
+
+    def read(row=0):
+        spin(lambda: review._rounds._reading is None)
+        return cells(review, row)
+
+    return read
+
+
+def test_a_round_has_the_dice_of_its_validation_images_and_nothing_accepted_yet(review, desk, rounds):
+    with open(desk.round.metrics, encoding="utf-8", newline="") as file:
+        scores = [row for row in csv.DictReader(file) if row["kind"] == "final"]
+    assert {row["case"] for row in scores} == {VALIDATION}
+    names = [structure.name for structure in desk.study.structures]
+    dice = {row["structure"]: f"{float(row['dice']):.2f}" for row in scores if row["empty_annotation"] == "False"}
+    assert rounds() == ["001-supervised", *(dice[name] for name in names), "0", "–"]
+
+
+def test_scores_of_labeled_images_are_not_taken_for_validation(review, desk, rounds):
+    content = desk.round.metrics.read_text().replace(VALIDATION, "case-001")
+    desk.round.metrics.write_text(content)
+    review._rounds.refresh()
+    assert rounds() == ["001-supervised", "0", "–"]
+
+
+def test_accepting_correcting_and_undo_are_counted_at_once(review, desk, rounds):
+    accept(review, desk, FIRST)
+    assert rounds()[-2:] == ["1", "0"]
+    desk.session.show(SECOND)
+    choose_kind(review, "final")
+    review.ui.correctButton.click()
+    # What was offered counts, not what would be offered now.
+    choose_kind(review, "prototype")
+    painted = paint(desk, desk.editing.editor.node)
+    review.ui.acceptButton.click()
+    image = sitk.ReadImage(str(desk.study.image_path(desk.case(SECOND))))
+    changed = np.count_nonzero(painted != voxels(prediction(desk, SECOND, "final")))
+    expected = changed * math.prod(image.GetSpacing()) / 1000
+    assert read_decisions(desk.round)[SECOND].corrected_ml == pytest.approx(expected)
+    assert rounds()[-2] == "2"
+    assert float(rounds()[-1]) == pytest.approx(expected, rel=0.01)
+    desk.session.show(SECOND)
+    review.ui.undoButton.click()
+    assert rounds()[-2:] == ["1", "0"]
+
+
+def test_another_round_gets_a_row_and_one_that_applied_a_model_has_words(review, desk, rounds):
+    made = make_round(desk.study, "002-predict", {FIRST: 0.2})
+    desk.session.refresh_rounds()
+    numbers = rounds(1)
+    assert numbers[0] == "002 (model applied)"
+    assert set(numbers[1:-2]) == {"–"}
+    (made.path / "review.json").write_text('{"a": {"verdict": "accepted"}, "b": {"verdict": "rejected"}}')
+    review._rounds.refresh()
+    assert rounds(1)[-2:] == ["1", "–"]
+
+
+def test_damaged_files_leave_the_table_with_what_is_known(review, desk, rounds):
+    desk.round.metrics.write_text("no scores")
+    (desk.round.path / "review.json").write_text("{")
+    review._rounds.refresh()
+    assert rounds() == ["001-supervised", "0", "–"]
+
+
+@pytest.mark.parametrize("width", [333, 560])
+def test_all_columns_fit_into_the_panel(review, rounds, desk, slicer_app, width):
+    rounds()
+    review._widget.show()
+    review.ui.roundsButton.setProperty("collapsed", False)
+    review._widget.resize(width, 900)
+    slicer_app.processEvents()
+    table = review.ui.roundsTable
+    assert table.horizontalHeader().length() <= table.viewport().width
+    assert all(table.columnWidth(column) > 20 for column in range(review._rounds.model.columnCount()))
