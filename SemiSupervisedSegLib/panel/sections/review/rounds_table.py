@@ -80,13 +80,12 @@ class RoundsModel(TableModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._structures: tuple[str, ...] = ()
-        self._rows: list[RoundNumbers] = []
+        self.setRounds((), ())
 
     def setRounds(self, rows: Sequence[RoundNumbers], structures: Sequence[Structure]) -> None:
         """Show other rounds; structures without a score in any of them have no column."""
         self.beginResetModel()
-        self._rows = list(rows)
+        self._rows: list[RoundNumbers] = list(rows)
         self._structures = tuple(item.name for item in structures if any(item.name in row.dice for row in rows))
         dice = _("Dice of {structure}: overlap of the final result with the annotations of the validation images")
         self._columns = (

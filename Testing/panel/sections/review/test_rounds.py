@@ -5,10 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import qt
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.panel.logic.decisions import read_decisions
+from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
 
+from ...panel_parts import load, makeContext
 from ...studies import make_round
 from ..desk import FIRST, SECOND, VALIDATION, prediction, voxels
 from .deciding import accept, choose_kind, paint
@@ -37,6 +40,16 @@ def test_a_round_has_the_dice_of_its_validation_images_and_nothing_accepted_yet(
     names = [structure.name for structure in desk.study.structures]
     dice = {row["structure"]: f"{float(row['dice']):.2f}" for row in scores if row["empty_annotation"] == "False"}
     assert rounds() == ["001-supervised", *(dice[name] for name in names), "0", "–"]
+
+
+def test_without_a_study_there_are_titles_and_no_rows(services, slicer_app):
+    section = ReviewSection(load("Review"), makeContext(services))
+    section._rounds._columns.fit()
+    model = section._rounds.model
+    titles = [model.headerData(column, qt.Qt.Horizontal) for column in range(model.columnCount())]
+    assert titles == ["Round", "Accepted", "Corrected\nmL"]
+    assert model.rowCount() == 0
+    section.cleanup()
 
 
 def test_scores_of_labeled_images_are_not_taken_for_validation(review, desk, rounds):
