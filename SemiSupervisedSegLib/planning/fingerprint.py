@@ -19,6 +19,7 @@ from ..study.model import Role, Structure
 from .case_errors import naming_case
 from .normalization import intensity_statistics, sample_evenly
 from .orientation import lps_axes, triple
+from .pieces import in_one_piece, pieces_of
 
 # Voxels of one case that enter the statistics; so a large case neither outweighs the others nor fills the memory.
 _VOXELS_PER_CASE = 100_000
@@ -62,11 +63,13 @@ class Fingerprint:
         cases: Grids of all cases.
         foreground: Intensities of the annotated voxels.
         extent: Extent of the annotated voxels along each LPS-oriented axis (z, y, x) in mm, the median over cases.
+        single_pieces: Classes that are one piece in every annotation that has them.
     """
 
     cases: tuple[CaseFingerprint, ...]
     foreground: ForegroundIntensity | None
     extent: tuple[float, float, float] | None = None
+    single_pieces: tuple[int, ...] = ()
 
     @property
     def median_size(self) -> tuple[float, float, float]:
@@ -111,20 +114,23 @@ def fingerprint(
             if case.role == Role.LABELED:
                 samples.append(_sample(case, structures))
         on_progress(done, len(cases))
-    return Fingerprint(tuple(grids), _foreground_intensity(samples), _median_extent(samples))
+    single_pieces = in_one_piece(sample.pieces for sample in samples)
+    return Fingerprint(tuple(grids), _foreground_intensity(samples), _median_extent(samples), single_pieces)
 
 
 @dataclass(frozen=True)
 class _Sample:
     """Intensities of a labeled case: of the whole image (M,), and of annotated voxels (N,) with their classes (N,).
 
-    The extent is that of its annotated voxels along each LPS-oriented axis (z, y, x) in mm.
+    The extent is that of its annotated voxels along each LPS-oriented axis (z, y, x) in mm; pieces say of each class
+    whether it is one piece.
     """
 
     image: np.ndarray
     foreground: np.ndarray
     classes: np.ndarray
     extent: tuple[float, float, float]
+    pieces: dict[int, bool]
 
 
 def _sample(case: JobCase, structures: Sequence[Structure]) -> _Sample:
@@ -136,8 +142,13 @@ def _sample(case: JobCase, structures: Sequence[Structure]) -> _Sample:
     inside = np.flatnonzero(classes)
     inside = sample_evenly(inside, _VOXELS_PER_CASE)
     whole = sample_evenly(voxels.reshape(-1), _VOXELS_PER_CASE)
-    extent = _annotated_extent(classes, Geometry.of(image))
-    return _Sample(whole.astype(np.float64), voxels.flat[inside].astype(np.float64), classes.flat[inside], extent)
+    return _Sample(
+        image=whole.astype(np.float64),
+        foreground=voxels.flat[inside].astype(np.float64),
+        classes=classes.flat[inside],
+        extent=_annotated_extent(classes, Geometry.of(image)),
+        pieces=pieces_of(classes),
+    )
 
 
 def _annotated_extent(classes: np.ndarray, geometry: Geometry) -> tuple[float, float, float]:

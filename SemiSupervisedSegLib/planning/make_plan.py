@@ -88,6 +88,7 @@ def make_plan(fingerprint: Fingerprint, modality: Modality, num_classes: int, se
         normalization=_normalization(fingerprint, modality),
         num_classes=num_classes,
         network=NetworkSpec(load_catalogue().backbone(str(settings.get("network", "auto")), dimensions)),
+        single_pieces=fingerprint.single_pieces,
     )
 
 

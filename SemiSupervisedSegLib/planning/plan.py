@@ -40,6 +40,7 @@ class Plan:
         num_classes: Number of classes, background included.
         network: Network that is trained.
         in_channels: Number of channels of the images.
+        single_pieces: Classes that are one piece in every annotation; None in plans of older programs.
     """
 
     dimensions: int
@@ -50,6 +51,7 @@ class Plan:
     num_classes: int
     network: NetworkSpec
     in_channels: int = 1
+    single_pieces: tuple[int, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types only."""
@@ -96,6 +98,7 @@ def _check_values(plan: Plan) -> None:
         and len(normalization) == (4 if intensities.modality is Modality.CT else 0)
         and all(math.isfinite(value) for value in normalization)
         and all(0 < index < plan.num_classes for task in plan.network.tasks for index in task)
+        and all(0 < index < plan.num_classes for index in plan.single_pieces or ())
     )
     if not in_order:
         raise ValueError("a value is out of its range")

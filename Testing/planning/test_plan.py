@@ -111,7 +111,12 @@ def test_plan_survives_json():
     plan = plan_of(((30, 64, 64), (3.0, 0.7, 0.7)), modality=Modality.CT)
     again = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
     assert again == plan and again.key() == plan.key()
-    for broken in ({}, {**plan.to_dict(), "spacing": 3}, {**plan.to_dict(), "normalization": {"modality": "PET"}}):
+    for broken in (
+        {},
+        {**plan.to_dict(), "spacing": 3},
+        {**plan.to_dict(), "single_pieces": [9]},
+        {**plan.to_dict(), "normalization": {"modality": "PET"}},
+    ):
         with pytest.raises(UserError, match="damaged"):
             Plan.from_dict(broken)
 
@@ -140,6 +145,7 @@ def test_fingerprint_reads_headers_and_annotated_voxels(make_case, structures):
     annotated = np.argwhere(sitk.GetArrayFromImage(upright))
     assert seen.extent == pytest.approx((np.ptp(annotated, axis=0) + 1) * upright.GetSpacing()[::-1])
     plan = make_plan(seen, Modality.CT, 3, {})
+    assert plan.single_pieces == seen.single_pieces == (1, 2)
     grid = PlanGrid.of(read_image(cases[0].image), plan)
     assert sorted(grid.native_shape) == [20, 30, 40]
 

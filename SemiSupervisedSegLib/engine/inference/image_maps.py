@@ -21,11 +21,13 @@ def image_maps(probabilities: Tensor, plan: Plan, reference: sitk.Image, largest
         probabilities: Class probabilities (C, slices, rows, columns) on the plan's grid.
         plan: Plan with which the image was brought to that grid.
         reference: Original image.
-        largest_component: Whether only the largest connected part of every structure stays (26 neighbours).
+        largest_component: Whether only the largest connected part (26 neighbours) stays of the structures that are one
+            piece in every annotation; of every structure where an older program made the plan.
     """
     maps = voxel_maps(_on_image_grid(probabilities, plan, reference), plan.num_classes)
     if largest_component:
-        maps.classes[:] = largest_components(maps.classes, plan.num_classes)
+        whole = range(1, plan.num_classes) if plan.single_pieces is None else plan.single_pieces
+        maps.classes[:] = largest_components(maps.classes, whole)
     return maps
 
 

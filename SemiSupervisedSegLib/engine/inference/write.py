@@ -42,7 +42,7 @@ def write_case_prediction(
         plan: Plan by which the image was resampled to that grid.
         reference: Original image, whose grid the files get.
         structures: Structures in the order of the class indices: class i is `structures[i - 1]`.
-        largest_component: Whether to keep only the largest connected component of every structure (26 neighbours).
+        largest_component: Whether only the largest piece stays of structures that are one piece, see `image_maps`.
 
     Raises:
         UserError: The files cannot be written.

@@ -100,7 +100,7 @@ class BidirectionalCopyPaste(Method):
             images: Images (B, C_in, *spatial), an even number.
         """
         classes = torch.cat([self.teacher(half).logits.argmax(dim=1) for half in images.chunk(2)])
-        pieces = [largest_components(image.numpy(), self.num_classes) for image in classes.cpu()]
+        pieces = [largest_components(image.numpy(), range(1, self.num_classes)) for image in classes.cpu()]
         return torch.stack([torch.from_numpy(image) for image in pieces]).to(classes.device)
 
     def after_step(self, step: TrainingStep) -> None:

@@ -105,11 +105,18 @@ def test_largest_component_drops_islands_of_both_predictions(tmp_path, scene, st
     assert np.array_equal(read_classes(tmp_path / "a" / "final.seg.nrrd", structures), classes)
 
 
+def test_islands_of_a_structure_that_has_several_pieces_in_annotations_stay(tmp_path, scene, structures):
+    image, plan, _classes, other, prediction = scene
+    plan = dataclasses.replace(plan, single_pieces=(1,))
+    write_case_prediction(tmp_path, "a", prediction, plan, image, structures, True)
+    assert np.array_equal(read_classes(tmp_path / "a" / "prototype.seg.nrrd", structures), other)
+
+
 def test_diagonal_neighbours_are_connected():
     classes = np.zeros((3, 4, 4), np.uint8)
     classes[0, 0, 0] = classes[1, 1, 1] = classes[2, 2, 2] = 1
     classes[0, 3, 3] = 1
-    classes = largest_components(classes, 2)
+    classes = largest_components(classes, [1])
     assert classes.sum() == 3
     assert classes[0, 3, 3] == 0
 
