@@ -18,7 +18,7 @@ from ..tables import FittingColumns, TableModel, setUpView
 from .view import milliliters
 
 # Letters that tell rounds and structures apart.
-_LEAST_ROUND, _LEAST_STRUCTURE = 7, 4
+_LEAST_ROUND, _LEAST_STRUCTURE = 5, 4
 _MOST_ROWS = 8
 _NOTHING = "–"
 
@@ -39,7 +39,9 @@ class RoundsTable:
         setUpView(self._table)
         self._table.horizontalHeader().setTextElideMode(qt.Qt.ElideRight)
         self._letters: dict[int, int] = {}
-        self._columns = FittingColumns(self._table, self.model, self._letters)
+        self._optional: list[int] = []
+        self._columns = FittingColumns(self._table, self.model, self._letters, self._optional)
+        self._table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         session.rounds_changed.connect(self.refresh)
         self.refresh()
 
@@ -57,11 +59,19 @@ class RoundsTable:
     def _show(self, rows: list[RoundNumbers]) -> None:
         self._reading = None
         study = self._session.study
-        self.model.setRounds(rows, () if study is None else study.structures)
+        self._showRows(rows, () if study is None else study.structures)
+
+    def _showRows(self, rows: Sequence[RoundNumbers], structures: Sequence[Structure]) -> None:
+        self.model.setRounds(rows, structures)
+        columns = range(1, 1 + len(self.model.structures))
         self._letters.clear()
-        self._letters.update(self.model.letters())
+        self._letters.update({0: _LEAST_ROUND} | dict.fromkeys(columns, _LEAST_STRUCTURE))
+        # What does not fit is in the tool tips.
+        self._optional[:] = reversed(columns)
         self._columns.fit()
         count = min(len(rows), _MOST_ROWS)
+        fits = qt.Qt.ScrollBarAlwaysOff if len(rows) <= _MOST_ROWS else qt.Qt.ScrollBarAsNeeded
+        self._table.setVerticalScrollBarPolicy(fits)
         height = self._table.horizontalHeader().sizeHint.height() + 2 * self._table.frameWidth
         self._table.setFixedHeight(height + count * self._table.verticalHeader().defaultSectionSize)
         self._table.scrollToBottom()
@@ -76,7 +86,11 @@ class RoundsTable:
 
 
 class RoundsModel(TableModel):
-    """Rounds, oldest first: name, Dice of each structure, accepted images, corrected volume."""
+    """Rounds, oldest first: name, Dice of each structure, accepted images, corrected volume.
+
+    Attributes:
+        structures: Names of the structures that have a column.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,19 +100,15 @@ class RoundsModel(TableModel):
         """Show other rounds; structures without a score in any of them have no column."""
         self.beginResetModel()
         self._rows: list[RoundNumbers] = list(rows)
-        self._structures = tuple(item.name for item in structures if any(item.name in row.dice for row in rows))
+        self.structures = tuple(item.name for item in structures if any(item.name in row.dice for row in rows))
         dice = _("Dice of {structure}: overlap of the final result with the annotations of the validation images")
         self._columns = (
             (_("Round"), _("Finished rounds, the oldest first")),
-            *((name.replace(" ", "\n"), dice.format(structure=name)) for name in self._structures),
+            *((name.replace(" ", "\n"), dice.format(structure=name)) for name in self.structures),
             (_("Accepted"), _("Images whose result you accepted, as it was or corrected")),
             (_("Corrected\nmL"), _("Volume that you changed in the accepted results, all images together")),
         )
         self.endResetModel()
-
-    def letters(self) -> dict[int, int]:
-        """Return how many letters of the columns are enough."""
-        return {0: _LEAST_ROUND} | {1 + number: _LEAST_STRUCTURE for number in range(len(self._structures))}
 
     def texts(self, column: int) -> set[str]:
         """Return the different texts of a column."""
@@ -114,11 +124,14 @@ class RoundsModel(TableModel):
             return None
         if role == qt.Qt.TextAlignmentRole and index.column():
             return qt.Qt.AlignRight | qt.Qt.AlignVCenter
-        isText = role == qt.Qt.DisplayRole or (role == qt.Qt.ToolTipRole and not index.column())
-        return self._cells(self._rows[index.row()])[index.column()] if isText else None
+        cells = self._cells(self._rows[index.row()])
+        if role == qt.Qt.ToolTipRole:
+            titles = (title.replace("\n", " ") for title, _meaning in self._columns)
+            return "\n".join(f"{title}: {cell}" for title, cell in zip(titles, cells, strict=True))
+        return cells[index.column()] if role == qt.Qt.DisplayRole else None
 
     def _cells(self, row: RoundNumbers) -> tuple[str, ...]:
-        dice = (f"{row.dice[name]:.2f}" if name in row.dice else _NOTHING for name in self._structures)
+        dice = (f"{row.dice[name]:.2f}" if name in row.dice else _NOTHING for name in self.structures)
         volume = _NOTHING if row.corrected_ml is None else milliliters(row.corrected_ml)
         return row.title, *dice, str(row.accepted), volume
 

@@ -9,7 +9,9 @@ import qt
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.panel.logic.decisions import read_decisions
+from SemiSupervisedSegLib.panel.logic.round_numbers import RoundNumbers
 from SemiSupervisedSegLib.panel.sections.review.section import ReviewSection
+from SemiSupervisedSegLib.study.model import Structure
 
 from ...panel_parts import load, makeContext
 from ...studies import make_round
@@ -98,13 +100,38 @@ def test_damaged_files_leave_the_table_with_what_is_known(review, desk, rounds):
     assert rounds() == ["001-supervised", "0", "–"]
 
 
-@pytest.mark.parametrize("width", [333, 560])
-def test_all_columns_fit_into_the_panel(review, rounds, desk, slicer_app, width):
+@pytest.fixture
+def shown(review, rounds, slicer_app):
+    """Returns the titles of the columns in view, all of which fit, at a width of the panel."""
     rounds()
     review._widget.show()
     review.ui.roundsButton.setProperty("collapsed", False)
-    review._widget.resize(width, 900)
-    slicer_app.processEvents()
-    table = review.ui.roundsTable
-    assert table.horizontalHeader().length() <= table.viewport().width
-    assert all(table.columnWidth(column) > 20 for column in range(review._rounds.model.columnCount()))
+
+    def at(width):
+        review._widget.resize(width, 900)
+        slicer_app.processEvents()
+        table, model = review.ui.roundsTable, review._rounds.model
+        assert table.horizontalHeader().length() <= table.viewport().width
+        columns = (column for column in range(model.columnCount()) if not table.isColumnHidden(column))
+        return [model.headerData(column, qt.Qt.Horizontal) for column in columns]
+
+    return at
+
+
+def test_the_columns_fit_into_the_panel(shown):
+    assert shown(333) == shown(560) == ["Round", "chamber", "wall", "Accepted", "Corrected\nmL"]
+
+
+def test_of_many_structures_a_narrow_panel_shows_the_first_ones_and_the_tool_tip_all(review, shown):
+    names = [f"structure {number}" for number in range(6)]
+    structures = [Structure(name, number, (9, 9, 9)) for number, name in enumerate(names, 1)]
+    review._rounds._showRows([RoundNumbers("001-cu2l", dict.fromkeys(names, 0.5), 2, 1.25)], structures)
+    narrow, wide = shown(333), shown(900)
+    assert wide == ["Round", *(name.replace(" ", "\n") for name in names), "Accepted", "Corrected\nmL"]
+    assert narrow[:2] == wide[:2]
+    assert narrow[-2:] == wide[-2:]
+    assert len(narrow) < len(wide)
+    model = review._rounds.model
+    lines = model.data(model.index(0, 0), qt.Qt.ToolTipRole).splitlines()
+    assert lines[0] == "Round: 001-cu2l"
+    assert lines[6:] == ["structure 5: 0.50", "Accepted: 2", "Corrected mL: 1.25"]
