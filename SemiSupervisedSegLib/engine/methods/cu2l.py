@@ -25,6 +25,7 @@ from ..losses.prototypes import (
     prototype_logits,
     prototype_regularization,
 )
+from ..losses.pseudo_labels import confident_classes
 from ..networks.output import FeatureLevel, NetworkOutput
 from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep, total
@@ -91,8 +92,7 @@ class CU2L(TeacherStudent):
             step: Place of the step, on which the threshold delta(t) depends that rises from 0.75 to 0.9.
             weight: Weight lambda(t).
         """
-        confidence, pseudo_labels = promote(teacher).softmax(dim=1).max(dim=1)
-        mask = (confidence >= self.threshold(step)).float()
+        pseudo_labels, mask = confident_classes(teacher, self.threshold(step))
         loss = self._regional_dice(promote(student).softmax(dim=1), one_hot(pseudo_labels, self.num_classes), mask)
         return {"pseudo_label": Loss(loss, weight), "confident_share": Loss(mask.mean(), 0.0)}
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..data.intensity_augmentation import intensity_augmentation
 from ..losses.overlap import dice_loss, masked_cross_entropy, one_hot
+from ..losses.pseudo_labels import confident_classes
 from ..networks.base import SegmentationNetwork
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.masks import mix_boxes
 from .parts.teacher import TeacherStudent
+from .parts.views import strong_view
 
 
 class ConfidentSelfTraining(TeacherStudent):
@@ -65,19 +66,11 @@ class ConfidentSelfTraining(TeacherStudent):
         Args:
             images: Images (B, C_in, *spatial).
         """
-        probabilities = self.teacher(images).logits.float().softmax(dim=1)
-        confidence, classes = probabilities.max(dim=1)
-        return classes, (confidence >= self.settings["confidence"]).float()
+        return confident_classes(self.teacher(images).logits, self.settings["confidence"])
 
     def inference_network(self) -> SegmentationNetwork:
         """Return the teacher, which is steadier than the student."""
         return cast(SegmentationNetwork, self.teacher.network)
-
-
-def strong_view(images: Tensor) -> Tensor:
-    """Return images (B, C_in, *spatial) with other noise, sharpness, brightness, contrast and gamma."""
-    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-    return intensity_augmentation(images, generator)
 
 
 def confident_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from SemiSupervisedSegLib.engine.networks.base import SegmentationNetwork
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 
 from ..training.toy_loop import assert_resumes_anywhere
-from .toys import SIZES, batch_of, classifier, toy_batch, toy_labels, toy_method, weighted_sum
+from .toys import MIDDLE, SIZES, batch_of, classifier, toy_batch, toy_labels, toy_method, weighted_sum
 
 PARTS = ("encoder", "decoder to half resolution", "last decoder stage", "head")
 EVERYTHING = set(PARTS)
@@ -270,6 +270,15 @@ def assert_skipped(method: Method, loss: Loss) -> None:
     """A loss that has nothing to learn from is 0, and so are its gradients."""
     assert loss.value.item() == 0
     assert all(gradient.abs().max() == 0 for gradient in gradients(method, loss.value))
+
+
+def assert_doubt_costs_nothing(method_id: str) -> None:
+    """A method with pseudo-labels learns nothing from them where nobody is confident."""
+    method, batch = toy_method(method_id, 2, 4, confidence=0.9999), toy_batch(2, 4)
+    losses = method.losses(batch, MIDDLE)
+    assert_skipped(method, losses["pseudo"])
+    assert losses["confident"].value == 0
+    assert_finite(method, losses)
 
 
 def assert_learned_alone(
