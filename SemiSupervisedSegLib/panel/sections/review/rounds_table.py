@@ -17,8 +17,8 @@ from ..section import Widgets
 from ..tables import FittingColumns, TableModel, setUpView
 from .view import milliliters
 
-# Letters that tell rounds and structures apart.
-_LEAST_ROUND, _LEAST_STRUCTURE = 5, 4
+# Letters that tell rounds apart.
+_LEAST_ROUND = 5
 _MOST_ROWS = 8
 _NOTHING = "–"
 
@@ -37,10 +37,8 @@ class RoundsTable:
         self.model = RoundsModel()
         self._table.setModel(self.model)
         setUpView(self._table)
-        self._table.horizontalHeader().setTextElideMode(qt.Qt.ElideRight)
-        self._letters: dict[int, int] = {}
         self._optional: list[int] = []
-        self._columns = FittingColumns(self._table, self.model, self._letters, self._optional)
+        self._columns = FittingColumns(self._table, self.model, {0: _LEAST_ROUND}, self._optional)
         self._table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         session.rounds_changed.connect(self.refresh)
         self.refresh()
@@ -63,11 +61,8 @@ class RoundsTable:
 
     def _showRows(self, rows: Sequence[RoundNumbers], structures: Sequence[Structure]) -> None:
         self.model.setRounds(rows, structures)
-        columns = range(1, 1 + len(self.model.structures))
-        self._letters.clear()
-        self._letters.update({0: _LEAST_ROUND} | dict.fromkeys(columns, _LEAST_STRUCTURE))
         # What does not fit is in the tool tips.
-        self._optional[:] = reversed(columns)
+        self._optional[:] = range(len(self.model.structures), 0, -1)
         self._columns.fit()
         count = min(len(rows), _MOST_ROWS)
         fits = qt.Qt.ScrollBarAlwaysOff if len(rows) <= _MOST_ROWS else qt.Qt.ScrollBarAsNeeded
@@ -106,7 +101,7 @@ class RoundsModel(TableModel):
             (_("Round"), _("Finished rounds, the oldest first")),
             *((name.replace(" ", "\n"), dice.format(structure=name)) for name in self.structures),
             (_("Accepted"), _("Images whose result you accepted, as it was or corrected")),
-            (_("Corrected\nmL"), _("Volume that you changed in the accepted results, all images together")),
+            (_("Edited\nmL"), _("Volume that you corrected in the accepted results, all images together")),
         )
         self.endResetModel()
 

@@ -49,7 +49,7 @@ def test_without_a_study_there_are_titles_and_no_rows(services, slicer_app):
     section._rounds._columns.fit()
     model = section._rounds.model
     titles = [model.headerData(column, qt.Qt.Horizontal) for column in range(model.columnCount())]
-    assert titles == ["Round", "Accepted", "Corrected\nmL"]
+    assert titles == ["Round", "Accepted", "Edited\nmL"]
     assert model.rowCount() == 0
     section.cleanup()
 
@@ -119,7 +119,7 @@ def shown(review, rounds, slicer_app):
 
 
 def test_the_columns_fit_into_the_panel(shown):
-    assert shown(333) == shown(560) == ["Round", "chamber", "wall", "Accepted", "Corrected\nmL"]
+    assert shown(333) == shown(560) == ["Round", "chamber", "wall", "Accepted", "Edited\nmL"]
 
 
 def test_of_many_structures_a_narrow_panel_shows_the_first_ones_and_the_tool_tip_all(review, shown):
@@ -127,11 +127,11 @@ def test_of_many_structures_a_narrow_panel_shows_the_first_ones_and_the_tool_tip
     structures = [Structure(name, number, (9, 9, 9)) for number, name in enumerate(names, 1)]
     review._rounds._showRows([RoundNumbers("001-cu2l", dict.fromkeys(names, 0.5), 2, 1.25)], structures)
     narrow, wide = shown(333), shown(900)
-    assert wide == ["Round", *(name.replace(" ", "\n") for name in names), "Accepted", "Corrected\nmL"]
+    assert wide == ["Round", *(name.replace(" ", "\n") for name in names), "Accepted", "Edited\nmL"]
     assert narrow[:2] == wide[:2]
     assert narrow[-2:] == wide[-2:]
     assert len(narrow) < len(wide)
     model = review._rounds.model
     lines = model.data(model.index(0, 0), qt.Qt.ToolTipRole).splitlines()
     assert lines[0] == "Round: 001-cu2l"
-    assert lines[6:] == ["structure 5: 0.50", "Accepted: 2", "Corrected mL: 1.25"]
+    assert lines[6:] == ["structure 5: 0.50", "Accepted: 2", "Edited mL: 1.25"]
