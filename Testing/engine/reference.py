@@ -71,6 +71,23 @@ def supervised(logits: Array, labels: NDArray, regions: int = 1) -> float:
     return 0.5 * (cross_entropy(logits, labels) + regional_dice(softmax(logits), target, None, regions))
 
 
+def log_softmax(logits: Array, axis: int) -> Array:
+    shifted = logits - logits.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def pyramid_consistency(logits: Array) -> float:
+    """1/S sum_s [mean e^-D_s (q - p_s)^2 / (mean e^-D_s + 1e-8) + mean D_s], D_s = sum_c q log(q / p_s)."""
+    logs = log_softmax(logits, axis=2)
+    q = np.exp(logs).mean(axis=0)
+    terms = []
+    for log_p in logs:
+        logarithm = np.log(q, out=np.zeros_like(q), where=q > 0)
+        d = (q * (logarithm - log_p)).sum(axis=1, keepdims=True)
+        terms.append((np.exp(-d) * (q - np.exp(log_p)) ** 2).mean() / (np.exp(-d).mean() + 1e-8) + d.mean())
+    return float(np.mean(terms))
+
+
 def interpolation_matrix(coarse: int, fine: int) -> Array:
     """Row i holds the weights of the coarse points in fine point i; centres aligned, clamped at the borders."""
     matrix = np.zeros((fine, coarse))

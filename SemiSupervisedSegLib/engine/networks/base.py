@@ -84,6 +84,7 @@ class SegmentationNetwork(nn.Module):
         }
         # The decoder has a stage less than the encoder, and the finest one is no coarse map.
         self.coarse_channels = tuple(channels[1:-1][:2])
+        self.channels = tuple(channels)
         self.encoder = encoder
         self.decoder = decoder
         self.head = head

@@ -18,6 +18,18 @@ Network = TypeVar("Network", bound=nn.Module)
 _Kernels = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
+def convolution_like(layer: nn.Conv2d | nn.Conv3d, in_channels: int, out_channels: int) -> nn.Module:
+    """Return a convolution with the kernel of another one whose maps keep their size, such as a second classifier.
+
+    Args:
+        layer: Convolution with an odd kernel of equal sides.
+        in_channels: Channels of the maps (B, in_channels, *spatial).
+        out_channels: Channels of the result (B, out_channels, *spatial).
+    """
+    side = layer.kernel_size[0]
+    return CONVOLUTION[len(layer.kernel_size)](in_channels, out_channels, side, padding=side // 2)
+
+
 def kaiming_normal(network: Network) -> Network:
     """Draw the kernels of all convolutions of a network again (He et al., ICCV 2015) and return it."""
     for module in network.modules():

@@ -130,9 +130,9 @@ class PromptedNetwork(SegmentationNetwork):
 
     def __init__(self, backbone: SegmentationNetwork, num_classes: int, tasks: Sequence[Sequence[int]]) -> None:
         dimensions = len(backbone.classifier().kernel_size)
-        channels = [backbone.feature_channels[level] for level in ("decoder_full", "decoder_half", "bottleneck")]
+        channels = backbone.channels
         outputs = 1 + max(map(len, tasks))
-        head = DynamicHead(dimensions, channels[2], channels[0], 1 + len(tasks), outputs)
+        head = DynamicHead(dimensions, channels[-1], channels[0], 1 + len(tasks), outputs)
         super().__init__(backbone.encoder, backbone.decoder, head, channels, backbone.upsampling)
         self.num_classes = num_classes
         self.tasks = tuple(map(tuple, tasks))
