@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..jobs.continuation import is_unfinished_training
+from ..jobs.continuation import is_unfinished
 from ..jobs.folder import JobFolder
 from ..jobs.rounds import find_round
 from ..study.errors import UserError, all_failures
@@ -68,7 +68,7 @@ def _report_failures(failures: Sequence[UserError], *scores: Sequence[StructureS
 def _score(folder: JobFolder, roles: Sequence[Role], failures: list[UserError]) -> list[StructureScore]:
     from ..engine.evaluation.scoring import evaluate_round
 
-    if is_unfinished_training(folder):
+    if folder.head().kind == "train" and is_unfinished(folder):
         raise UserError(
             f"The round {folder.name} is not finished.",
             f"Resume it with train --resume {folder.name}, or choose a finished round.",

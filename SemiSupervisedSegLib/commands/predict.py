@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import make_prediction_spec
-from ..jobs.model_folder import check_model, read_description
+from ..jobs.model_folder import check_model, nearest_model, read_description
 from ..jobs.results import is_predicted
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError, all_failures
@@ -35,14 +35,13 @@ def run(options: argparse.Namespace) -> int:
 
     A failed image does not stop the remaining ones. The same command resumes an interrupted run.
     """
-    check_model(options.model)
-    images, failures = _readable(options.images, read_description(options.model).structures)
+    model = nearest_model(options.model) or options.model
+    check_model(model)
+    images, failures = _readable(options.images, read_description(model).structures)
     if not images:
         raise all_failures(failures)
     folder = JobFolder(options.output)
-    spec = make_prediction_spec(
-        options.output.name, images, options.model, device=options.device, threads=options.threads
-    )
+    spec = make_prediction_spec(options.output.name, images, model, device=options.device, threads=options.threads)
     _check_output(folder, spec)
     folder.write_spec(spec)
     result = run_job(folder)

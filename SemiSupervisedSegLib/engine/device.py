@@ -100,6 +100,14 @@ def in_memory_format(module: Module, memory_format: torch.memory_format) -> Modu
     return module.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error says that the memory of the device, or the main memory, does not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU allocator of torch raises a plain RuntimeError.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 def _native_half(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         # Before Ampere (compute capability 8.0) bfloat16 is emulated.

@@ -9,7 +9,7 @@ from ..study.errors import UserError
 from ..study.layout import StudyFolder
 from .catalogue import load_catalogue
 from .folder import JobFolder
-from .model_folder import METADATA
+from .model_folder import nearest_model
 from .rounds import rounds
 from .spec import SCHEMA_VERSION, JobSpec
 from .versions import installed_versions
@@ -24,10 +24,10 @@ def check_resumable(folder: JobFolder) -> None:
         raise UserError(f"The round {folder.name} is complete.", "Begin a new round, with a warm start to build on it.")
 
 
-def is_unfinished_training(folder: JobFolder) -> bool:
-    """Return whether a round is a training without a result; its cases are not read."""
+def is_unfinished(folder: JobFolder) -> bool:
+    """Return whether a round, of a training or of a model that was applied, has no result; its cases are not read."""
     try:
-        return folder.head().kind == "train" and folder.result() is None
+        return folder.head().kind in ("train", "predict") and folder.result() is None
     except UserError:
         return False
 
@@ -43,13 +43,14 @@ def model_in(place: Path) -> Path:
     """Return the folder of the model that a folder stands for.
 
     Args:
-        place: Folder of a model, of a round, or of a study, whose latest trained round counts.
+        place: Folder of a model or one level off it, of a round, or of a study, whose latest trained round counts.
 
     Raises:
         UserError: It holds none of these.
     """
-    if (place / METADATA).is_file():
-        return place.absolute()
+    model = nearest_model(place)
+    if model is not None:
+        return model.absolute()
     if JobFolder(place).exists():
         return trained_model_folder(JobFolder(place))
     trained = [folder for folder in rounds(place) if folder.model.is_dir()] if StudyFolder(place).exists() else []

@@ -47,6 +47,19 @@ class ModelDescription:
         return self.prototype_classifier, self.prototype_levels or (self.prototype_level,)
 
 
+def nearest_model(place: Path) -> Path | None:
+    """Return the model that a folder is, has in it, or is a part of; None where there is none or are several.
+
+    Args:
+        place: Folder that the user chose, perhaps one level above or below the model.
+    """
+    for candidate in (place, place.parent):
+        if (candidate / METADATA).is_file():
+            return candidate
+    inside = [path.parents[1] for path in place.glob(f"*/{METADATA}")]
+    return inside[0] if len(inside) == 1 else None
+
+
 def check_model(folder: Path) -> None:
     """Raise UserError when a folder is not a model that a round has trained, or is incomplete."""
     if not folder.is_dir():

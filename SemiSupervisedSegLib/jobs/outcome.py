@@ -14,6 +14,7 @@ from .folder import JobFolder
 EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
 """Exit codes of a worker; the last one says that it was stopped on request."""
 _LOG_END = 4096
+_SIGNAL_IN_SHELLS = 128
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Outcome:
         kind: `finished` with a result, `stopped` on request, or `failed`.
         message: One sentence that says what is wrong; empty when finished.
         advice: One sentence that says what to do.
-        step: Step of the checkpoint from which a stopped job resumes.
+        step: Step of the checkpoint from which a stopped job resumes, 0 for its beginning and for predictions.
         result: Content of result.json; empty when not finished.
     """
 
@@ -46,7 +47,8 @@ def determine_outcome(folder: JobFolder, exit_code: int | None, events: Iterable
     ends = [event for event in events if isinstance(event, Cancelled | Failed)]
     end = ends[-1] if ends else None
     if isinstance(end, Cancelled):
-        return Outcome("stopped", f"Stopped at step {end.step}, where it can be resumed.", step=end.step)
+        place = f" at step {end.step}, where it can be resumed" if end.step else "; it can be resumed"
+        return Outcome("stopped", f"Stopped{place}.", step=end.step)
     if isinstance(end, Failed):
         return Outcome("failed", end.message, end.advice)
     try:
@@ -78,8 +80,10 @@ def _last_log_line(folder: JobFolder) -> str:
 
 
 def _describe_exit(exit_code: int) -> str:
-    if exit_code >= 0:
+    # A shell that started the worker, as launchers are, says it by a number above 128.
+    number = exit_code - _SIGNAL_IN_SHELLS if exit_code > _SIGNAL_IN_SHELLS else -exit_code
+    if exit_code >= 0 and number not in list(signal.Signals):
         return f"exit code {exit_code}"
-    name = signal.Signals(-exit_code).name if -exit_code in list(signal.Signals) else str(-exit_code)
+    name = signal.Signals(number).name if number in list(signal.Signals) else str(number)
     hint = ", perhaps because the memory of the machine was used up" if name == "SIGKILL" else ""
     return f"signal {name}{hint}"

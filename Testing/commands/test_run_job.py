@@ -70,7 +70,10 @@ def test_a_failure_is_said_as_the_worker_said_it(monkeypatch, folder) -> None:
         ("sys.exit(0)", "exit code 0"),
         ("sys.exit(9)", "exit code 9"),
         ("sys.exit('in use')", "exit code 1.* in use"),
+        # As the kernel ends what takes too much memory, and as shells and launchers say it of what they started.
         ("os.kill(os.getpid(), 9)", "SIGKILL.*memory"),
+        ("sys.exit(137)", "SIGKILL.*memory"),
+        ("sys.exit(255)", "exit code 255"),
     ],
 )
 def test_a_worker_that_ends_without_result_has_failed(monkeypatch, folder, script: str, message: str) -> None:

@@ -35,7 +35,16 @@ _BUTTONS = {
         "removeButton": 1,
     },
     "Panel": {"saveEditButton": 8, "discardEditButton": 3, "showResultsButton": 1},
-    "Train": {"startButton": 1, "stopButton": 3, "resumeButton": 1, "curvesButton": 1},
+    "Train": {
+        "startButton": 1,
+        "continueButton": 1,
+        "stopButton": 3,
+        "resumeButton": 1,
+        "curvesButton": 1,
+        "compareStartButton": 1,
+        "compareResumeButton": 1,
+        "compareBestButton": 1,
+    },
     "Review": {
         "previousButton": 1,
         "nextButton": 4,
@@ -57,6 +66,16 @@ _BUTTONS = {
     },
     "Disk": {"freeCacheButton": 1, "deleteRoundButton": 1},
 }
+# What a user sets out to do, one plan for each seed in turn; other things come between.
+_PLANS: tuple[tuple[tuple[str, str] | str, ...], ...] = (
+    (("Review", "nextButton"), ("Review", "acceptButton"), ("Review", "undoButton")),
+    (("Review", "nextButton"), ("Review", "rejectButton"), "key", "key", "key"),
+    (("Review", "nextButton"), "move a study", ("Review", "acceptButton"), ("Study", "openButton")),
+    (("Cases", "showButton"), ("Cases", "annotateButton"), "draw", "undo a stroke", ("Panel", "saveEditButton")),
+    (("Train", "compareStartButton"), ("Train", "stopButton"), ("Train", "compareResumeButton")),
+    (("Train", "continueButton"), ("Review", "nextButton"), ("Review", "acceptButton")),
+    (("Study", "openButton"), ("Cases", "annotateButton"), "draw", ("Study", "openButton"), "key"),
+)
 
 
 class RandomUser:
@@ -85,6 +104,7 @@ class RandomUser:
         services.dialogs = self.dialogs
         self.log: list[str] = []
         self.drawn: dict[tuple[str, str], tuple[str, np.ndarray]] = {}
+        self._plan = list(_PLANS[seed % len(_PLANS)])
         self._others = OtherActions(self)
         self.start()
 
@@ -113,6 +133,8 @@ class RandomUser:
         weights = {(section, name): weight for section, names in _BUTTONS.items() for name, weight in names.items()}
         weights |= self._others.weights
         tries = self.chance.choices(list(weights), list(weights.values()), k=8)
+        if self._plan and self.chance.random() < 0.6 and self._isPossible(self._plan[0]):
+            tries = [self._plan.pop(0)]
         possible = [kind for kind in tries if self._isPossible(kind)]
         chosen = possible[0] if possible and self.chance.random() < 0.85 else tries[0]
         if isinstance(chosen, tuple):
@@ -167,7 +189,10 @@ class RandomUser:
         if section == "Panel":
             return self.panel.ui
         self.panel.folds[section].setProperty("collapsed", False)
-        return self.panel.sections[section].ui
+        ui = self.panel.sections[section].ui
+        if section == "Train":
+            ui.compareButton.setProperty("collapsed", False)
+        return ui
 
     def _state(self) -> tuple[Any, ...]:
         session, scene = self.session, self.scene

@@ -25,8 +25,27 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts that are progra
 
 # All others have a worker that is a real process and says what a real one says, but computes nothing.
 REAL_TRAININGS = (3, 31)
+SEEDS = range(40)
+# What the sequences are about: each of them has to be in some.
+SUBJECTS = {
+    "acceptButton",
+    "rejectButton",
+    "undoButton",
+    "key",
+    "draw",
+    "undo a stroke",
+    "move a study",
+    "openButton",
+    "startButton",
+    "continueButton",
+    "compareStartButton",
+    "compareResumeButton",
+}
+_done: dict[int, set[str]] = {}
 _WORKER = """
 import shutil
+from SemiSupervisedSegLib.jobs.comparison import Comparison
+from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores
 with folder.lock():
     folder.write_status("running")
     number = 0
@@ -36,10 +55,14 @@ with folder.lock():
         time.sleep(0.01)
         if folder.cancel_requested():
             say(Cancelled(step=number)); sys.exit(3)
-    for part in ("predictions", "model"):
+    for part in ("predictions", "model", "checkpoints"):
         if (folder.path.parent / "001-supervised" / part).is_dir():
-            shutil.copytree(folder.path.parent / "001-supervised" / part, folder.path / part)
-    folder.write_result({"mean_dice": {"final": 0.5}}); say(Finished(result={}))
+            shutil.copytree(folder.path.parent / "001-supervised" / part, folder.path / part, dirs_exist_ok=True)
+    if folder.name.endswith("compare"):
+        rows = tuple(MethodScores(name, 2, 2, 2, 0.5) for name in Comparison(folder.path).request().methods)
+        Comparison(folder.path).write_table(ComparisonTable(rows, rows[0].method))
+        say(TableUpdated(1, 1, 0.0))
+    folder.write_result({"mean_dice": {"final": 0.5}, "steps": 40}); say(Finished(result={}))
 """
 
 
@@ -60,7 +83,7 @@ def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch:
     return tmp_path
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_the_user_does(
     seed: int, scene: Any, services: Any, spin: Callable[..., None], place: Path, packaging: Any
 ) -> None:
@@ -78,6 +101,7 @@ def test_whatever_the_user_does(
             user.act()
             _wait(user, spin)
             witness.look()
+        _done[seed] = set(user.log)
         _stop(user, spin)
         witness.look()
         user.session.close_study()
@@ -90,6 +114,12 @@ def test_whatever_the_user_does(
         # Its timers would fail the tests after it.
         user.panel.cleanup()
         raise
+
+
+def test_the_sequences_are_about_everything() -> None:
+    if set(_done) != set(SEEDS):
+        pytest.skip("not all sequences were run, or some of them failed")
+    assert set.union(*_done.values()) >= SUBJECTS
 
 
 def _wait(user: RandomUser, spin: Callable[..., None]) -> None:

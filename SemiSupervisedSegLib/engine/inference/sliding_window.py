@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ...jobs.settings import size_of
 from ...planning.plan import PATCH_MULTIPLE, Plan
 from ..data.spatial_augmentation import MIRRORED_AXES
+from .blending import blending_device
 from .prototype_classifiers import PrototypeClassifier
 
 # Larger slices are segmented in windows, so that they fit into the memory of small graphics cards.
@@ -25,7 +26,7 @@ WHOLE_SLICE = 512
 
 @dataclass(frozen=True)
 class GridPrediction:
-    """Class probabilities (C, slices, rows, columns) on the plan's grid, float32, on the device that made them.
+    """Class probabilities (C, slices, rows, columns) on the plan's grid, float32, where `blending_device` says.
 
     `prototype` is None where no classifier was given.
     """
@@ -59,16 +60,21 @@ def predict_grid(
             fit into `WHOLE_SLICE`.
         plan: Plan with the dimensions and the patch.
         classifier: Classifier by class prototypes; None for the final prediction alone.
-        device: Device of the network; windows are blended there too.
+        device: Device of the network; windows are blended there too where they fit.
         overlap: Share of the patch by which neighbouring windows overlap, 0 <= overlap < 1, or one share per axis.
         autocast: Context such as `torch.autocast` for the network; the classifier and softmax are always in float32.
         windows_at_once: Number of windows in one batch.
         mirrored_axes: Axes of a window, from the end, along which it is mirrored, too, in every combination; the
             probabilities of all mirror images are averaged.
+
+    Raises:
+        UserError: No memory is large enough for the image.
     """
-    inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=device), plan)
+    device = torch.device(device)
+    place = blending_device(device, math.prod(image.shape), plan.num_classes)
+    inputs = as_batch(torch.as_tensor(image, dtype=torch.float32, device=place), plan)
     if classifier is not None:
-        classifier = classifier.to(inputs.device)
+        classifier = classifier.to(device)
     was_training = network.training
     network.eval()
     try:
@@ -82,6 +88,8 @@ def predict_grid(
                 mode="constant",
                 # What surrounds a small image is its minimum, as in training (see data.streams).
                 cval=float(inputs.min()),
+                sw_device=device,
+                device=place,
             )
     finally:
         network.train(was_training)

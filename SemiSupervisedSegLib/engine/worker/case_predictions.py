@@ -13,12 +13,17 @@ from ...planning.cache import annotated_classes
 from ...planning.warnings import image_warnings
 from ...study.errors import UserError
 from ...study.images import read_image
-from ..device import Device
+from ..device import Device, is_out_of_memory
 from ..inference.bundle import TrainedModel
 from ..inference.predict import predict_image, restrict_to_classes
 from ..inference.sliding_window import mirrored_axes_of, overlap_of_windows
 from ..inference.write import write_case_prediction
 from .reporter import Reporter
+
+_TOO_LARGE = (
+    "The memory of the device does not suffice to segment this image.",
+    "Close other programs that use the device, segment on the processor, or crop the image.",
+)
 
 
 @dataclass(frozen=True)
@@ -79,4 +84,8 @@ class CasePredictor:
                 yield read_summary(self.folder / case.id) if complete else self.predict(case)
             except UserError as error:
                 yield UserError(f"Case {case.id}: {error.message}", error.advice)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield UserError(f"Case {case.id}: {_TOO_LARGE[0]}", _TOO_LARGE[1])
             reporter.progress(done, len(cases))

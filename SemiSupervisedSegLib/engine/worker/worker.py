@@ -8,13 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
-
 from ...jobs.events import Cancelled, Failed, Finished
 from ...jobs.folder import JobFolder
 from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED
 from ...jobs.spec import JobSpec
 from ...study.errors import UserError
+from ..device import is_out_of_memory
 from .prepare import prepare
 from .reporter import JobStopped, Reporter
 
@@ -112,13 +111,6 @@ def _explain(error: BaseException | None) -> tuple[str, str, bool]:
     """Return message, advice, and whether this is an error a user can mend."""
     if isinstance(error, UserError):
         return error.message, error.advice, True
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "The memory of the device does not suffice for this training.", _MEMORY_ADVICE, True
     return "The worker stopped because of an unexpected error.", "Its details are in worker.log of the round.", False
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # The CPU allocator of torch raises a plain RuntimeError.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

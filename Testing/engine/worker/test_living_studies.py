@@ -131,9 +131,17 @@ def test_prediction_goes_on_past_bad_images_and_lists_them(
         command(predict, images[0], *arguments)
 
 
-def test_a_round_in_place_of_its_model_leaves_nothing_behind(finished: JobFolder, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"{finished.name} does not contain a trained model"):
-        command(predict, finished.spec().cases[0].image, "--model", finished.path, "--output", tmp_path / "out")
+def test_a_model_folder_one_level_off_is_taken_and_another_leaves_nothing_behind(
+    finished: JobFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = finished.spec().cases[0].image
+    monkeypatch.setattr(predict, "run_job", lambda folder: {})
+    for number, place in enumerate((finished.path, finished.model / "configs")):
+        output = tmp_path / f"out{number}"
+        assert command(predict, image, "--model", place, "--output", output, "--device", "cpu") == 0
+        assert JobFolder(output).spec().model == str(finished.model)
+    with pytest.raises(UserError, match="predictions does not contain a trained model"):
+        command(predict, image, "--model", finished.predictions, "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

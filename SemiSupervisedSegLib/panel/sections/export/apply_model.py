@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ....jobs.folder import JobFolder
 from ....jobs.job_specs import new_prediction_round
-from ....jobs.model_folder import check_model
+from ....jobs.model_folder import check_model, nearest_model
 from ....jobs.outcome import Outcome
 from ....study.cases import stored_path
 from ....study.errors import UserError
@@ -48,7 +47,6 @@ class ModelApplication(SectionPart):
         self._runner, self._say = context.runner, say
         self.done = Signal()
         self._others: list[Path] = []
-        self._started: JobFolder | None = None
         self._checking: TimeSlicedTask | None = None
         ui.chooseModelButton.connect("clicked()", self._chooseModel)
         ui.applyCasesButton.connect("clicked()", self._applyToCases)
@@ -103,9 +101,7 @@ class ModelApplication(SectionPart):
         chosen = self._dialogs.chooseFolder(_("Folder of a trained model"))
         if not chosen:
             return
-        path = Path(chosen)
-        # A round was meant when its folder was chosen.
-        path = path / "model" if (path / "model").is_dir() else path
+        path = nearest_model(Path(chosen)) or Path(chosen)
         if not self._try(lambda: check_model(path)):
             return
         if path not in self._others:
@@ -167,14 +163,14 @@ class ModelApplication(SectionPart):
             # No worker has started on it.
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
-        self._started = folder
         images = counted(len(ids), _("Segmenting 1 image."), _("Segmenting {count} images."))
         self._say(f"{images} {_('Progress is shown under Train.')}")
         self._session.refresh_rounds()
 
     def _ended(self, outcome: Outcome) -> None:
-        folder, self._started = self._started, None
-        if folder is None or self._runner.folder is None or self._runner.folder.path != folder.path:
+        folder = self._runner.folder
+        # It may have been resumed, or was started by a panel before this one; its study may be closed by now.
+        if folder.head().kind != "predict" or all(item.path != folder.path for item in self._session.rounds()):
             return
         if outcome.kind != "finished":
             stopped = _("Stopped before all images were segmented.")

@@ -137,8 +137,10 @@ def _describe(folder: JobFolder, outcome: Outcome) -> str:
     name = round_title(folder.name)
     if outcome.kind == "stopped" and isinstance(folder, Comparison):
         return _("{name} was stopped. Resume it under Compare methods.").format(name=name)
-    if outcome.kind == "stopped":
+    if outcome.kind == "stopped" and outcome.step:
         return _("{name} was stopped at step {step}. Resume continues from there.").format(name=name, step=outcome.step)
+    if outcome.kind == "stopped":
+        return _("{name} was stopped. Resume continues where it was.").format(name=name)
     if outcome.kind == "failed":
         text = _("{name} did not finish. {message} {advice}")
         return text.format(name=name, message=_(outcome.message), advice=_(outcome.advice)).strip()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
-from ....jobs.continuation import is_unfinished_training
+from ....jobs.continuation import is_unfinished
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
@@ -209,7 +209,7 @@ class TrainSection(Section):
         if any(self._runner.attach(folder) for folder in candidates):
             return
         last = rounds[-1] if rounds else None
-        self._session.set_facts(resumable=last.name if last is not None and is_unfinished_training(last) else "")
+        self._session.set_facts(resumable=last.name if last is not None and is_unfinished(last) else "")
 
     def _noteRun(self) -> None:
         runner = self._runner

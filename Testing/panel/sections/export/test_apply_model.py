@@ -28,6 +28,11 @@ def test_a_folder_without_a_model_is_refused_and_one_with_a_model_is_offered(exp
     assert export.ui.applyModelBox.currentData == str(out / "theirs" / "model")
     desk.session.refresh_rounds()
     assert export.ui.applyModelBox.currentData == str(out / "theirs" / "model")
+    # The folder above it, and one of its own, are meant for the model as well.
+    desk.dialogs.answer("chooseFolder", str(out / "theirs" / "model" / "models"))
+    export.ui.chooseModelButton.click()
+    assert len(desk.dialogs.messages) == 1
+    assert items(export.ui.applyModelBox).count(str(out / "theirs" / "model")) == 1
 
 
 def test_a_model_is_applied_to_new_files_and_the_results_are_under_review(export, desk, out, spin):
