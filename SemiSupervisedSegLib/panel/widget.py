@@ -108,6 +108,7 @@ class Panel:
 
     def cleanup(self) -> None:
         """Disconnect everything when the module is destroyed: nothing of it may be called any more."""
+        self._setReading(False)
         self._scrolling.stop()
         self.sceneState.cleanup()
         for section in self.sections.values():
@@ -194,13 +195,34 @@ class Panel:
             return
         self._shown = now
         if case is None:
+            self.readAhead.prepare([], self._showRead)
             self.scene.clear()
-            return
+            self._setReading(False)
+        elif self.readAhead.prepare(self.scene.unread(study, case, self.session.round), self._showRead):
+            # While another round of the same image is read its place stays in view.
+            if not isSame:
+                self.scene.leave()
+            self._setReading(True)
+        else:
+            self._showRead()
+
+    def _showRead(self) -> None:
+        """Show the case of the session, all of which is read unless it is small."""
+        study = self.session.study
         try:
-            self.scene.showCase(study, case, self.session.round)
+            self.scene.showCase(study, study.case(self.session.case_id), self.session.round)
         except UserError as error:
             self.services.dialogs.showError(error)
+        self._setReading(False)
         self._expect()
+
+    def _setReading(self, isReading: bool) -> None:
+        if isReading != self.session.facts().reading:
+            if isReading:
+                qt.QApplication.setOverrideCursor(qt.Qt.BusyCursor)
+            else:
+                qt.QApplication.restoreOverrideCursor()
+            self.session.set_facts(reading=isReading)
 
     def _expect(self) -> None:
         """Read ahead what will probably be shown next."""

@@ -106,6 +106,7 @@ class Facts:
         selected_cases: Number of selected rows of the table (section Cases).
         editing: Whether an annotation is being edited (sections Cases and Review).
         predicted: Whether the round under review has segmented the displayed case (section Review).
+        reading: Whether the displayed case is still being read (the panel).
     """
 
     study: Study | None = None
@@ -122,6 +123,7 @@ class Facts:
     selected_cases: int = 0
     editing: bool = False
     predicted: bool = False
+    reading: bool = False
 
 
 def state_of(facts: Facts) -> PanelState:
@@ -149,28 +151,25 @@ def availability(facts: Facts, action: Action) -> str:
 Check = Callable[[Facts], str]
 
 
-def _study(facts: Facts) -> str:
-    return "" if facts.study is not None else "Open or create a study first."
+def _unless(holds: Callable[[Facts], object], reason: str) -> Check:
+    return lambda facts: "" if holds(facts) else reason
 
 
-def _cases(facts: Facts) -> str:
-    return "" if facts.study.cases else "Add images to the study first."
-
-
-def _selected(facts: Facts) -> str:
-    return "" if facts.selected_cases else "Select one or more rows of the table first."
-
-
-def _shown(facts: Facts) -> str:
-    return "" if facts.case_id is not None else "Show a case first: double-click it in the table."
-
-
-def _editing(facts: Facts) -> str:
-    return "" if facts.editing else "No annotation is being edited."
-
-
-def _not_editing(facts: Facts) -> str:
-    return "Save the annotation that you are editing first, or discard it." if facts.editing else ""
+_study = _unless(lambda facts: facts.study is not None, "Open or create a study first.")
+_cases = _unless(lambda facts: facts.study.cases, "Add images to the study first.")
+_selected = _unless(lambda facts: facts.selected_cases, "Select one or more rows of the table first.")
+_shown = _unless(lambda facts: facts.case_id is not None, "Show a case first: double-click it in the table.")
+_editing = _unless(lambda facts: facts.editing, "No annotation is being edited.")
+_some_package = _unless(lambda facts: facts.missing_packages, "Everything that training needs is installed.")
+_resumable = _unless(lambda facts: facts.resumable, "There is no stopped round to resume.")
+_running = _unless(lambda facts: facts.run is not None, "Nothing is running.")
+_stopping = _unless(lambda facts: facts.run.stopping, "Stop it first, so that it can save what it has learned.")
+_reviewed = _unless(lambda facts: facts.round is not None, "There is no finished round yet: train first.")
+_not_editing = _unless(
+    lambda facts: not facts.editing, "Save the annotation that you are editing first, or discard it."
+)
+_not_installing = _unless(lambda facts: not facts.installing, "Wait until the installation is done.")
+_read = _unless(lambda facts: not facts.reading, "Wait until the image is read.")
 
 
 _RUNS = {"train": "A training is running", "compare": "Methods are being compared"}
@@ -201,14 +200,6 @@ def _device(facts: Facts) -> str:
     return facts.device_problem
 
 
-def _some_package(facts: Facts) -> str:
-    return "" if facts.missing_packages else "Everything that training needs is installed."
-
-
-def _not_installing(facts: Facts) -> str:
-    return "Wait until the installation is done." if facts.installing else ""
-
-
 def _method(facts: Facts) -> str:
     if not facts.method:
         return "Choose a method first."
@@ -219,28 +210,12 @@ def _comparable(facts: Facts) -> str:
     return str(why_not_comparable(facts.study) or "")
 
 
-def _resumable(facts: Facts) -> str:
-    return "" if facts.resumable else "There is no stopped round to resume."
-
-
 def _continuable(facts: Facts) -> str:
     return "" if facts.continuable else f"The training of {round_title(facts.round.name)} cannot be continued."
 
 
-def _running(facts: Facts) -> str:
-    return "" if facts.run is not None else "Nothing is running."
-
-
 def _not_stopping(facts: Facts) -> str:
     return f"It is stopping already: {round_title(facts.run.name)}." if facts.run.stopping else ""
-
-
-def _stopping(facts: Facts) -> str:
-    return "" if facts.run.stopping else "Stop it first, so that it can save what it has learned."
-
-
-def _reviewed(facts: Facts) -> str:
-    return "" if facts.round is not None else "There is no finished round yet: train first."
 
 
 def _predicted(facts: Facts) -> str:
@@ -256,7 +231,7 @@ def _exportable(facts: Facts) -> str:
     return "There is nothing to export yet: annotate a case or train first."
 
 
-_REVIEW = (_study, _reviewed, _shown, _predicted)
+_REVIEW = (_study, _reviewed, _shown, _read, _predicted)
 _TRAIN = (_not_installing, _study, _cases, _idle, _packages, _device)
 _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.CREATE_STUDY: (_free_to_leave,),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class ReadAhead:
         self._services = services
         self._process: qt.QProcess | None = None
         self._expected: list[FileRequest] = []
+        self._urgent: list[FileRequest] = []
+        self._whenRead: Callable[[], None] | None = None
         self._ready: dict[FileRequest, dict[str, Any]] = {}
         self._asked: FileRequest | None = None
         self._failed = False
@@ -60,17 +63,33 @@ class ReadAhead:
                 return decode_content(self._ready[request])
         return read_content(request)
 
+    def prepare(self, requests: list[FileRequest], whenRead: Callable[[], None]) -> bool:
+        """Read files before all others and call `whenRead` then; it replaces what was to be prepared before.
+
+        Returns whether there is anything to wait for; otherwise `whenRead` is not called.
+        """
+        self._urgent, self._whenRead = list(requests), None
+        if self._isPrepared() or not self._start():
+            self._urgent = []
+            return False
+        self._whenRead = whenRead
+        self._ask()
+        return True
+
     def expect(self, requests: list[FileRequest]) -> None:
         """Read some files ahead, the first ones first, and drop what was read ahead before and is not among them."""
         self._expected = list(dict.fromkeys(requests))
-        for request in [request for request in self._ready if request not in self._expected]:
+        for request in [request for request in self._ready if not self._isWanted(request)]:
             self._drop(request)
+        # It takes a second to start, which is better over when the first image is to be shown.
+        self._start()
         self._ask()
 
     def cleanup(self) -> None:
         """End the process, which removes its files."""
         folders = {Path(entry["file"]).parent for entry in self._ready.values() if entry and entry["file"]}
         self._expected, self._ready, self._asked, self._failed = [], {}, None, True
+        self._urgent, self._whenRead = [], None
         if self._process is not None:
             process, self._process = self._process, None
             process.closeWriteChannel()
@@ -83,12 +102,20 @@ class ReadAhead:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _ask(self) -> None:
-        """Ask for the next file that is expected, one at a time so that a change of mind costs little."""
-        following = next((request for request in self._expected if self._isMissing(request)), None)
-        if self._asked is not None or following is None or self._bytes() > _MOST_BYTES or not self._start():
+        """Ask for the next file that is wanted, one at a time so that a change of mind costs little."""
+        wanted = self._expected if self._isPrepared() else self._urgent
+        following = next((request for request in wanted if self._isMissing(request)), None)
+        isFull = wanted is self._expected and self._bytes() > _MOST_BYTES
+        if self._asked is not None or following is None or isFull or not self._start():
             return
         self._asked = following
         self._process.write(qt.QByteArray(encode_request(following)))
+
+    def _isPrepared(self) -> bool:
+        return not any(self._isMissing(request) for request in self._urgent)
+
+    def _isWanted(self, request: FileRequest) -> bool:
+        return request in self._expected or request in self._urgent
 
     def _isMissing(self, request: FileRequest) -> bool:
         # One that cannot be read has an empty entry.
@@ -106,6 +133,8 @@ class ReadAhead:
     def _end(self) -> None:
         # The object may be gone already: the application owns it, and ends.
         self._failed, self._asked, self._ready, self._process = True, None, {}, None
+        # The panel reads them itself.
+        self._tell()
 
     def _take(self) -> None:
         while self._process is not None and self._process.canReadLine():
@@ -113,9 +142,17 @@ class ReadAhead:
             request, self._asked = self._asked, None
             self._drop(request)
             self._ready[request] = entry
-            if request not in self._expected:
+            if not self._isWanted(request):
                 self._drop(request)
+        if self._isPrepared():
+            self._tell()
         self._ask()
+
+    def _tell(self) -> None:
+        """Tell that what was to be prepared is read, once."""
+        whenRead, self._whenRead, self._urgent = self._whenRead, None, []
+        if whenRead is not None:
+            whenRead()
 
     def _drop(self, request: FileRequest) -> None:
         entry = self._ready.pop(request, None)

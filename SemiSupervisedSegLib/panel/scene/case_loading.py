@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import slicer
@@ -34,10 +34,14 @@ from .tags import (
     nodesOf,
     setSource,
     sourceOf,
+    studyOf,
     tag,
 )
 from .volumes import emptyVolume, setVolume, volumeFingerprint
 
+# Not the kind of a node: where the map of differences is highest.
+WORST_PLACE = "worst_place"
+_SMALL_BYTES = 2 << 20
 TITLES = {
     VOLUME: "",
     ANNOTATION: "annotation",
@@ -207,7 +211,9 @@ class CaseLoader:
 
 
 def requestOf(kind: str, path: Path, study: Study, case: Case) -> FileRequest:
-    """Return how the file of a node of this kind is read."""
+    """Return how the file of a node of this kind is read, or for WORST_PLACE a map of differences."""
+    if kind == WORST_PLACE:
+        return FileRequest("worst_place", str(path))
     if kind == VOLUME:
         return FileRequest("image", str(path))
     if kind in HEATMAPS:
@@ -219,19 +225,38 @@ def requestOf(kind: str, path: Path, study: Study, case: Case) -> FileRequest:
 
 def requestsOf(
     study: Study, case: Case, folder: JobFolder | None, isWanted: Callable[[str], bool]
-) -> list[FileRequest]:
-    """Return all that is read when a case is shown; `isWanted` says of which kinds of predictions."""
+) -> dict[str, FileRequest]:
+    """Return all that is read when a case is shown, by kind; `isWanted` says of which kinds of predictions."""
     predictions = predictionFiles(folder, case)
     files = {VOLUME: study.image_path(case), ANNOTATION: study.annotation_path(case)}
     files |= {kind: path for kind, path in predictions.items() if isWanted(kind)}
-    requests = [requestOf(kind, path, study, case) for kind, path in files.items() if path is not None]
-    if DISAGREEMENT in predictions:
-        requests.append(FileRequest("worst_place", str(predictions[DISAGREEMENT])))
-    return requests
+    files[WORST_PLACE] = predictions.get(DISAGREEMENT)
+    return {kind: requestOf(kind, path, study, case) for kind, path in files.items() if path is not None}
 
 
-def fingerprintOfSource(node: slicer.vtkMRMLNode, study: Study, files: CaseFiles) -> str:
-    """Return the fingerprint of what a node was read from, empty when that is gone or another file by now."""
+def unread(requests: Mapping[str, FileRequest], study: Study, case: Case, changes: Changes) -> list[FileRequest]:
+    """Return those of the files that have to be read to show a case, because the scene does not have them yet.
+
+    None for an image that is missing, or so small that to read it takes no longer than to ask another process for it.
+    """
+    image, nodes = study.image_path(case), nodesOf(study.folder, case.id)
+    isSmall = image.is_file() and image.stat().st_size < _SMALL_BYTES
+    if isSmall or not image.exists():
+        return []
+
+    def isThere(kind: str, path: Path) -> bool:
+        if kind == WORST_PLACE:
+            return nodes.volume is not None
+        node = getattr(nodes, kind)
+        return node is not None and (isCurrent(node, path) or (kind == ANNOTATION and changes.isChanged(node)))
+
+    return [request for kind, request in requests.items() if not isThere(kind, Path(request.path))]
+
+
+def fingerprintOfSource(node: slicer.vtkMRMLNode, study: Study | None, files: CaseFiles) -> str:
+    """Return the fingerprint of what a node was read from, empty when that is gone or not of the study."""
+    if study is None or str(study.folder) != studyOf(node):
+        return ""
     path, case = sourceOf(node), next((case for case in study.cases if case.id == caseOf(node)), None)
     if path is None or case is None or not isCurrent(node, path):
         return ""

@@ -14,8 +14,8 @@ from ..logic.case_files import CaseFiles, DirectFiles, FileRequest
 from . import views
 from .annotations import exportSegmentation
 from .case_display import CaseDisplay
-from .case_loading import CaseLoader, attempt, fingerprintOfSource, predictionFiles, raiseFirst, requestsOf
-from .changes import Changes
+from .case_loading import CaseLoader, attempt, fingerprintOfSource, predictionFiles, raiseFirst, requestsOf, unread
+from .changes import Changes, hide
 from .corrections import copyPrediction, correctedVolume
 from .foreign import hideForeign, showForeign
 from .hierarchy import removeEmptyFolders, removeNode
@@ -51,7 +51,7 @@ class CaseScene:
     def __init__(self, files: CaseFiles | None = None) -> None:
         self._reader = files or DirectFiles()
         self._shown: tuple[Study, Case] | None = None
-        self._changes = Changes(self._fingerprintOfSource)
+        self._changes = Changes(lambda node: fingerprintOfSource(node, self._shown and self._shown[0], self._reader))
         self._display = CaseDisplay()
         self._files: dict[str, Path] = {}
 
@@ -100,9 +100,20 @@ class CaseScene:
         raiseFirst(errors)
         return self.nodes
 
+    def unread(self, study: Study, case: Case, folder: JobFolder | None) -> list[FileRequest]:
+        """Return the files that have to be read to show a case, as far as that takes time."""
+        return unread(requestsOf(study, case, folder, self._isWanted), study, case, self._changes)
+
+    def leave(self) -> None:
+        """Take the shown case out of the views until the next one is read; its nodes are used again then."""
+        for node in taggedNodes():
+            hide(node)
+        self._shown, self._display.isEditing = None, False
+
     def expect(self, study: Study, cases: Sequence[Case], folder: JobFolder | None) -> None:
         """Read the files of cases ahead that will probably be shown next, the most probable first."""
-        self._reader.expect([request for case in cases for request in requestsOf(study, case, folder, self._isWanted)])
+        requests = (requestsOf(study, case, folder, self._isWanted) for case in cases)
+        self._reader.expect([request for ofCase in requests for request in ofCase.values()])
 
     def refreshPredictions(self, files: Mapping[str, Path], step: int) -> None:
         """Show what the worker predicted for the shown case meanwhile, in the nodes that are there.
@@ -133,15 +144,7 @@ class CaseScene:
         self._redisplay(self._display.showSegmentations)
 
     def setHeatmap(self, kind: str | None, opacity: float) -> None:
-        """Show a map of predicted values over the image, read from its file now.
-
-        Args:
-            kind: One of HEATMAPS, None for no map.
-            opacity: Opacity of the map, 0 to 1.
-
-        Raises:
-            UserError: The map cannot be read.
-        """
+        """Show one of HEATMAPS over the image or none, opacity from 0 to 1; raises UserError if it cannot be read."""
         isOther, self._display.heatmap, self._display.opacity = kind != self._display.heatmap, kind, opacity
         errors = []
         if isOther and self._shown is not None:
@@ -262,12 +265,6 @@ class CaseScene:
 
     def _loader(self, spares: dict[str, slicer.vtkMRMLNode] | None = None) -> CaseLoader:
         return CaseLoader(*self._shown, self._changes, self._reader, spares)
-
-    def _fingerprintOfSource(self, node: slicer.vtkMRMLNode) -> str:
-        study = None if self._shown is None else self._shown[0]
-        if study is None or str(study.folder) != studyOf(node):
-            return ""
-        return fingerprintOfSource(node, study, self._reader)
 
     def _loadPredictions(self, kinds: Sequence[str], note: str = "") -> list[UserError]:
         loader = self._loader()

@@ -83,3 +83,42 @@ def test_a_process_that_does_not_work_is_done_without(ahead, requests, spin, tmp
     assert not ahead.isWaiting
     assert ahead.read(requests[0]).values.shape == (6, 9, 8)
     assert read_image(tmp_path / "a.nrrd").GetSize() == (8, 9, 6)
+
+
+def test_what_is_prepared_is_read_first_and_told_once(ahead, requests, spin):
+    told = []
+    ahead.expect(requests[1:])
+    assert ahead.prepare(requests[:1], lambda: told.append(ahead.isReady(requests[0])))
+    spin(lambda: told, timeout=60)
+    assert not all(map(ahead.isReady, requests[1:]))
+    spin(lambda: not ahead.isWaiting, timeout=60)
+    assert told == [True]
+    assert all(map(ahead.isReady, requests[1:]))
+    # It is there: nothing to wait for.
+    assert not ahead.prepare(requests[1:2], lambda: told.append(None))
+    assert told == [True]
+
+
+def test_what_was_prepared_is_dropped_when_it_is_not_expected_and_not_read_again(ahead, requests, spin):
+    told = []
+    ahead.prepare(requests[:1], lambda: told.append(True))
+    spin(lambda: told, timeout=60)
+    ahead.expect([])
+    assert not ahead.isReady(requests[0])
+    assert not ahead.isWaiting
+
+
+def test_only_the_last_that_was_prepared_is_told(ahead, requests, spin):
+    told = []
+    ahead.prepare(requests[:1], lambda: told.append(1))
+    ahead.prepare(requests[1:], lambda: told.append(2))
+    spin(lambda: told and not ahead.isWaiting, timeout=60)
+    assert told == [2]
+
+
+def test_a_process_that_ends_does_not_let_the_panel_wait(ahead, requests, spin):
+    told = []
+    ahead._services.pythonExecutable = "false"
+    assert ahead.prepare(requests, lambda: told.append(True))
+    spin(lambda: told)
+    assert not ahead.prepare(requests, lambda: told.append(True))

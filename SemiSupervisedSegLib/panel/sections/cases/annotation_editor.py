@@ -10,6 +10,7 @@ from ....study.errors import UserError
 from ....study.model import Case, Study
 from ...logic.annotation_files import new_annotation_file, with_annotation
 from ..editing import EditingSession
+from ..section import PanelContext, Widgets
 
 
 class AnnotationEditor(EditingSession):
@@ -18,6 +19,11 @@ class AnnotationEditor(EditingSession):
     saveText = _("Save annotation")
     saveHint = _("Save into the study; the previous annotation stays as a file")
     discardQuestion = _("Discard the changes to the annotation of {case}?")
+
+    def __init__(self, ui: Widgets, context: PanelContext) -> None:
+        super().__init__(ui, context)
+        self._waiting = ""
+        self._session.state_changed.connect(self._continue)
 
     def start(self, caseId: str) -> None:
         """Show a case and edit its annotation; a message says when that is not possible."""
@@ -42,6 +48,18 @@ class AnnotationEditor(EditingSession):
 
     def _start(self, caseId: str) -> None:
         self._session.show(caseId)
+        self._waiting = caseId
+        self._continue()
+
+    def _continue(self) -> None:
+        """Begin when the image is read, unless another case is shown by then."""
+        facts = self._session.facts()
+        if self._waiting and not facts.reading:
+            caseId, self._waiting = self._waiting, ""
+            if caseId == facts.case_id:
+                self._try(lambda: self._edit(caseId))
+
+    def _edit(self, caseId: str) -> None:
         study = self._session.study
         node = self._scene.prepareAnnotation(study, study.case(caseId))
         self._begin(caseId, _("Annotating {case}").format(case=study.title_of(caseId)), node)
