@@ -86,9 +86,10 @@ class PreviewReady(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """From here on, a stopped job continues at `step`."""
+    """From here on, a stopped job continues at `step`; `cpu_seconds` is the processor time of the training up to it."""
 
     step: int
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def run_train_job(context: JobContext) -> dict[str, Any]:
     """
     training = TrainingRound(context)
     training.train()
-    return _finish(context, training)
+    return {**_finish(context, training), "cpu_seconds": training.cpu_seconds}
 
 
 def _finish(context: JobContext, training: TrainingRound) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 
 from ...jobs.continuation import earlier_round, no_checkpoint
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
+from ...jobs.folder import JobFolder
 from ...jobs.results import SEGMENTATIONS
 from ...planning.cached_case import CachedCase
 from ...planning.round_plan import read_memory_order, round_key, write_memory_order
@@ -31,6 +32,7 @@ from ..methods.registry import build_method
 from ..networks.factory import build_network
 from ..training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from ..training.loop import Hooks, StepReport, TrainingLoop
+from ..training.processor_time import ProcessorTime
 from ..training.validation import validation_dice
 from .case_predictions import CasePredictor
 from .prepare import JobContext
@@ -59,6 +61,12 @@ class TrainingRound:
             order,
         )
         self._loop = TrainingLoop(self._method, self._batches, context.settings, context.spec.seed, context.device)
+        self._time = ProcessorTime()
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of the steps that led to the model, over all workers; None where an older program began."""
+        return saved_cpu_seconds(self._context.folder, self._loop.step)
 
     def train(self) -> None:
         """Train from the last checkpoint, or from the beginning, to the end.
@@ -83,6 +91,8 @@ class TrainingRound:
         checkpoint = load_checkpoint(self._context.folder.checkpoints, self._key, device)
         if checkpoint is not None:
             self._loop.restore(checkpoint)
+            # What was computed after the checkpoint and is computed again now counts once.
+            self._time = ProcessorTime(saved_cpu_seconds(self._context.folder, self._loop.step))
         elif spec.continues:
             earlier = earlier_round(spec)
             checkpoint = load_checkpoint(earlier.checkpoints, round_key(earlier), device)
@@ -142,14 +152,16 @@ class TrainingRound:
                 raise JobStopped(step)
             return
         if last or _is_due(step, settings["validation_interval"]):
-            self._validate(step)
+            with self._time.paused():
+                self._validate(step)
         if not last and _is_due(step, settings["preview_interval"]):
-            self._preview(step)
+            with self._time.paused():
+                self._preview(step)
 
     def _save(self, step: int) -> None:
         save_checkpoint(self._context.folder.checkpoints, self._loop.checkpoint(self._key))
         self._reporter.saved_step = step
-        self._reporter.emit(CheckpointSaved(step))
+        self._reporter.emit(CheckpointSaved(step, self._time.seconds))
 
     def _validate(self, step: int) -> None:
         context = self._context
@@ -182,6 +194,19 @@ class TrainingRound:
                     kind: f"{context.folder.previews.name}/{case.id}/{name}" for kind, name in SEGMENTATIONS.items()
                 }
                 self._reporter.emit(PreviewReady(step, case.id, files))
+
+
+def saved_cpu_seconds(folder: JobFolder, step: int) -> float | None:
+    """Return the processor time of a training up to its last checkpoint, None where the events do not tell.
+
+    Args:
+        folder: Folder of the round.
+        step: Step of the checkpoint.
+    """
+    events, _ = folder.events()
+    saved = [event for event in events if isinstance(event, CheckpointSaved)]
+    # A worker that was killed between the two has left a checkpoint without its event.
+    return saved[-1].cpu_seconds if saved and saved[-1].step == step else None
 
 
 def _is_due(step: int, interval: int) -> bool:

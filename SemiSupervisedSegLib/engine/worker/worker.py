@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +24,22 @@ _MEMORY_ADVICE = (
 )
 
 
+Work = Callable[[JobFolder, JobSpec, Reporter], dict[str, Any]]
+"""What does a job: from its folder, specification and reporter to the content of result.json."""
+
+
 def main(job_folder: Path) -> int:
     """Run the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request."""
+    return run_job(job_folder, lambda folder, spec, reporter: _JOBS[spec.kind](folder, spec, reporter))
+
+
+def run_job(job_folder: Path, work: Work) -> int:
+    """Do some work on the job of a folder and return the exit code, as `main` does.
+
+    Args:
+        job_folder: Folder of the job.
+        work: What is done; it raises UserError, or JobStopped when a stop was requested.
+    """
     folder = JobFolder(job_folder)
     reporter = Reporter(folder)
     outcome = _Outcome(reporter)
@@ -33,7 +48,7 @@ def main(job_folder: Path) -> int:
         folder.check_links()
         folder.remove_partial_files()
         spec = folder.spec()
-        outcome.result = _JOBS[spec.kind](folder, spec, reporter)
+        outcome.result = work(folder, spec, reporter)
     return outcome.exit_code
 
 

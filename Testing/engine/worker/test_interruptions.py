@@ -80,6 +80,10 @@ def test_a_round_survives_its_parent_and_a_request_to_stop(tmp_path: Path, capfd
     assert_steps_rise(folder.events(seen)[0], stopped.step, 80)
     assert folder.status().state == "finished"
     assert folder.result()["steps"] == 80
+    spent = [event.cpu_seconds for event in folder.events()[0] if isinstance(event, CheckpointSaved)]
+    assert len(spent) == 3, "two stops and the end"
+    assert spent == sorted(spent), "a resumed training goes on counting where it was"
+    assert 0 < folder.result()["cpu_seconds"] == spent[-1]
 
 
 def stop_of_an_orphan(folder: JobFolder) -> Cancelled:
