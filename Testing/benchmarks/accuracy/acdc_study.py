@@ -3,16 +3,17 @@
     python -m Testing.benchmarks.accuracy.acdc_study DATA STUDY --labeled 7
 
 DATA holds images/ID.nrrd, labels/ID.nrrd and splits.json (train_patients in the published order, labeled subsets by
-number of patients, and development validation patients). The first ``--labeled`` training patients are labeled, the
-official validation patients are validation cases, all other training patients are unlabeled. Unless ``--one-site`` is
-given, every second unlabeled patient is turned into an external one by a simulated change of scanner, in turn:
+number of patients, and development validation patients). The first ``--labeled`` training patients are labeled (with
+``--draw K`` the first ones after a shuffle with numpy.random.default_rng(K), unless K is 0), the official validation
+patients are validation cases, all other training patients are unlabeled. Unless ``--one-site`` is given, every second
+unlabeled patient is turned into an external one by a simulated change of scanner, in turn:
 
 * site "external-bright": contrast v -> v ** 0.6 of intensities scaled to 0..1, in-plane resolution 1.5 times coarser;
 * site "external-dark": contrast v -> v ** 1.6, in-plane resolution 2 times coarser.
 
 Both are resampled linearly after a Gaussian blur of half the new voxel size. Nothing else is changed. Images and
-annotations of local cases are referenced where they are. An unlabeled image that is the copy of an earlier one is left
-out (the set has one under two patients).
+annotations of local cases are referenced where they are. An unlabeled image that is the copy of an earlier or a labeled
+one is left out (the set has one under two patients).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.images import read_image, write_image
 from SemiSupervisedSegLib.study.model import Modality, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, save_study, study_lock
+
+from .draws import drawn
 
 STRUCTURES = (
     Structure("right ventricle", 1, (0, 114, 178)),
@@ -67,15 +70,17 @@ def read_splits(data: Path) -> tuple[list[str], list[str]]:
         ) from error
 
 
-def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = True) -> Study:
+def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = True, draw: int = 0) -> Study:
     """Write the study; raises UserError for files that cannot be used."""
     patients, case_ids = read_splits(data)
+    patients = drawn(patients, draw)
     if not 1 <= labeled <= len(patients):
         raise UserError(f"{labeled} patients cannot be labeled.", f"There are {len(patients)} training patients.")
     study = create_study(folder, f"ACDC, {labeled} labeled patients", Modality.MR, "local", STRUCTURES)
     moving = patients[labeled + 1 :: 2] if simulate_sites else []
     external = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
-    cases, seen = [], set()
+    cases = []
+    seen = {_content(data, case_id) for case_id in case_ids if case_id.split("_")[0] in patients[:labeled]}
     for case_id in case_ids:
         patient = case_id.split("_")[0]
         image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
@@ -84,7 +89,7 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
             role = Role.VALIDATION
         elif patient in patients[:labeled]:
             role = Role.LABELED
-        content = hashlib.sha256(image.read_bytes()).hexdigest()
+        content = _content(data, case_id)
         if role is Role.UNLABELED and content in seen:
             continue
         seen.add(content)
@@ -101,6 +106,10 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
     return study
 
 
+def _content(data: Path, case_id: str) -> str:
+    return hashlib.sha256((data / "images" / f"{case_id}.nrrd").read_bytes()).hexdigest()
+
+
 def describe(study: Study) -> str:
     """How many cases of each role there are, and how many come from other sites."""
     counts = {role.value: len(study.cases_of(role)) for role in Role if study.cases_of(role)}
@@ -113,10 +122,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with images/, labels/ and splits.json")
     parser.add_argument("study", type=Path, help="folder of the new study")
     parser.add_argument("--labeled", type=int, default=7, help="labeled patients (7)")
+    parser.add_argument("--draw", type=int, default=0, help="which draw of labeled patients (0, the published list)")
     parser.add_argument("--one-site", action="store_true", help="simulate no other sites")
     options = parser.parse_args()
     try:
-        print(describe(make_study(options.data, options.study.absolute(), options.labeled, not options.one_site)))
+        study = make_study(options.data, options.study.absolute(), options.labeled, not options.one_site, options.draw)
+        print(describe(study))
     except UserError as error:
         parser.exit(2, f"error: {error}\n")
 

@@ -113,7 +113,7 @@ def _panel(axes: Axes, benchmark: Benchmark, rows: Sequence[Row], metric: str) -
 
 
 def _is_reference(benchmark: Benchmark, row: Row) -> bool:
-    return benchmark.reference in (row.method.method, row.method.title)
+    return benchmark.reference in row.method.names
 
 
 def _spread(count: int) -> np.ndarray:

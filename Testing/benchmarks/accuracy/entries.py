@@ -24,7 +24,8 @@ class Entry:
         mean: over cases.
         std: over cases (n - 1); None for the best on test, of which single cases are not known.
         cases: how many.
-        seeds: of the runs that were averaged, case by case.
+        seeds: of the runs that were averaged, case by case; so are the draws.
+        cpu_seconds: mean processor time of a training, None where it is not known.
         difference: mean minus that of the reference, None without one.
         low: lower end of its 95 % bootstrap interval.
         high: upper end.
@@ -40,6 +41,8 @@ class Entry:
     std: float | None
     cases: int
     seeds: tuple[int, ...]
+    draws: tuple[int, ...]
+    cpu_seconds: float | None
     reference: str = ""
     difference: float | None = None
     low: float | None = None
@@ -57,12 +60,14 @@ def entries(benchmark: Benchmark) -> Iterator[Entry]:
     """All numbers, kind by kind, row by row; where wanted, the best on test behind its method."""
     for kind in KINDS:
         for row in benchmark.rows:
+            if not row.has(kind):
+                continue
             for metric in benchmark.metrics:
                 yield _entry(benchmark, row, kind, metric)
             best = row.best_on_test(benchmark.structures) if benchmark.best_on_test and kind == "final" else None
             if best is not None:
-                title, seeds = f"{row.title}, {BEST_ON_TEST}", _seeds(row)
-                yield Entry(row.labeled, title, kind, "dice", 100 * best, None, len(row.cases), seeds)
+                title = f"{row.title}, {BEST_ON_TEST}"
+                yield Entry(row.labeled, title, kind, "dice", 100 * best, None, len(row.cases), *_runs(row))
 
 
 def _entry(benchmark: Benchmark, row: Row, kind: PredictionKind, metric: str) -> Entry:
@@ -71,9 +76,9 @@ def _entry(benchmark: Benchmark, row: Row, kind: PredictionKind, metric: str) ->
     summary = summarise(values)
     # Publications report the prediction of the network.
     published = published_number(benchmark.published, row.method, row.labeled, metric) if kind == "final" else None
-    base = (row.labeled, row.title, kind, metric, summary.mean, summary.std, summary.count, _seeds(row))
+    base = (row.labeled, row.title, kind, metric, summary.mean, summary.std, summary.count, *_runs(row))
     reference = benchmark.reference_of(row)
-    if reference is None:
+    if reference is None or not reference.has(kind):
         return Entry(*base, published=published)
     others = [factor * value for value in reference.values(kind, metric, benchmark.structures)]
     found = compare_paired(others, values)
@@ -81,5 +86,6 @@ def _entry(benchmark: Benchmark, row: Row, kind: PredictionKind, metric: str) ->
     return Entry(*base, reference.title, *tests, published=published)
 
 
-def _seeds(row: Row) -> tuple[int, ...]:
-    return tuple(sorted(run.seed for run in row.runs))
+def _runs(row: Row) -> tuple[tuple[int, ...], tuple[int, ...], float | None]:
+    """The seeds, the draws, and the mean processor time of the runs of a row."""
+    return tuple(sorted({run.seed for run in row.runs})), tuple(sorted({run.draw for run in row.runs})), row.cpu_seconds

@@ -77,6 +77,11 @@ def make_study(
     return study
 
 
+def training_scans(data: Path) -> int:
+    """How many scans train.list has; raises UserError when it cannot be used."""
+    return len(read_list(data / "train.list"))
+
+
 def read_list(path: Path) -> list[str]:
     """The ids of a list, without empty lines; raises UserError when it is missing, empty or has an id twice."""
     try:

@@ -4,6 +4,7 @@
     note = "..."                   # printed below every table
     labeled = [3, 7]               # label counts; one study is made for each
     seeds = [0, 1, 2]              # of the training; averaged case by case
+    draws = [0, 1, 2]              # of the labeled cases, see below; averaged likewise; only draw 0 when left out
     preset = "paper"               # of the catalogue of methods
     reference = "supervised"       # the method that all others are tested against, at equal label counts
     structures = ["..."]           # averaged over in tables; all when left out
@@ -21,6 +22,11 @@
     published = "UA-MT"            # its name in published.csv
     settings = { steps = 40000 }   # of this row only
 
+    [[methods]]
+    method = "supervised"          # or mean_teacher
+    loop = "public"                # trained as public benchmark code does, see public_training.py
+    settings = { steps = 700 }     # it has no others
+
     [published]
     dataset = "ACDC"               # in published.csv
     tables = ["SS-Net T2"]         # paper and table; the first one that has the method and label count is shown
@@ -30,7 +36,8 @@
     settings = { steps = 300 }
 
 What a protocol cannot change, so that its figures are honest: the labeled cases are the first ones of the training
-list, whatever the seed. The test cases have the role validation in the studies; no training reads them, nothing is
+list (draw 0), or of the list in an order that is shuffled by `numpy.random.default_rng(draw)`, whatever the seed. The
+test cases have the role validation in the studies; no training reads them, nothing is
 chosen on them, and they are scored once, after the last step, with the network of the last step
 (`validation_interval = 0`; the score that is logged at the last step changes nothing). Of the test cases, the plan of
 a round knows the size and spacing in the headers, as it does of all cases; no preset depends on more than that.
@@ -56,6 +63,9 @@ _DECIDED = {
     "validation_interval": "test cases are scored once, at the end",
     "preview_interval": "previews would show test cases before the end",
 }
+PUBLIC_METHODS = ("supervised", "mean_teacher")
+PUBLIC_SETTINGS = frozenset({"steps", "threads", "largest_component"})
+"""All that can be set for a public loop; everything else is as published."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,21 @@ class Data:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """A row of the tables: a method with settings; `title` is the short name of the method when left out."""
+    """A row of the tables: a method with settings; `title` is the short name of the method when left out.
+
+    Its `loop` is that of the worker, or one as public benchmark code has it (`public_loop.py`).
+    """
 
     method: str
     title: str = ""
     settings: dict[str, SettingValue] = field(default_factory=dict)
     published: str = ""
+    loop: Literal["worker", "public"] = "worker"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a protocol may call the row; a public loop has only its title, as its method is the worker's, too."""
+        return (self.title,) if self.loop == "public" else (self.title, self.method)
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,7 @@ class Quick:
 
     labeled: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
+    draws: tuple[int, ...] = ()
     methods: tuple[str, ...] = ()
     settings: dict[str, SettingValue] = field(default_factory=dict)
 
@@ -127,6 +147,7 @@ class Protocol:
     methods: tuple[MethodRow, ...]
     preset: str
     reference: str
+    draws: tuple[int, ...] = (0,)
     note: str = ""
     settings: dict[str, SettingValue] = field(default_factory=dict)
     structures: tuple[str, ...] = ()
@@ -137,7 +158,7 @@ class Protocol:
     def row(self, name: str) -> MethodRow:
         """The first row of this title or method; raises UserError when there is none."""
         for row in self.methods:
-            if name in (row.title, row.method):
+            if name in row.names:
                 return row
         titles = ", ".join(row.title for row in self.methods)
         raise UserError(f"The protocol {self.name} has no method {name!r}.", f"It has: {titles}.")
@@ -145,7 +166,7 @@ class Protocol:
     def settings_of(self, row: MethodRow) -> dict[str, SettingValue]:
         """What is set beside the preset for a row, in the types of the settings."""
         entry = load_catalogue().method(row.method)
-        own = {setting.name for setting in entry.settings}
+        own = PUBLIC_SETTINGS if row.loop == "public" else {setting.name for setting in entry.settings}
         common = {name: value for name, value in self.settings.items() if name in own}
         return entry.check(common | row.settings | {"validation_interval": 0, "preview_interval": 0})
 
@@ -190,6 +211,7 @@ def quick_form(protocol: Protocol) -> Protocol:
             name=f"{protocol.name} (quick form)",
             labeled=quick.labeled or protocol.labeled,
             seeds=quick.seeds or protocol.seeds,
+            draws=quick.draws or protocol.draws,
             methods=rows,
             settings=protocol.settings | quick.settings,
             quick=None,
@@ -201,11 +223,12 @@ def checked(protocol: Protocol) -> Protocol:
     """The protocol with its titles filled in; raises UserError for what cannot be done."""
     catalogue = load_catalogue()
     catalogue.preset(protocol.preset)
-    rows = [dataclasses.replace(row, title=row.title or short_title(row.method)) for row in protocol.methods]
+    rows = [dataclasses.replace(row, title=row.title or _default_title(row)) for row in protocol.methods]
     protocol = dataclasses.replace(protocol, methods=tuple(rows))
     _check_numbers(protocol)
     _check_names(protocol)
     for row in rows:
+        _check_loop(protocol, row)
         catalogue.resolve(row.method, protocol.preset, protocol.settings_of(row))
         needs = catalogue.method(row.method).streams
         if protocol.data.kind == "left_atrium" or (protocol.data.kind == "acdc" and protocol.data.sites == "local"):
@@ -221,8 +244,13 @@ def short_title(method: str) -> str:
     return title.rpartition("(")[2].rstrip(")")
 
 
+def _default_title(row: MethodRow) -> str:
+    return short_title(row.method) + (", public loop" if row.loop == "public" else "")
+
+
 def _check_numbers(protocol: Protocol) -> None:
-    for what, numbers, least in (("labeled", protocol.labeled, 1), ("seeds", protocol.seeds, 0)):
+    lists = (("labeled", protocol.labeled, 1), ("seeds", protocol.seeds, 0), ("draws", protocol.draws, 0))
+    for what, numbers, least in lists:
         if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < least:
             raise _refused(protocol, f"{what} has to be different whole numbers from {least} on")
 
@@ -245,6 +273,17 @@ def _check_names(protocol: Protocol) -> None:
                 raise _refused(protocol, f"{name} cannot be set, because {_DECIDED[name]}")
             if name not in known:
                 raise _refused(protocol, f"none of its methods has the setting {name!r}")
+
+
+def _check_loop(protocol: Protocol, row: MethodRow) -> None:
+    if row.loop == "worker":
+        return
+    if row.method not in PUBLIC_METHODS:
+        raise _refused(protocol, f"{row.method} has no public loop", ", ".join(PUBLIC_METHODS))
+    if protocol.data.kind == "left_atrium":
+        raise _refused(protocol, "the public loop trains on slices, and published trainings of these data on volumes")
+    if unread := sorted(set(row.settings) - PUBLIC_SETTINGS):
+        raise _refused(protocol, f"the public loop has no setting {unread[0]!r}")
 
 
 def _check_streams(protocol: Protocol, row: MethodRow, needs: frozenset[str]) -> None:

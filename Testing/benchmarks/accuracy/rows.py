@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +28,16 @@ from .sweep_cells import RECORD, cells, effective, find_cell, is_finished, read_
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of one round, and Dice (0 to 1) by structure at each step that was scored while it trained."""
+    """The scores of one round, and Dice (0 to 1) by structure at each step that was scored while it trained.
+
+    `cpu_seconds` is the processor time of its steps, None where an older program trained it.
+    """
 
     seed: int
     scores: tuple[StructureScore, ...]
     followed: tuple[dict[str, float], ...]
+    draw: int = 0
+    cpu_seconds: float | None = None
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Row:
         method: the row of the protocol, or one made for a study without protocol.
         labeled: number of labeled cases, or of patients where the protocol counts these.
         group: rows are compared within it; the number of steps where there is no protocol.
-        runs: one for each seed.
+        runs: one for each draw and seed.
         wanted: how many runs there are to be.
     """
 
@@ -62,22 +68,26 @@ class Row:
         """Ids of the scored cases, sorted."""
         return tuple(sorted({score.case for score in self.runs[0].scores}))
 
+    def has(self, kind: PredictionKind) -> bool:
+        """Whether all of its runs have predictions of a kind; a public loop has no prototype-based ones."""
+        return all(any(score.kind == kind for score in run.scores) for run in self.runs)
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Mean processor time of the trainings of which it is known; None without any."""
+        known = [run.cpu_seconds for run in self.runs if run.cpu_seconds is not None]
+        return sum(known) / len(known) if known else None
+
     def values(self, kind: PredictionKind, metric: str, structures: Sequence[str] = ()) -> list[float]:
-        """A metric of every case, in the order of `cases`: the mean over structures and then over seeds.
+        """A metric of every case, in the order of `cases`: the mean over structures, then over draws and seeds.
 
         Args:
             kind: final or prototype.
             metric: a column of metrics.csv.
             structures: names of those to average over; all when empty.
         """
-        runs = []
-        for run in self.runs:
-            chosen = [
-                item for item in run.scores if item.kind == kind and (not structures or item.structure in structures)
-            ]
-            means = case_means(chosen, metric)
-            runs.append([means[case] for case in self.cases])
-        return np.mean(runs, axis=0).tolist()
+        runs = [run_means(run, kind, metric, structures) for run in self.runs]
+        return np.mean([[means[case] for case in self.cases] for means in runs], axis=0).tolist()
 
     def best_on_test(self, structures: Sequence[str] = ()) -> float | None:
         """The best mean Dice (0 to 1) of any step on the test cases, averaged over seeds; None when not followed."""
@@ -87,6 +97,12 @@ class Row:
         names = structures or list(self.runs[0].followed[0])
         best = [max(np.mean([dice[name] for name in names]) for dice in run.followed) for run in self.runs]
         return float(np.mean(best))
+
+
+def run_means(run: Run, kind: PredictionKind, metric: str, structures: Sequence[str] = ()) -> dict[str, float]:
+    """A metric of every case of a run by case id: the mean over structures, see `Row.values`."""
+    chosen = [item for item in run.scores if item.kind == kind and (not structures or item.structure in structures)]
+    return case_means(chosen, metric)
 
 
 @dataclass
@@ -106,10 +122,9 @@ class Benchmark:
     def reference_of(self, row: Row) -> Row | None:
         """The row of the reference method that a row is tested against: same label count, cases and group."""
         for other in self.rows:
-            names = (other.method.method, other.method.title)
             same = (other.labeled, other.group, other.cases) == (row.labeled, row.group, row.cases)
-            if same and self.reference in names and other is not row:
-                return other if self.reference not in (row.method.method, row.method.title) else None
+            if same and self.reference in other.method.names and other is not row:
+                return other if self.reference not in row.method.names else None
         return None
 
 
@@ -136,12 +151,12 @@ def collect_sweep(folder: Path) -> Benchmark:
     protocol = sweep.protocol
     rows: dict[tuple[int, str], Row] = {}
     for cell in cells(protocol):
-        place = folder / study_name(protocol, cell.row, cell.labeled)
+        place = folder / study_name(protocol, cell.row, cell.labeled, cell.draw)
         key = (cell.labeled, cell.row.title)
-        row = rows.setdefault(key, Row(cell.row, cell.labeled, wanted=len(protocol.seeds)))
+        row = rows.setdefault(key, Row(cell.row, cell.labeled, wanted=len(protocol.seeds) * len(protocol.draws)))
         found = find_cell(sweep, cell, load_study(place)) if place.is_dir() else None
         if found is not None and is_finished(found):
-            row.runs.append(read_run(found, found.spec()))
+            row.runs.append(dataclasses.replace(read_run(found, found.spec()), draw=cell.draw))
     order = {
         key: number for number, key in enumerate((n, row.title) for n in protocol.labeled for row in protocol.methods)
     }
@@ -189,7 +204,8 @@ def read_run(folder: JobFolder, spec: JobSpec) -> Run:
     """Read the scores of a finished round; raises UserError when they are damaged."""
     # A worker that was killed after a checkpoint validates the same step again.
     followed = {event.step: event.dice for event in folder.events()[0] if isinstance(event, Validated)}
-    return Run(spec.seed, tuple(read_metrics(folder.metrics)), tuple(followed.values()))
+    cpu_seconds = (folder.result() or {}).get("cpu_seconds")
+    return Run(spec.seed, tuple(read_metrics(folder.metrics)), tuple(followed.values()), cpu_seconds=cpu_seconds)
 
 
 def _common_settings(specs: Iterable[JobSpec]) -> dict[str, object]:

@@ -2,12 +2,16 @@
 
 FOLDER/labeled-7         the first 7 labeled, the rest of the training list unlabeled
 FOLDER/labeled-7-sites   the same with simulated other sites, for the methods that need them
+FOLDER/labeled-7-public  the same again, for the public loops
+FOLDER/labeled-7-draw-1  another draw of 7 labeled ones; also with -sites and -public
 FOLDER/source            of a phantom and the left atrium: the study that the others take their images from
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -22,6 +26,7 @@ from SemiSupervisedSegLib.study.model import Case, Role, Study
 from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
 
 from . import acdc_study, left_atrium
+from .draws import drawn
 from .protocol import MethodRow, Protocol
 
 SOURCE = "source"
@@ -30,9 +35,13 @@ COUNTED = {"acdc": "patients", "left_atrium": "scans", "phantom": "cases", "stud
 _UNFINISHED = ".unfinished-"
 
 
-def study_name(protocol: Protocol, row: MethodRow, labeled: int) -> str:
+def study_name(protocol: Protocol, row: MethodRow, labeled: int, draw: int = 0) -> str:
     """The folder of the study that a row of the protocol is trained on."""
-    return f"labeled-{labeled}-sites" if _in_own_sites(protocol, row) else f"labeled-{labeled}"
+    name = f"labeled-{labeled}-draw-{draw}" if draw else f"labeled-{labeled}"
+    if row.loop == "public":
+        # Jobs do not say which loop trained them, so that the rounds of each have a study of their own.
+        return f"{name}-public"
+    return f"{name}-sites" if _in_own_sites(protocol, row) else name
 
 
 def make_studies(protocol: Protocol, data: Path | None, folder: Path) -> dict[str, Study]:
@@ -50,32 +59,35 @@ def make_studies(protocol: Protocol, data: Path | None, folder: Path) -> dict[st
         _make(folder / SOURCE, lambda place: _write_source(protocol, data, place))
         data = folder / SOURCE
     studies = {}
-    for labeled in protocol.labeled:
-        for row in protocol.methods:
-            name = study_name(protocol, row, labeled)
-            if name in studies:
-                continue
-            sites = protocol.data.sites == "simulated" or _in_own_sites(protocol, row)
-            _make(
-                folder / name, lambda place, n=labeled, s=sites: _import(protocol, _given(protocol, data), place, n, s)
-            )
-            studies[name] = load_study(folder / name)
-            _check_structures(protocol, studies[name])
+    for draw, labeled, row in itertools.product(protocol.draws, protocol.labeled, protocol.methods):
+        name = study_name(protocol, row, labeled, draw)
+        if name in studies:
+            continue
+        sites = protocol.data.sites == "simulated" or _in_own_sites(protocol, row)
+        write = functools.partial(_import, protocol, data, labeled=labeled, draw=draw, sites=sites)
+        _make(folder / name, write)
+        studies[name] = load_study(folder / name)
+        _check_structures(protocol, studies[name])
     return studies
 
 
-def derive_study(source: Study, folder: Path, labeled: int, name: str) -> Study:
-    """Make a study of the images of another one, in which only its first labeled cases are labeled.
+def derive_study(source: Study, folder: Path, labeled: int, name: str, draw: int = 0) -> Study:
+    """Make a study of the images of another one, in which only its first labeled cases are labeled, or others drawn.
 
     Its further labeled cases are unlabeled and come without their annotation; all other cases stay as they are.
 
     Raises:
-        UserError: it has fewer labeled cases, or the study cannot be written.
+        UserError: it has fewer labeled cases, or no others to draw, or the study cannot be written.
     """
     available = [case.id for case in source.cases_of(Role.LABELED)]
     if labeled > len(available):
         raise UserError(f"{labeled} cases cannot be labeled.", f"{source.folder} has {len(available)} labeled cases.")
-    kept = set(available[:labeled])
+    if draw and labeled == len(available):
+        raise UserError(
+            f"There is no draw {draw} of {labeled} labeled cases, because {source.folder} has no others.",
+            "Leave draws out of the protocol, label fewer cases, or begin in another folder.",
+        )
+    kept = set(drawn(available, draw)[:labeled])
     cases = [_derived(source, case, case.id in kept) for case in source.cases if case.role is not Role.IGNORED]
     study = create_study(folder, name, source.modality, source.local_site, source.structures)
     study = dataclasses.replace(study, cases=tuple(cases))
@@ -102,20 +114,26 @@ def _given(protocol: Protocol, data: Path | None) -> Path:
     return Path(os.path.abspath(data))
 
 
-def _import(protocol: Protocol, data: Path, folder: Path, labeled: int, sites: bool) -> None:
+def _import(protocol: Protocol, data: Path | None, folder: Path, *, labeled: int, draw: int, sites: bool) -> None:
+    source = _given(protocol, data)
     if protocol.data.kind == "acdc":
-        acdc_study.make_study(data, folder, labeled, sites)
+        acdc_study.make_study(source, folder, labeled, sites, draw)
     else:
-        derive_study(load_study(data), folder, labeled, f"{protocol.name}, {labeled} labeled")
+        derive_study(load_study(source), folder, labeled, f"{protocol.name}, {labeled} labeled", draw)
 
 
 def _write_source(protocol: Protocol, data: Path | None, folder: Path) -> None:
+    # What is labeled in another draw needs its annotation.
+    redrawn = any(protocol.draws)
+    labeled = max(protocol.labeled)
     if protocol.data.kind == "left_atrium":
-        left_atrium.make_study(_given(protocol, data), folder, max(protocol.labeled))
+        place = _given(protocol, data)
+        left_atrium.make_study(place, folder, left_atrium.training_scans(place) if redrawn else labeled)
         return
     wanted = protocol.data.phantom
-    counts = {name: getattr(wanted, name) for name in ("unlabeled", "external", "validation", "structures", "seed")}
-    generate_study(folder, name=protocol.name, labeled=max(protocol.labeled), size=wanted.size, **counts)
+    counts = {name: getattr(wanted, name) for name in ("external", "validation", "structures", "seed")}
+    labeled, unlabeled = (labeled + wanted.unlabeled, 0) if redrawn else (labeled, wanted.unlabeled)
+    generate_study(folder, name=protocol.name, labeled=labeled, unlabeled=unlabeled, size=wanted.size, **counts)
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:

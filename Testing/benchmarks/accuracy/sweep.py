@@ -4,14 +4,14 @@
 
 PROTOCOL is a file as `protocol.py` describes it, or the name of one in the folder protocols. Ctrl-C lets the workers
 save their checkpoints; the same command continues from there: finished rounds are kept, others resumed, failed ones
-tried once more. Seeds and methods may be added to the protocol meanwhile. Results are in FOLDER/results: scores.csv,
-tables.tex, tables.html and box plots.
+tried once more; a stopped public loop begins anew. Seeds, draws and methods may be added to the protocol meanwhile.
+Results are in FOLDER/results: scores.csv, trainings.csv, tables.tex, tables.html and box plots.
 
-A cell is one method at one label count, averaged over its seeds; rounds are in FOLDER/labeled-N/rounds. ``--quick``
-runs the quick form of the protocol, for a first impression. ``--best-on-test STEPS`` scores the test cases every STEPS
-steps, too, and adds the best of these scores in rows that are named so: that is how some publications choose their
-model, and it is not comparable with a score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic
-images.
+A cell is one method at one label count, averaged over its draws and seeds; rounds are in FOLDER/labeled-N/rounds, those
+of other draws, sites and public loops beside it (`studies.py`). ``--quick`` runs the quick form of the protocol, for a
+first impression. ``--best-on-test STEPS`` scores the test cases every STEPS steps, too, and adds the best of these
+scores in rows that are named so: that is how some publications choose their model, and it is not comparable with a
+score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic images.
 """
 
 from __future__ import annotations

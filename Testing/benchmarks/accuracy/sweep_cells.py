@@ -6,6 +6,7 @@ settings and seed on the same cases. So a sweep can be stopped, moved and gone o
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,16 +44,16 @@ class Cell:
     row: MethodRow
     labeled: int
     seed: int
+    draw: int = 0
 
     def __str__(self) -> str:
-        return f"{self.row.title}, {self.labeled} labeled, seed {self.seed}"
+        return f"{self.row.title}, {self.labeled} labeled, draw {self.draw}, seed {self.seed}"
 
 
 def cells(protocol: Protocol) -> list[Cell]:
-    """All trainings, seed by seed, so that a whole table is there as early as possible."""
-    return [
-        Cell(row, labeled, seed) for seed in protocol.seeds for labeled in protocol.labeled for row in protocol.methods
-    ]
+    """All trainings, draw by draw and seed by seed, so that a whole table is there as early as possible."""
+    order = itertools.product(protocol.draws, protocol.seeds, protocol.labeled, protocol.methods)
+    return [Cell(row, labeled, seed, draw) for draw, seed, labeled, row in order]
 
 
 def cell_spec(sweep: Sweep, cell: Cell, study: Study, device: str = "auto") -> JobSpec:
@@ -128,7 +129,7 @@ def read_record(folder: Path) -> Sweep:
 
 def study_of(protocol: Protocol, cell: Cell, studies: dict[str, Study]) -> Study:
     """The study that a cell is trained on."""
-    return studies[study_name(protocol, cell.row, cell.labeled)]
+    return studies[study_name(protocol, cell.row, cell.labeled, cell.draw)]
 
 
 def _identity(spec: JobSpec, with_interval: bool) -> str:

@@ -17,6 +17,7 @@ from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments, 
 from SemiSupervisedSegLib.jobs.outcome import determine_outcome
 from SemiSupervisedSegLib.study.errors import UserError
 
+from . import public_loop
 from .sweep_cells import Cell, is_finished
 
 _POLL_SECONDS = 0.2
@@ -90,9 +91,7 @@ class SweepRun:
             waiting.remove(task)
             environment = worker_environment({**os.environ, **self.slots[slot]})
             try:
-                worker = WorkerProcess(
-                    task.folder, [sys.executable, *worker_arguments(task.folder)], environment=environment
-                )
+                worker = WorkerProcess(task.folder, [sys.executable, *_arguments(task)], environment=environment)
             except UserError as error:
                 self._fail(task, str(error))
                 continue
@@ -166,6 +165,12 @@ class SweepRun:
             self._line = ""
         if text:
             print(text, flush=True)
+
+
+def _arguments(task: Task) -> list[str]:
+    if task.cell.row.loop == "public":
+        return public_loop.arguments(task.folder)
+    return worker_arguments(task.folder)
 
 
 def worker_slots(jobs: int, device: str, gpus: int, environment: Mapping[str, str]) -> list[dict[str, str]]:

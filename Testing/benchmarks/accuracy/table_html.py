@@ -11,7 +11,8 @@ from SemiSupervisedSegLib.engine.evaluation.report.style import STYLE
 from .entries import Entry, entries
 from .metric_names import METRICS
 from .rows import Benchmark
-from .table_text import grouped, notes
+from .single_trainings import TITLE, single_table
+from .table_text import grouped, notes, seconds_text
 
 _KIND_TITLES = {"final": "Final prediction", "prototype": "Prototype-based prediction"}
 _OWN_STYLE = """
@@ -35,6 +36,9 @@ def html_page(benchmark: Benchmark, pictures: Sequence[tuple[str, str]] = ()) ->
         f'<section><figure><img alt="{escape(caption)}" src="{_data_uri(svg)}"></figure></section>'
         for caption, svg in pictures
     ]
+    single = single_table(benchmark)
+    if single:
+        sections.append(_single_section(single))
     paragraphs = "".join(f"<p>{escape(note)}</p>" for note in notes(benchmark))
     title = f"Accuracy: {escape(benchmark.name)}"
     return (
@@ -70,8 +74,11 @@ def _section(benchmark: Benchmark, kind: str, own: Mapping[tuple[int, str], Grou
 
 def _row(title: str, row: Group, published: Mapping[str, bool]) -> str:
     first = next(iter(row.values()))
-    seeds = f"{len(first.seeds)} seed{'s' if len(first.seeds) > 1 else ''}, {first.cases} cases"
-    cells = f"<td>{escape(title)} <small>{seeds}</small></td>"
+    counts = [(len(first.draws), "draw"), (len(first.seeds), "seed")]
+    said = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in counts] + [f"{first.cases} cases"]
+    if first.cpu_seconds is not None:
+        said.append(f"{seconds_text(first)} CPU s")
+    cells = f"<td>{escape(title)} <small>{', '.join(said)}</small></td>"
     for metric, beside in published.items():
         entry = row.get(metric)
         cells += "<td>–</td>" if entry is None else f"<td>{entry.text()}{_tests(entry)}</td>"
@@ -80,6 +87,15 @@ def _row(title: str, row: Group, published: Mapping[str, bool]) -> str:
             text = f"{found.value:.2f} <small>{escape(found.source)}</small>" if found else ""
             cells += f'<td class="published">{text}</td>'
     return f"<tr{' class=best' if first.std is None else ''}>{cells}</tr>"
+
+
+def _single_section(table: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in table[1:])
+    return (
+        f"<section><h2>{TITLE}</h2>"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
+    )
 
 
 def _tests(entry: Entry) -> str:

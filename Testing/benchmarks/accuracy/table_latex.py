@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from .entries import Entry, entries
 from .metric_names import METRICS
 from .rows import Benchmark
-from .table_text import grouped, notes
+from .single_trainings import TITLE, single_table
+from .table_text import grouped, notes, seconds_text
 
 SIGNIFICANT = 0.05
 _KIND_TITLES = {"final": "final prediction of the network", "prototype": "prototype-based prediction"}
@@ -34,6 +35,8 @@ def latex_tables(benchmark: Benchmark) -> str:
         if tested:
             caption = f"{benchmark.name}, {_KIND_TITLES[kind]}: paired tests against {benchmark.reference}."
             parts.append(_table(escape(caption), _test_rows(benchmark, tested)))
+    if single := single_table(benchmark):
+        parts.append(_table(f"{escape(f'{benchmark.name}. {TITLE}')}.", [list(map(escape, line)) for line in single]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -44,9 +47,11 @@ def escape(text: str) -> str:
 
 def _score_rows(benchmark: Benchmark, own: Mapping[tuple[int, str], Group]) -> list[list[str]]:
     metrics = _with_published(benchmark, own)
+    timed = any(entry.cpu_seconds is not None for row in own.values() for entry in row.values())
     rows = [["Labeled", "Method"]]
     for metric, published in metrics.items():
         rows[0] += [escape(METRICS[metric].heading), *(["published"] if published else [])]
+    rows[0] += ["CPU s"] * timed
     for (labeled, title), row in own.items():
         cells = [str(labeled), escape(title)]
         for metric, published in metrics.items():
@@ -54,7 +59,7 @@ def _score_rows(benchmark: Benchmark, own: Mapping[tuple[int, str], Group]) -> l
             cells.append("--" if entry is None else escape(entry.text()) + _marks(entry))
             if published:
                 cells.append(f"{entry.published.value:.2f}" if entry and entry.published else "--")
-        rows.append(cells)
+        rows.append(cells + [seconds_text(next(iter(row.values()))) or "--"] * timed)
     return rows
 
 

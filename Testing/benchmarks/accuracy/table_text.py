@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from .entries import Entry, entries
 from .metric_names import METRICS
 from .rows import Benchmark
+from .single_trainings import TITLE, single_table
 
 COLUMNS = (
     "labeled",
@@ -20,6 +21,8 @@ COLUMNS = (
     "std",
     "cases",
     "seeds",
+    "draws",
+    "cpu_seconds",
     "reference",
     "difference",
     "difference_low",
@@ -43,6 +46,7 @@ def csv_table(benchmark: Benchmark) -> str:
             [
                 *(entry.labeled, entry.title, entry.kind, entry.metric, METRICS[entry.metric].unit),
                 *(_number(entry.mean), _number(entry.std), entry.cases, " ".join(map(str, entry.seeds))),
+                *(" ".join(map(str, entry.draws)), _number(entry.cpu_seconds)),
                 *(entry.reference, *map(_number, numbers)),
                 *((published.value, published.source) if published else ("", "")),
             ]
@@ -58,16 +62,24 @@ def text_table(benchmark: Benchmark) -> str:
     for kind in dict.fromkeys(key[0] for key in groups):
         header = ["labeled", "method", *(METRICS[name].heading for name in benchmark.metrics), f"p ({first})"]
         published = any(entry.published for key, row in groups.items() if key[0] == kind for entry in row.values())
-        rows = [[*header, f"published {first}", "seeds"] if published else [*header, "seeds"]]
+        rows = [[*header, *([f"published {first}"] if published else []), "CPU s", "draws", "seeds"]]
         for (own_kind, labeled, title), row in groups.items():
             if own_kind == kind:
                 cells = [row[name].text() if name in row else "" for name in benchmark.metrics]
                 entry = next(iter(row.values()))
                 p_value = "" if entry.p_wilcoxon is None else f"{entry.p_wilcoxon:.2g}"
                 beside = [f"{entry.published.value} ({entry.published.source})" if entry.published else ""] * published
-                rows.append([str(labeled), title, *cells, p_value, *beside, ", ".join(map(str, entry.seeds))])
+                runs = [", ".join(map(str, numbers)) for numbers in (entry.draws, entry.seeds)]
+                rows.append([str(labeled), title, *cells, p_value, *beside, seconds_text(entry), *runs])
         lines += ["", f"{kind} prediction, mean (standard deviation) over cases", *_columns(rows)]
+    if single := single_table(benchmark):
+        lines += ["", TITLE, *_columns(single)]
     return "\n".join([*lines, *notes(benchmark)])
+
+
+def seconds_text(entry: Entry) -> str:
+    """The mean processor time of a training in whole seconds; empty where it is not known."""
+    return "" if entry.cpu_seconds is None else f"{entry.cpu_seconds:.0f}"
 
 
 def grouped(found: Iterable[Entry]) -> dict[tuple[str, int, str], dict[str, Entry]]:
@@ -88,7 +100,12 @@ def notes(benchmark: Benchmark) -> list[str]:
         )
     for row in benchmark.rows:
         if len(row.runs) < row.wanted:
-            lines.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} seeds are done.")
+            lines.append(f"{row.title}, {row.labeled} labeled: {len(row.runs)} of {row.wanted} trainings are done.")
+    if any(run.cpu_seconds is not None for row in benchmark.rows for run in row.runs):
+        lines.append(
+            "CPU s: mean processor time of a training's steps in seconds, all threads together, without preparing "
+            "images, segmenting and scoring; empty where an older program trained."
+        )
     if benchmark.best_on_test:
         lines.append(
             "Best on test: the best Dice of any step on the test cases themselves, on the grid of the training; it can "

@@ -54,6 +54,11 @@ def test_settings_of_a_row_are_those_for_all_that_it_has_and_its_own(tmp_path: P
         ("labeled = [2]", "labeled = [2, 2]", "labeled has to be different whole numbers from 1"),
         ("labeled = [2]", "labeled = []", "labeled has to be"),
         ("seeds = [0]", "seeds = [-1]", "seeds has to be"),
+        ("seeds = [0]", "seeds = [0]\ndraws = [1, 1]", "draws has to be different whole numbers from 0"),
+        ('"supervised"\n[[', '"supervised"\nloop = "mine"\n[[', "'loop' has a value that it cannot have"),
+        ('method = "mean_teacher"', 'method = "cpcl"\nloop = "public"', "cpcl has no public loop"),
+        ('title = "MT, strong"', 'loop = "public"', "the public loop has no setting 'consistency_weight'"),
+        ('kind = "phantom"', 'kind = "left_atrium"\n[[methods]]\nmethod = "supervised"\nloop = "public"', "on slices"),
         ("labeled = [2]", "labeled = 2", "'labeled' is not a list"),
         ('"mean_teacher"', '"mean_techer"', "There is no method 'mean_techer'"),
         ('preset = "quick"', 'preset = "fast"', "There is no preset 'fast'"),
@@ -75,6 +80,16 @@ def test_bad_protocols_end_in_one_sentence(tmp_path: Path, old: str, new: str, w
     assert words in raised.value.message
     assert raised.value.message.endswith(".")
     assert raised.value.advice
+
+
+def test_a_public_loop_is_a_row_of_its_own_title(tmp_path: Path) -> None:
+    text = MINIMAL + '[[methods]]\nmethod = "mean_teacher"\nloop = "public"\n'
+    protocol = read_protocol(write(tmp_path, text))
+    assert [row.title for row in protocol.methods] == ["Supervised", "MT, strong", "Mean Teacher, public loop"]
+    assert protocol.row("mean_teacher").title == "MT, strong"
+    public = protocol.row("Mean Teacher, public loop")
+    # Batches are those of the publication.
+    assert protocol.settings_of(public) == {"steps": 5, "validation_interval": 0, "preview_interval": 0}
 
 
 def test_a_missing_protocol_names_the_included_ones() -> None:

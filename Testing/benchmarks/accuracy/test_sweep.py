@@ -63,7 +63,7 @@ def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pyt
     before = first.metrics.stat().st_mtime_ns
 
     assert main(["--tiny", "--output", str(tmp_path)]) == 0
-    assert "1 of 2 rounds are done." in capsys.readouterr().out
+    assert "1 of 3 rounds are done." in capsys.readouterr().out
     assert [folder.name for folder in rounds(study)] == ["001-supervised", "002-cu2l"]
     assert first.metrics.stat().st_mtime_ns == before, "a finished round was trained again"
     assert len(events_of(first, Started)) == 1
@@ -71,9 +71,17 @@ def test_a_sweep_is_stopped_and_goes_on_where_it_was(tmp_path: Path, capsys: pyt
     with open(tmp_path / RESULTS / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["method"], row["kind"]) for row in rows} == {
-        (method, kind) for method in ("Supervised", "CU2L") for kind in ("final", "prototype")
+        *((method, kind) for method in ("Supervised", "CU2L") for kind in ("final", "prototype")),
+        ("Supervised, public loop", "final"),
     }
+    assert all(float(row["cpu_seconds"]) > 0 for row in rows)
     assert all(row["cases"] == "3" for row in rows)
+
+    (public,) = rounds(tmp_path / "labeled-2-public")
+    before = public.metrics.stat().st_mtime_ns
+    assert main(["--tiny", "--output", str(tmp_path)]) == 0
+    assert "3 of 3 rounds are done." in capsys.readouterr().out
+    assert public.metrics.stat().st_mtime_ns == before, "a finished public loop was trained again"
 
 
 def test_rounds_of_a_cell_are_known_by_their_jobs(tmp_path: Path) -> None:

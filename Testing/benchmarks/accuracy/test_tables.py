@@ -16,8 +16,9 @@ from SemiSupervisedSegLib.study.errors import UserError
 
 from .results import write_results
 from .rows import Benchmark, collect
+from .single_trainings import trainings_csv
 from .sweep_cells import Sweep, write_record
-from .synthetic_sweep import STRUCTURES, synthetic_protocol, synthetic_sweep
+from .synthetic_sweep import CPU_SECONDS, STRUCTURES, synthetic_protocol, synthetic_sweep
 from .table_html import html_page
 from .table_latex import latex_tables
 from .table_text import csv_table, text_table
@@ -91,7 +92,7 @@ def test_latex_has_scores_published_numbers_and_tests(tmp_path: Path) -> None:
     assert cells[3::2] == ["81.65", "70.64", "6.88", "2.02"]
     assert r"CPCL \& more\_steps" in tables
     assert r"Dice, \%" in tables
-    assert tables.count(r"\begin{tabular}") == tables.count(r"\bottomrule") == 4
+    assert tables.count(r"\begin{tabular}") == tables.count(r"\bottomrule") == 5
     # Every line of a table has as many cells as its head.
     for table in tables.split(r"\toprule")[1:]:
         lines = [line for line in table.split(r"\bottomrule")[0].splitlines() if line.endswith(r"\\")]
@@ -131,8 +132,42 @@ def unclosed(page: str) -> list[str]:
 def test_unfinished_seeds_are_said(tmp_path: Path) -> None:
     synthetic_sweep(tmp_path, unfinished=1)
     benchmark = collect(tmp_path)
-    assert "CPCL & more_steps, 7 labeled: 1 of 2 seeds are done." in text_table(benchmark)
+    assert "CPCL & more_steps, 7 labeled: 1 of 2 trainings are done." in text_table(benchmark)
     assert rows_of(benchmark)["CPCL & more_steps", "final", "dice"]["seeds"] == "0"
+
+
+def test_single_trainings_and_their_processor_time_are_listed(tmp_path: Path) -> None:
+    scores = synthetic_sweep(tmp_path)
+    benchmark = collect(tmp_path)
+    assert {row["cpu_seconds"] for row in rows_of(benchmark).values()} == {f"{CPU_SECONDS + 0.5:g}"}
+    lines = list(csv.DictReader(io.StringIO(trainings_csv(benchmark))))
+    assert [(line["method"], line["draw"], line["seed"]) for line in lines[:3]] == [
+        ("Supervised", "0", "0"),
+        ("Supervised", "0", "1"),
+        ("UA-MT", "0", "0"),
+    ]
+    page, text, latex = html_page(benchmark), text_table(benchmark), latex_tables(benchmark)
+    for line in lines:
+        own = [score.dice for score in scores[line["method"], int(line["seed"])] if score.kind == "final"]
+        assert float(line["dice"]) == pytest.approx(100 * np.mean(own), rel=1e-5)
+        assert float(line["cpu_seconds"]) == CPU_SECONDS + int(line["seed"])
+        shown = f"{float(line['dice']):.2f}"
+        assert f"<td>{shown}</td>" in page
+        assert shown in text.split("Single trainings")[1]
+        assert shown in latex.split("Single trainings")[1]
+    once = dataclasses.replace(benchmark, rows=[dataclasses.replace(row, runs=row.runs[:1]) for row in benchmark.rows])
+    assert "Single trainings" not in text_table(once) + html_page(once) + latex_tables(once)
+
+
+def test_rounds_of_older_programs_have_no_processor_time(tmp_path: Path) -> None:
+    synthetic_sweep(tmp_path)
+    for folder in rounds(tmp_path / "labeled-7"):
+        result = folder.result()
+        del result["cpu_seconds"]
+        folder.write_result(result)
+    benchmark = collect(tmp_path)
+    assert {row["cpu_seconds"] for row in rows_of(benchmark).values()} == {""}
+    assert "CPU s:" not in text_table(benchmark)
 
 
 def test_best_on_test_is_left_out_unless_asked_for_and_says_so(tmp_path: Path) -> None:
@@ -168,7 +203,7 @@ def test_results_are_written_and_repeatable(tmp_path: Path) -> None:
     benchmark = collect(tmp_path)
     for name in ("first", "second"):
         write_results(benchmark, tmp_path / name)
-    names = ["boxes-labeled-7.png", "boxes-labeled-7.svg", "scores.csv", "tables.html", "tables.tex"]
+    names = ["boxes-labeled-7.png", "boxes-labeled-7.svg", "scores.csv", "tables.html", "tables.tex", "trainings.csv"]
     for folder in (tmp_path / "first", tmp_path / "second"):
         assert sorted(path.name for path in folder.iterdir()) == names
     for name in names:

@@ -62,7 +62,7 @@ class Samples(Dataset):
 
     def _slice(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.random.random() > 0.5:
-            image, label = _turn_and_flip(image, label)
+            image, label = turn_and_flip(image, label)
         else:
             angle = np.random.randint(-20, 20)
             image = ndimage.rotate(image, angle, order=0, reshape=False)
@@ -73,10 +73,11 @@ class Samples(Dataset):
     def _crop(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         starts = [np.random.randint(size - side + 1) for size, side in zip(image.shape, self._patch, strict=True)]
         window = tuple(slice(start, start + side) for start, side in zip(starts, self._patch, strict=True))
-        return _turn_and_flip(image[window], label[window])
+        return turn_and_flip(image[window], label[window])
 
 
-def _turn_and_flip(image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def turn_and_flip(image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn a slice or volume by a random multiple of 90 degrees and mirror it along a random axis."""
     turns, axis = np.random.randint(4), np.random.randint(2)
     image, label = np.rot90(image, turns, axes=(-2, -1)), np.rot90(label, turns, axes=(-2, -1))
     return np.flip(image, axis - 2).copy(), np.flip(label, axis - 2).copy()
@@ -140,7 +141,7 @@ def _step(
     with torch.no_grad():
         teacher_probabilities = torch.softmax(teacher(unlabeled + noise).logits, dim=1)
     probabilities = torch.softmax(logits, dim=1)
-    supervised = 0.5 * (functional.cross_entropy(logits, labels) + _dice(probabilities, labels))
+    supervised = 0.5 * (functional.cross_entropy(logits, labels) + dice_loss(probabilities, labels))
     consistency = torch.mean((torch.softmax(unlabeled_logits, dim=1) - teacher_probabilities) ** 2)
     loss = supervised + 0.1 * consistency
     optimizer.zero_grad()
@@ -155,7 +156,8 @@ def _step(
         value.item()
 
 
-def _dice(probabilities: Tensor, labels: Tensor) -> Tensor:
+def dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the Dice loss of probabilities (B, C, ...) for labels (B, ...), the mean over classes."""
     total = probabilities.new_zeros(())
     for index in range(probabilities.shape[1]):
         target, score = (labels == index).float(), probabilities[:, index]
