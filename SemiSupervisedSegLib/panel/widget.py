@@ -40,6 +40,8 @@ _SECTIONS: dict[str, type[Section]] = {
 }
 # The panel can be narrow, so the width belongs to the content.
 _MARGIN = 4
+# Until the views have drawn an image.
+_UNTIL_DRAWN_MS = 300
 
 
 class Panel:
@@ -110,6 +112,7 @@ class Panel:
         """Disconnect everything when the module is destroyed: nothing of it may be called any more."""
         self._setReading(False)
         self._scrolling.stop()
+        self._preparing.stop()
         self.sceneState.cleanup()
         for section in self.sections.values():
             section.cleanup()
@@ -143,6 +146,9 @@ class Panel:
     def _connectSections(self) -> None:
         """Connect the sections with each other."""
         self._goal = ""
+        self._preparing = qt.QTimer()
+        self._preparing.setSingleShot(True)
+        self._preparing.connect("timeout()", self.editing.editor.prepare)
         self._scrolling = qt.QTimer()
         self._scrolling.setSingleShot(True)
         self._scrolling.connect("timeout()", self._scroll)
@@ -214,6 +220,7 @@ class Panel:
         except UserError as error:
             self.services.dialogs.showError(error)
         self._setReading(False)
+        self._preparing.start(_UNTIL_DRAWN_MS)
         self._expect()
 
     def _setReading(self, isReading: bool) -> None:

@@ -245,3 +245,12 @@ def test_leaving_the_module_gives_the_layout_back(panel):
     panel.exit()
     assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
     assert not button.checked
+
+
+def test_the_editor_is_made_once_an_image_is_shown_and_before_it_is_needed(panel, spin):
+    container = panel.ui.editorContainer
+    assert container.layout().count() == 0
+    panel.session.show("case01")
+    spin(lambda: container.layout().count() == 1)
+    panel.sections["Cases"].annotationEditor.start("case01")
+    assert container.layout().count() == 1

@@ -13,7 +13,7 @@ _TAG = "SemiSupervisedSeg"
 
 
 class SegmentEditor:
-    """Puts Slicer's Segment Editor into a container when it is first needed.
+    """Puts Slicer's Segment Editor into a container.
 
     Args:
         container: A widget with a layout.
@@ -32,10 +32,14 @@ class SegmentEditor:
         """Id of the selected segment, empty when none is."""
         return "" if self._editor is None else self._editor.currentSegmentID()
 
-    def edit(self, segmentation: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
-        """Edit a segmentation of a volume."""
+    def prepare(self) -> None:
+        """Make the editor now, which takes a moment, rather than when it is first needed."""
         if self._editor is None:
             self._editor = self._makeEditor()
+
+    def edit(self, segmentation: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Edit a segmentation of a volume."""
+        self.prepare()
         self._editor.setMRMLScene(slicer.mrmlScene)
         self._editor.setMRMLSegmentEditorNode(editorParameters(_TAG))
         self._editor.setSegmentationNode(segmentation)
