@@ -48,6 +48,7 @@ class TrainingRound:
 
     def __init__(self, context: JobContext) -> None:
         self._context, self._reporter = context, context.reporter
+        self._reporter.start_stage("build", "Building the network")
         self._key = round_key(context.folder)
         order = memory_format(_memory_order(context), context.plan.dimensions)
         self._method = in_memory_format(_build_method(context), order)

@@ -55,7 +55,8 @@ def run_job(job_folder: Path, work: Work) -> int:
 def _train(folder: JobFolder, spec: JobSpec, reporter: Reporter) -> dict[str, Any]:
     context = prepare(folder, spec, reporter)
 
-    # It imports MONAI, which takes seconds, and the user has seen by now that the worker runs.
+    # It imports MONAI, which takes seconds, and many on a busy computer.
+    reporter.start_stage("load", "Loading the training software")
     from .train_job import run_train_job
 
     return run_train_job(context)

@@ -55,6 +55,11 @@ class RunProgress:
                 self.fraction, self.count = (0.0, f"0 of {event.steps}") if event.steps else (None, "")
             case StepDone():
                 self._take_count(event, self._seconds_left(event, event.step, event.total_steps))
+            case Progress(unit="step") if self._first_step is None:
+                # While nothing can be counted the bar moves by itself.
+                self._seconds_left(event, event.done, event.total)
+                self.fraction, self.seconds_left = None, None
+                self.count = f"step {event.done + 1} of {event.total}, the first one takes longest"
             case Progress(unit="step"):
                 self._take_count(event, self._seconds_left(event, event.done, event.total))
             case Progress():

@@ -31,6 +31,9 @@ def trained(study):
 def test_both_stages_are_told_and_logged(trained):
     events, _ = trained.events()
     stages = [event for event in events if isinstance(event, StageStarted)]
+    # Nothing that takes seconds is without a name.
+    assert [event.name for event in stages][:4] == ["inspect", "preprocess", "load", "build"]
+    assert [event.steps for event in stages][2:4] == [0, 0]
     assert [(e.name, e.steps) for e in stages if e.name in ("uncertainty", "retraining")] == [
         ("uncertainty", 2),
         ("retraining", 2),

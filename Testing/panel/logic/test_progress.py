@@ -43,7 +43,8 @@ def test_everything_is_counted_from_its_beginning() -> None:
         ("Preparing images", "0 of 10", 0.0),
         ("Preparing images", "4 of 10", 0.4),
         ("Training", "0 of 24", 0.0),
-        ("Training", "step 0 of 24", 0.0),
+        # Until then the bar moves by itself.
+        ("Training", "step 1 of 24, the first one takes longest", None),
         ("Training", "step 3 of 24", 3 / 24),
         ("Training", "step 10 of 24", 10 / 24),
         ("Saving the model", "", None),
@@ -59,6 +60,7 @@ def test_the_time_left_is_that_of_steps_validations_previews_and_what_follows() 
     assert left == [None, None, pytest.approx(2.0 * 22 + 30), pytest.approx(22 / 6 * 18 + 30)]
     progress.take(Started("the processor", 1, 6, time=900.0))
     progress.take(counted(6, 1000.0))
+    assert (progress.count, progress.fraction) == ("step 7 of 24, the first one takes longest", None)
     progress.take(counted(10, 1004.0))
     assert progress.seconds_left == pytest.approx(1.0 * 14 + 30), "a pause counts for nothing"
 
