@@ -40,7 +40,7 @@ def read(panel, spin):
 def test_a_case_is_shown_when_it_is_read_and_until_then_the_panel_says_so(panel, read):
     panel.session.show("case02")
     assert panel.session.facts().reading
-    assert panel.ui.guidanceLabel.text == "Reading case02."
+    assert panel.ui.summaryLabel.text == "Reading case02..."
     assert qt.QApplication.overrideCursor() is not None
     assert panel.scene.nodes is None
     assert "read" in availability(panel.session.facts(), Action.ACCEPT)
@@ -48,7 +48,7 @@ def test_a_case_is_shown_when_it_is_read_and_until_then_the_panel_says_so(panel,
     assert panel.scene.nodes.volume is not None
     assert panel.scene.nodes.final is not None
     assert qt.QApplication.overrideCursor() is None
-    assert "Reading" not in panel.ui.guidanceLabel.text
+    assert "Reading" not in panel.ui.summaryLabel.text
     assert not availability(panel.session.facts(), Action.ACCEPT)
 
 

@@ -23,8 +23,6 @@ def section_of(state: PanelState) -> str:
 def next_step(facts: Facts) -> str:
     """Describe what is running, or what the user could do next, in one or two sentences."""
     state = state_of(facts)
-    if facts.reading:
-        return f"Reading {facts.study.title_of(facts.case_id)}."
     if state is PanelState.RUNNING:
         what = {"train": "Training", "compare": "Comparing methods"}.get(facts.run.kind, "Segmenting new images")
         return f"{what}: {round_title(facts.run.name)}. You can continue working meanwhile."

@@ -29,7 +29,9 @@ class Header:
         """Show the next step, count the cases, and name those with hidden, unsaved drawings."""
         facts = self._session.facts()
         self.ui.guidanceLabel.setText(next_step(facts))
-        self.ui.summaryLabel.setText("" if facts.study is None else _summary(facts.study))
+        # In place of one line: what lies below must not move under the mouse.
+        reading = _("Reading {case}...").format(case=facts.study.title_of(facts.case_id)) if facts.reading else ""
+        self.ui.summaryLabel.setText(reading or ("" if facts.study is None else _summary(facts.study)))
         self.ui.summaryLabel.setVisible(facts.study is not None)
         waiting = _waiting(self._scene.waitingCases(), facts.study)
         self.ui.waitingLabel.setText(waiting)
