@@ -106,7 +106,10 @@ class SegmentationNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Segment images (B, C_in, *spatial)."""
-        skips = self.encoder(images)
+        return self.from_skips(self.encoder(images))
+
+    def from_skips(self, skips: Sequence[Tensor]) -> NetworkOutput:
+        """Return the output for the encoder's maps (B, L, *spatial), finest first, as other decoders read them."""
         stages = self.decoder(skips)
         quarter = stages[-3] if len(stages) > 2 else None
         return NetworkOutput(self.head(stages[-1]), skips[-1], stages[-2], stages[-1], quarter)
