@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -74,3 +76,27 @@ def test_a_device_without_gradients_has_a_problem(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(device_probe, "has_graphics_card", lambda: False)
     monkeypatch.setattr(device_probe, "_train_a_step", fail)
     assert device_probe.devices()[0]["problem"] == "CUDA error: no kernel image is available"
+
+
+@pytest.fixture
+def newest_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of a generation that this build of PyTorch was made before."""
+    for name, answer in {
+        "is_available": True,
+        "device_count": 1,
+        "get_device_capability": (12, 0),
+        "get_device_name": "NVIDIA GeForce RTX 5090",
+        "get_arch_list": ["sm_50", "sm_80", "sm_86", "sm_90"],
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *arguments, answer=answer: answer)
+
+
+def test_a_card_too_new_for_this_pytorch_is_named_with_the_build_to_install(newest_card: None) -> None:
+    words = r"no kernels for NVIDIA GeForce RTX 5090 \(compute capability 12\.0\)\. .* for CUDA 12\.8 or newer"
+    for name in ("auto", "cuda", "cuda:0"):
+        with pytest.raises(UserError, match=words):
+            choose_device(name)
+    card, processor = device_probe.devices()
+    assert re.search(words, card["problem"]) and card["title"] == "NVIDIA GeForce RTX 5090"
+    # One may train on the processor meanwhile.
+    assert (processor["name"], processor["problem"]) == ("cpu", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +120,16 @@ def panel(makePanel: Callable[[], Any], tmp_path: Path) -> Any:
     make_study(tmp_path / "study")
     made.session.open_study(tmp_path / "study")
     return made
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a user whose name has accents, which come in the two ways that Unicode has for them."""
+    folder = tmp_path / "Élodie Mu\u0308ller"
+    (folder / "Temp").mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(folder / "Temp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
 
 
 @pytest.fixture

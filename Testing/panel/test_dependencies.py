@@ -88,6 +88,35 @@ def test_without_the_extension_its_installation_is_the_advice(packaging, require
     assert packaging.installed == []
 
 
+def test_after_a_restart_in_the_middle_only_the_rest_is_installed(packaging, requirements, extension, monkeypatch):
+    packaging.missing = {"torch", "monai"}
+
+    class Restarted(BaseException):
+        """Slicer is closed, or ends with the computer."""
+
+    def end(*arguments, **options):
+        raise Restarted
+
+    with monkeypatch.context() as interrupted, pytest.raises(Restarted):
+        interrupted.setattr(packaging, "pip_ensure", end)
+        dependencies.PackageInstaller(requirements).install()
+    after = dependencies.PackageInstaller(requirements)
+    assert after.missing() == ("monai>=1.5",)
+    assert "is installed" in after.install()
+    assert packaging.installed == ["torch>=2.6", "monai>=1.5"]
+
+
+def test_files_of_a_package_whose_installation_broke_off_are_not_taken_for_it(packaging, tmp_path, monkeypatch):
+    # pip unpacks what describes a package after its code.
+    (tmp_path / "half_installed").mkdir()
+    (tmp_path / "half_installed" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "requirements.txt").write_text("half-installed>=1\n")
+    installer = dependencies.PackageInstaller(tmp_path / "requirements.txt")
+    assert installer.versions() == {"half-installed": ""}
+    assert installer.missing() == ("half-installed>=1",)
+
+
 def test_a_failed_installation_is_said_in_words(packaging, requirements, monkeypatch):
     packaging.missing = {"monai"}
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import slicer
 
+from SemiSupervisedSegLib.panel.scene.segments import segmentsOf
 from SemiSupervisedSegLib.study.store import load_study
 
 from .drawing import paint, volumes
+from .scene.builders import mask_of
 from .studies import make_round, make_study
 
 
@@ -56,6 +58,29 @@ def test_a_scene_of_the_open_study_opens_as_it_was_with_what_was_drawn(panel, sc
     assert panel.session.case_id == "case01"
     assert volumes() == ["case01"]
     assert "case02" in panel.ui.waitingLabel.text
+
+
+def test_a_scene_saved_with_an_active_effect_and_an_empty_segment_goes_on(panel, scene, tmp_path):
+    structures = [structure.name for structure in panel.session.study.structures]
+    cases = panel.sections["Cases"]
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    (editor,) = panel.ui.editorContainer.findChildren(slicer.qMRMLSegmentEditorWidget)
+    editor.setActiveEffectByName("Paint")
+    paint(panel)
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert not panel.session.facts().editing and editor.activeEffect() is None
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    assert panel.session.case_id == "case02"
+    assert not panel.session.facts().editing
+    cases.table.select(["case02"])
+    cases.ui.annotateButton.click()
+    node, volume = panel.scene.nodes.annotation, panel.scene.nodes.volume
+    assert [segment.GetName() for _, segment in segmentsOf(node)] == structures
+    assert [int(mask_of(node, name, volume).sum()) for name in structures] == [12, 0]
+    panel.ui.saveEditButton.click()
+    assert panel.session.study.case("case02").annotation is not None
 
 
 def test_an_mrb_opens_with_its_study(panel, makePanel, scene, tmp_path):

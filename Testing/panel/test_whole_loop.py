@@ -52,7 +52,9 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def loop(fresh_process: None, slice_views: Any, services: Any, spin: Callable[..., None]) -> Iterator[LoopDriver]:
+def loop(
+    profile: Path, fresh_process: None, slice_views: Any, services: Any, spin: Callable[..., None]
+) -> Iterator[LoopDriver]:
     """A panel, and scans of three hospitals in the scene."""
     loadPhantoms(**SCANS)
     panel = Panel(UI, slicer.mrmlScene, services)
@@ -103,8 +105,8 @@ def some(voxels: np.ndarray, count: int = 4) -> np.ndarray:
     return voxels[:: max(1, len(voxels) // count)][:count]
 
 
-def test_from_scans_in_the_scene_to_exported_segmentations(loop, slice_views, dialogs, tmp_path):
-    make_study(loop, tmp_path / "study")
+def test_from_scans_in_the_scene_to_exported_segmentations(loop, slice_views, dialogs, profile):
+    make_study(loop, profile / "Étude n°1")
     annotate(loop)
     first = train(loop)
     replace_results(loop, first)
@@ -112,7 +114,7 @@ def test_from_scans_in_the_scene_to_exported_segmentations(loop, slice_views, di
     look(loop, Result(loop, slice_views["Red"], worst))
     expected = correct(loop, worst)
     second = next_round(loop, worst)
-    export(loop, worst, expected, tmp_path / "exported")
+    export(loop, worst, expected, profile / "Exporté")
     assert dialogs.messages == []
     assert [name for name in sys.modules if name.startswith(HEAVY)] == []
     for folder in (first, second):

@@ -111,6 +111,21 @@ def test_patient_and_scan_are_those_of_the_source_and_segments_are_described(ser
     assert np.allclose(color.to_rgb(), (220, 60, 50), atol=2)
 
 
+def test_another_program_finds_every_segment_with_its_name_colour_and_voxels(series, tmp_path):
+    labels = labels_on(read_image(series))
+    write_dicom_seg(tmp_path / "a.dcm", labels, STRUCTURES, slices(series), automatic=True)
+    read = highdicom.seg.segread(tmp_path / "a.dcm")
+    assert [read.get_segment_description(number).segment_label for number in read.segment_numbers] == [
+        structure.name for structure in STRUCTURES
+    ]
+    voxels = read.get_volume(combine_segments=True).array
+    for number, structure in enumerate(STRUCTURES, 1):
+        described = read.get_segment_description(number)
+        color = highdicom.color.CIELabColor.from_dicom_value(tuple(described.RecommendedDisplayCIELabValue))
+        assert np.allclose(color.to_rgb(), structure.color, atol=2)
+        assert (voxels == number).sum() == (sitk.GetArrayFromImage(labels) == structure.label).sum()
+
+
 def test_a_segmentation_in_which_nothing_was_found_is_written(series, tmp_path):
     write_dicom_seg(tmp_path / "a.dcm", labels_on(read_image(series)) * 0, STRUCTURES, slices(series), automatic=True)
     assert not pydicom.dcmread(tmp_path / "a.dcm").pixel_array.any()

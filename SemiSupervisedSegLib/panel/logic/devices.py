@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _GIGA = 1e9
@@ -45,6 +46,11 @@ class DeviceInfo:
         free = f"{self.free / _GIGA:.1f} GB of memory free" if self.free else "free memory not known"
         slow = " No graphics card is used, so training is much slower." if self.is_processor else ""
         return f"{self.title}: {free}.{slow}"
+
+
+def problems_in_words(devices: Sequence[DeviceInfo]) -> str:
+    """Return why devices cannot be used, empty when all can."""
+    return " ".join(f"{info.title}: {info.problem}" for info in devices if info.problem)
 
 
 def read_devices(text: str) -> tuple[DeviceInfo, ...]:

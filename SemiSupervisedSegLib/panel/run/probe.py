@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from ...jobs.shared_processor import available_cores
 from ...jobs.shared_processor import environment as worker_threads
-from ..logic.devices import DeviceInfo, read_devices
+from ..logic.devices import DeviceInfo, problems_in_words, read_devices
 from ..services import Services
 from ..signal import Signal
 from .process_tree import kill_tree
@@ -50,8 +50,7 @@ class DeviceProbe:
             return _("Looking for what this computer can train on; that takes some seconds.")
         if not answered:
             return ""
-        problems = [f"{info.title}: {info.problem}" for info in self.devices if info.problem]
-        return self.problem or " ".join(problems) or _("There is no device to train on.")
+        return self.problem or problems_in_words(self.devices) or _("There is no device to train on.")
 
     def start(self) -> None:
         """Start the probe, unless it is running."""

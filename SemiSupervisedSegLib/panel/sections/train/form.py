@@ -17,7 +17,7 @@ from ....jobs.spec import JobSpec, SettingValue
 from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
 from ....study.model import Study
-from ...logic.devices import DeviceInfo
+from ...logic.devices import DeviceInfo, problems_in_words
 from ...logic.estimates import describe_estimate
 from ...logic.proposal import Proposal, propose, recommend
 from ...services import Services
@@ -253,7 +253,11 @@ class TrainingForm:
         expected = self.expectation.estimate(self.method, plan, info)
         self.finishing = expected.finishing
         text = describe_estimate(expected, info)
-        return text if info is None else f"{_(info.in_words())} {_(text)}"
+        if info is None:
+            return text
+        # There may be a card that this PyTorch cannot use.
+        reasons = problems_in_words(self._devices) if info.is_processor else ""
+        return " ".join(filter(None, (_(info.in_words()), _(reasons), _(text))))
 
     def _expected(self, overrides: dict[str, SettingValue]) -> RoundPlan:
         return self.expectation.plan(self.method, self.preset, overrides)

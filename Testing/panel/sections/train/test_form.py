@@ -135,6 +135,19 @@ def test_devices_are_named_with_their_memory_and_the_processor_never_comes_unsai
     assert form.preset == "quick"
 
 
+def test_why_a_card_is_not_used_is_said_beside_the_processor(panel: TrainPanel) -> None:
+    reason = "PyTorch 2.8.0+cpu is a build for processors only. Install a CUDA build of PyTorch."
+    form, unusable = panel.section.form, DeviceInfo("cuda", "Graphics card", 0, 0, 0.0, False, reason)
+    form.showDevices((PROCESSOR, unusable))
+    assert (form.device, form.preset) == ("cpu", "quick")
+    assert f"No graphics card is used, so training is much slower. Graphics card: {reason}" in (
+        panel.ui.estimateLabel.text
+    )
+    form.showDevices((CARD, PROCESSOR, unusable))
+    panel.ui.deviceBox.setCurrentIndex(0)
+    assert "Graphics card:" not in panel.ui.estimateLabel.text
+
+
 def test_a_training_that_does_not_fit_is_said_beforehand(panel: TrainPanel) -> None:
     panel.section.form.showDevices((CARD,))
     assert "more than is free" not in panel.ui.estimateLabel.text

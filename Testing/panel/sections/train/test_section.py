@@ -59,6 +59,18 @@ def test_the_next_round_builds_on_a_model_when_told_to(
     assert "is running" in panel.ui.startButton.toolTip
 
 
+def test_a_validation_that_stays_flat_is_said(make_panel: Callable[[str], TrainPanel], spin: Any) -> None:
+    flat = """
+for number in range(1, 8):
+    step(number)
+    say(Validated(step=number, dice={"chamber": 0.5}, mean_dice=0.5 if number > 1 else 0.6))
+"""
+    panel = make_panel(flat + UNTIL_STOPPED)
+    panel.ui.startButton.click()
+    spin(lambda: len(panel.events) == 15, 20)
+    assert panel.ui.detailLabel.text.endswith("validation Dice 0.50, not risen since step 1")
+
+
 def test_stop_then_end_now(make_panel: Callable[[str], TrainPanel], spin: Any, dialogs: Any) -> None:
     panel = make_panel("time.sleep(100)")
     panel.ui.startButton.click()
