@@ -7,8 +7,9 @@ import torch
 from ...study.memory import check_memory
 
 _FLOAT = 4
-# The image, how often each voxel was predicted in both predictions, and what is computed from one of their maps.
-_OTHER_MAPS = 9
+# The image, how often each voxel was predicted in both predictions, and what is computed from their maps until they are
+# written: 85 bytes a voxel were measured for three classes.
+_OTHER_MAPS = 13
 # The other half is for the windows in the network.
 _SHARE = 0.5
 

@@ -30,7 +30,7 @@ def test_only_what_fits_is_put_together_on_the_card(small_card: pytest.MonkeyPat
     assert blending_device(CARD, USUAL, num_classes=3) == CARD
     assert blending_device(CARD, LARGE, num_classes=3) == PROCESSOR
     # Memory that PyTorch keeps for later tensors counts as free.
-    just_fits = int(0.5 * 3_600_000_000 / (4 * (3 * 3 + 9)))
+    just_fits = int(0.5 * 3_600_000_000 / (4 * (3 * 3 + 13)))
     assert blending_device(CARD, just_fits, num_classes=3) == CARD
     assert blending_device(CARD, just_fits + 1, num_classes=3) == PROCESSOR
 
@@ -38,7 +38,7 @@ def test_only_what_fits_is_put_together_on_the_card(small_card: pytest.MonkeyPat
 def test_an_image_that_no_memory_holds_is_refused_with_both_figures(small_card: pytest.MonkeyPatch) -> None:
     small_card.setattr(memory, "main_memory", lambda: (6_000_000_000, 8_000_000_000))
     for device in (CARD, PROCESSOR):
-        with pytest.raises(UserError, match=r"131,072,000 voxels needs 9\.4 GB of memory, but .* 6\.0 GB free\. Close"):
+        with pytest.raises(UserError, match=r"131,072,000 voxels needs 11\.5 GB of memory, .* 6\.0 GB free\. Close"):
             blending_device(device, LARGE, num_classes=3)
 
 
