@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import UserError
-from .files import write_text_atomically
+from .files import write_error, write_text_atomically
 from .images import image_geometry, read_image
 from .layout import StudyFolder
 from .model import Case, Role, Study
@@ -49,8 +49,11 @@ class ImageDigests:
         return self._known[stamp]
 
     def save(self) -> None:
-        """Write the hashes into the cache of the study; raises UserError when the disk refuses."""
-        self._file.parent.mkdir(exist_ok=True)
+        """Write the hashes into the cache of the study; raises UserError when the disk refuses or the study is gone."""
+        try:
+            self._file.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(self._file, error) from error
         write_text_atomically(self._file, json.dumps(self._known, indent=1) + "\n")
 
     def check_is_new(self, study: Study, case: Case, image: sitk.Image) -> None:

@@ -92,3 +92,12 @@ def test_the_usable_cases_are_added_and_the_others_named(study, files):
     grown, failures = add_usable_cases(study, new)
     assert [case.id for case in grown.cases] == ["a", "b"]
     assert [failure.message[:12] for failure in failures] == ["Case c: c.nr", "Case none: T"]
+
+
+def test_a_study_that_was_moved_meanwhile_is_said_and_not_made_again(study, files, tmp_path):
+    digests = ImageDigests(study.layout)
+    digests.of(files / "a.nrrd")
+    study.folder.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=study.layout.image_digests.name):
+        digests.save()
+    assert not study.folder.exists()
