@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...jobs.catalogue import load_catalogue
@@ -10,14 +10,8 @@ from ...jobs.folder import JobFolder
 from ...jobs.needs import missing_in_study
 from ...jobs.spec import SettingValue
 from ...study.errors import UserError
-from ...study.model import Study
-
-# The first method that a study has everything for (Docs/benchmarks.md has what each is worth).
-_PREFERENCES = (
-    ("self_training", "the study has images without annotation"),
-    ("unisemi", "some images are annotated for a part of the structures only"),
-    ("supervised", "the study has annotated images only"),
-)
+from ...study.model import Role, Study
+from .wording import counted
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,8 @@ class Proposal:
 def recommend(study: Study) -> Proposal | None:
     """Return the method that fits the images of a study best, None when it lacks what every method needs."""
     catalogue = load_catalogue()
-    fitting = (item for item in _PREFERENCES if missing_in_study(study, catalogue.method(item[0])) is None)
-    return next((Proposal(method, reason) for method, reason in fitting), None)
+    fitting = (name for name in _PREFERENCES if missing_in_study(study, catalogue.method(name)) is None)
+    return next((Proposal(name, _PREFERENCES[name](study)) for name in fitting), None)
 
 
 def propose(study: Study, rounds: Sequence[JobFolder]) -> Proposal | None:
@@ -66,3 +60,34 @@ def _like(folder: JobFolder) -> Proposal | None:
         # A damaged round, or one of a method or setting that is no more, is no example.
         return None
     return Proposal(spec.method, "", spec.preset, spec.settings)
+
+
+def _unlabeled_images(study: Study) -> str:
+    unlabeled, labeled = study.cases_of(Role.UNLABELED), study.cases_of(Role.LABELED)
+    external = sum(study.is_external(case) for case in unlabeled)
+    words = counted(len(unlabeled), "1 image has no annotation", "{count} images have no annotation")
+    from_other_sites = f", {external} of them from other sites," if external else ""
+    beside = counted(len(labeled), "1 annotated one", "{count} annotated ones")
+    return f"{words}{from_other_sites} beside {beside}"
+
+
+def _partial_annotations(study: Study) -> str:
+    partial = [case for case in study.cases_of(Role.LABELED) if case.structures is not None]
+    return counted(
+        len(partial),
+        "1 image is annotated for a part of the structures only",
+        "{count} images are annotated for a part of the structures only",
+    )
+
+
+def _annotations_only(study: Study) -> str:
+    one, several = "the only image to learn from is annotated", "all {count} images to learn from are annotated"
+    return counted(len(study.cases_of(Role.LABELED)), one, several)
+
+
+# The first method that a study has everything for (Docs/benchmarks.md has what each is worth), and why.
+_PREFERENCES: dict[str, Callable[[Study], str]] = {
+    "self_training": _unlabeled_images,
+    "unisemi": _partial_annotations,
+    "supervised": _annotations_only,
+}

@@ -28,17 +28,22 @@ LABELED = case("a", Role.LABELED)
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        ([case("b", Role.UNLABELED), case("c", Role.UNLABELED, "Away")], "self_training"),
-        ([case("b", Role.UNLABELED)], "self_training"),
-        ([case("c", Role.UNLABELED, "Away")], "self_training"),
-        ([], "supervised"),
-        ([case("b", Role.UNLABELED), case("c", Role.LABELED, structures=("liver",))], "unisemi"),
+        (
+            [case("b", Role.UNLABELED), case("c", Role.UNLABELED, "Away"), case("d", Role.LABELED)],
+            ("self_training", "2 images have no annotation, 1 of them from other sites, beside 2 annotated ones"),
+        ),
+        ([case("b", Role.UNLABELED)], ("self_training", "1 image has no annotation beside 1 annotated one")),
+        ([], ("supervised", "the only image to learn from is annotated")),
+        ([case("b", Role.LABELED)], ("supervised", "all 2 images to learn from are annotated")),
+        (
+            [case("b", Role.UNLABELED), case("c", Role.LABELED, structures=("liver",))],
+            ("unisemi", "1 image is annotated for a part of the structures only"),
+        ),
     ],
 )
 def test_the_recommended_method_is_one_that_the_study_has_everything_for(others, expected):
     found = recommend(study(LABELED, *others))
-    assert found.method == expected
-    assert found.reason
+    assert (found.method, found.reason) == expected
 
 
 def test_nothing_is_recommended_without_annotations():
