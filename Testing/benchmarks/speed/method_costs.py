@@ -34,7 +34,8 @@ from .report import Report, parser
 
 REFERENCE = "mean_teacher"
 WARM_UP = 1
-STAGE_STEPS = 1000
+STAGE_STEPS, FIRST_STEP = 1000, 500
+"""Steps are those of the middle of a stage, as some methods learn from annotated images alone at first."""
 FEWER = {"prototype_batches": 2}
 """What would only take long here: batches that AUA reads between its stages."""
 
@@ -75,7 +76,7 @@ def measure(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
         method.start_stage(stage, lambda step: batch)
         optimizers = [ObjectiveOptimizer(objective, settings, device) for objective in method.objectives()]
         seconds = [
-            train_step(method, optimizers, batch, TrainingStep(step, STAGE_STEPS, stage.name), device)
+            train_step(method, optimizers, batch, TrainingStep(FIRST_STEP + step, STAGE_STEPS, stage.name), device)
             for step in range(WARM_UP + options.steps)
         ]
     return statistics.median(seconds[WARM_UP:]), peak_megabytes(device)
