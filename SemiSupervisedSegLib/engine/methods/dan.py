@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ..data.batch import Batch
-from ..networks.discriminator import LABELED, UNLABELED, Discriminator
+from ..networks.discriminator import Discriminator
 from .method import Loss, Losses, Method, MethodContext, Objective, TrainingStep
+from .parts.adversary import DISCRIMINATOR_OPTIMIZER, adversarial_loss, discriminator_loss
 from .parts.batchnorm import eval_mode
-
-DISCRIMINATOR_OPTIMIZER = {
-    "optimizer": "adam",
-    "learning_rate": 1e-4,
-    "learning_rate_schedule": "constant",
-    "adam_betas": (0.9, 0.99),
-    "weight_decay": 0.0,
-}
 
 
 class DeepAdversarialNetwork(Method):
@@ -40,13 +32,11 @@ class DeepAdversarialNetwork(Method):
     def losses(self, batch: Batch, step: TrainingStep) -> Losses:
         """Return L_sup and how well the discriminator sees through the predictions for unlabeled images."""
         labeled, unlabeled = self.joint_pass(batch)
-        with eval_mode(self.discriminator):
-            answers = self.discriminator(unlabeled.logits.softmax(dim=1), batch.unlabeled.images)
-        pretended = torch.full((len(answers),), LABELED, device=answers.device)
-        weight = self.consistency_weight(step)
+        probabilities = unlabeled.logits.softmax(dim=1)
+        adversarial = adversarial_loss(self.discriminator, probabilities, batch.unlabeled.images)
         return {
             "supervised": Loss(self.supervised_loss(labeled, batch.labeled.labels)),
-            "adversarial": Loss(functional.cross_entropy(answers.float(), pretended), weight),
+            "adversarial": Loss(adversarial, self.consistency_weight(step)),
         }
 
     def discriminator_losses(self, batch: Batch, step: TrainingStep) -> Losses:
@@ -54,10 +44,8 @@ class DeepAdversarialNetwork(Method):
         with eval_mode(self.student), torch.no_grad():
             labeled, unlabeled = self.joint_pass(batch)
         maps = torch.cat([labeled.logits, unlabeled.logits]).softmax(dim=1)
-        answers = self.discriminator(maps, torch.cat([batch.labeled.images, batch.unlabeled.images]))
-        origin = torch.full((len(answers),), UNLABELED, device=answers.device)
-        origin[: len(batch.labeled.images)] = LABELED
-        return {"discriminator": Loss(functional.cross_entropy(answers.float(), origin))}
+        images = torch.cat([batch.labeled.images, batch.unlabeled.images])
+        return {"discriminator": Loss(discriminator_loss(self.discriminator, maps, images, len(batch.labeled.images)))}
 
 
 def build(context: MethodContext) -> Method:
