@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import qt
+import slicer
 
 from SemiSupervisedSegLib.jobs.results import CaseSummary, write_summary
+from SemiSupervisedSegLib.panel.logic.quality import QualityFlag
 from SemiSupervisedSegLib.panel.sections.review.model import FLAGS
 
 from ...studies import make_round
@@ -28,3 +30,18 @@ def test_what_is_rarely_right_in_a_result_is_in_the_list_and_said_when_it_is_sho
     assert not review.ui.flagsLabel.text
     review.model.sort(FLAGS, qt.Qt.DescendingOrder)
     assert review.model.caseIds() == ["case03", "case02"]
+
+
+def test_the_buttons_of_a_decision_stay_under_the_mouse_whatever_is_flagged(panel):
+    """Who accepts one image after the other must not hit Undo because the next image has a flag more or less."""
+    ui, view = panel.sections["Review"].ui, panel.sections["Review"].view
+    panel.goTo("Review")
+    panel.widget.resize(400, 2000)
+    panel.widget.show()
+    places = []
+    # The first two only let the panel settle.
+    for count in (1, 0, 0, 1):
+        view.showFlags([QualityFlag("liver", "several_pieces")] * count)
+        slicer.app.processEvents()
+        places.append([button.y for button in (ui.acceptButton, ui.correctButton, ui.rejectButton, ui.undoButton)])
+    assert ui.flagsLabel.visible and places[2] == places[3] and len(set(places[2])) == 2
