@@ -9,7 +9,7 @@ from ..study.errors import UserError
 from ..study.layout import StudyFolder
 from .catalogue import load_catalogue
 from .folder import JobFolder
-from .model_folder import nearest_model
+from .model_folder import check_model, nearest_model, read_description
 from .rounds import rounds
 from .spec import SCHEMA_VERSION, JobSpec
 from .versions import installed_versions
@@ -46,8 +46,15 @@ def model_in(place: Path) -> Path:
         place: Folder of a model or one level off it, of a round, or of a study, whose latest trained round counts.
 
     Raises:
-        UserError: It holds none of these.
+        UserError: It holds none of these, or the model is incomplete, damaged or not of this program.
     """
+    model = _model_of(place)
+    check_model(model)
+    read_description(model)
+    return model
+
+
+def _model_of(place: Path) -> Path:
     model = nearest_model(place)
     if model is not None:
         return model.absolute()

@@ -87,7 +87,7 @@ class JobFolder:
 
     def exists(self) -> bool:
         """Return whether there is a job in the folder."""
-        return self.spec_file.is_file()
+        return os.path.isfile(self.spec_file)
 
     def spec(self) -> JobSpec:
         """Return what the job is to do, with absolute paths.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +57,22 @@ def nearest_model(place: Path) -> Path | None:
         place: Folder that the user chose, perhaps one level above or below the model.
     """
     for candidate in (place, place.parent):
-        if (candidate / METADATA).is_file():
+        if os.path.isfile(candidate / METADATA):
             return candidate
-    inside = [path.parents[1] for path in place.glob(f"*/{METADATA}")]
+    # Not of Path, which fails for a folder that may not be entered.
+    inside = [place / found for found in glob.glob("*", root_dir=place) if os.path.isfile(place / found / METADATA)]
     return inside[0] if len(inside) == 1 else None
 
 
 def check_model(folder: Path) -> None:
-    """Raise UserError when a folder is not a model that a round has trained, or is incomplete."""
-    if not folder.is_dir():
+    """Raise UserError when a folder is not a model that a round has trained, or is incomplete or half copied."""
+    if not os.path.isdir(folder):
         raise UserError(f"There is no model in {folder}.", _ADVICE)
-    if not (folder / METADATA).is_file() or not (folder / WEIGHTS).is_file():
+    if not os.path.isfile(folder / METADATA) or not os.path.isfile(folder / WEIGHTS):
         raise UserError(f"The folder {folder.name} does not contain a trained model.", _ADVICE)
+    # PyTorch writes zip archives, whose directory is at their end.
+    if not zipfile.is_zipfile(folder / WEIGHTS):
+        raise damaged_model()
 
 
 def read_description(folder: Path) -> ModelDescription:
@@ -74,7 +81,7 @@ def read_description(folder: Path) -> ModelDescription:
     Raises:
         UserError: The folder holds no model of this program, or one that is damaged or of a newer version.
     """
-    if not (folder / METADATA).is_file():
+    if not os.path.isfile(folder / METADATA):
         raise UserError(f"The folder {folder.name} does not contain a trained model.", _ADVICE)
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))

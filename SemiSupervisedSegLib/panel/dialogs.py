@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .scene.terminology import chosenEntry, connectValidity, terminologyWidget
 from .services import Color
 
 _LAST_FOLDER = "SemiSupervisedSeg/LastFolder"
+# Names such as <b>T1</b> are shown letter by letter.
+_PLAIN = {"textFormat": qt.Qt.PlainText}
 
 
 class SlicerDialogs:
@@ -21,12 +24,13 @@ class SlicerDialogs:
 
     def confirm(self, text: str) -> bool:
         """Return whether the user agrees."""
-        return slicer.util.confirmOkCancelDisplay(text)
+        return slicer.util.confirmOkCancelDisplay(text, **_PLAIN)
 
     def chooseButton(self, text: str, buttons: Sequence[str]) -> int:
         """Return the position of the button that the user clicks; the last one stands for no choice."""
         box = qt.QMessageBox(slicer.util.mainWindow())
         box.setIcon(qt.QMessageBox.Question)
+        box.setTextFormat(qt.Qt.PlainText)
         box.setText(text)
         added = [box.addButton(button, qt.QMessageBox.AcceptRole) for button in buttons[:-1]]
         box.setEscapeButton(box.addButton(buttons[-1], qt.QMessageBox.RejectRole))
@@ -37,12 +41,14 @@ class SlicerDialogs:
 
     def inform(self, text: str) -> None:
         """Show something that the user should not miss."""
-        slicer.util.infoDisplay(text)
+        slicer.util.infoDisplay(text, **_PLAIN)
 
     def showError(self, error: UserError) -> None:
         """Show what is wrong and what to do about it."""
-        # A warning: what the user can put right is no error for Slicer's log.
-        slicer.util.warningDisplay(str(error))
+        # For Slicer's log what the user can put right is no warning, which would turn the cross of its window red.
+        logging.info(str(error))
+        title = _("Semi-Supervised Segmentation")
+        slicer.util.messageBox(str(error), windowTitle=title, icon=qt.QMessageBox.Warning, **_PLAIN)
 
     def chooseFolder(self, title: str) -> str | None:
         """Return a folder, None when the user cancels."""
@@ -71,7 +77,9 @@ class SlicerDialogs:
         dialog = qt.QDialog(slicer.util.mainWindow())
         dialog.windowTitle = title
         layout = qt.QVBoxLayout(dialog)
-        layout.addWidget(qt.QLabel(label))
+        words = qt.QLabel(label)
+        words.setTextFormat(qt.Qt.PlainText)
+        layout.addWidget(words)
         choice = qt.QListWidget()
         choice.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
         choice.addItems(list(items))

@@ -21,7 +21,7 @@ from .sections.editing import EditingPane
 from .sections.export.section import ExportSection
 from .sections.header import Header
 from .sections.review.section import ReviewSection
-from .sections.section import PanelContext, Section
+from .sections.section import PanelContext, Section, namedWidgets
 from .sections.study import StudySection
 from .sections.tables import OnResize
 from .sections.train.section import TrainSection
@@ -69,7 +69,7 @@ class Panel:
         self.runner = Runner(self.services)
         self._uiFolder = Path(uiFolder)
         self.widget = self._load("SemiSupervisedSeg")
-        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.ui = namedWidgets(self.widget)
         self.header = Header(self.ui, self.session, self.scene)
         self.editing = EditingPane(self.ui)
         self._context = PanelContext(self.session, self.scene, self.services, self.runner, self.editing)

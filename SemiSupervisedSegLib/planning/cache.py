@@ -117,7 +117,9 @@ def _content(case: JobCase, path: Path) -> str:
         return content_hash(path)
     except OSError as error:
         raise UserError(
-            f"{path.name} of the case {case.id} is missing or cannot be read.", "Put it back, or remove the case."
+            f"{path.name} of the case {case.id} is missing or cannot be read.",
+            # A round that is resumed or continued has the cases of its beginning, whatever became of the study.
+            "Put it back; or remove the case and start a new round instead of resuming or continuing this one.",
         ) from error
 
 

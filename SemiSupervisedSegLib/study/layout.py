@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 STUDY_FILE = "study.json"
@@ -72,7 +73,8 @@ class StudyFolder:
 
     def exists(self) -> bool:
         """Return whether there is a study in this folder."""
-        return self.study_file.is_file()
+        # Not of Path, which fails for a folder that may not be entered.
+        return os.path.isfile(self.study_file)
 
 
 def study_of_job(job: Path) -> StudyFolder:

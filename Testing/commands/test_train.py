@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,11 @@ def make_model(folder: Path) -> Path:
     """Make the files by which a model is recognised."""
     description = ModelDescription(STRUCTURES, "cu2l", {}, {})
     content = {OWN_SECTION: {"bundle_version": BUNDLE_VERSION, **to_plain(description)}}
-    for name, text in ((METADATA, json.dumps(content)), (WEIGHTS, "")):
+    for name in (METADATA, WEIGHTS):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    (folder / METADATA).write_text(json.dumps(content))
+    with zipfile.ZipFile(folder / WEIGHTS, "w") as weights:
+        weights.writestr("weights", "")
     return folder
 
 

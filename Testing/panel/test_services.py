@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import slicer
 from SemiSupervisedSegLib.panel.dialogs import SlicerDialogs
 from SemiSupervisedSegLib.panel.scene.terminology import chosenEntry
 from SemiSupervisedSegLib.panel.slicer_services import defaultServices
+from SemiSupervisedSegLib.study.errors import UserError
 
 LIVER = (
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
@@ -54,6 +56,37 @@ def test_all_items_of_a_list_are_taken_unless_the_user_chooses(answer):
     assert SlicerDialogs().chooseItems("Add", "Images:", ["a", "b", "c"]) == [1]
     answer(lambda window: window.reject())
     assert SlicerDialogs().chooseItems("Add", "Images:", ["a"]) == []
+
+
+def test_messages_and_questions_show_names_letter_by_letter(answer):
+    name = "<b>T1</b> & <i>T2</i>"
+
+    def leave(window: Any) -> None:
+        labels = [window] if isinstance(window, qt.QMessageBox) else window.findChildren(qt.QLabel)
+        shown.append([(label.text, label.textFormat == qt.Qt.PlainText) for label in labels])
+        window.reject()
+
+    shown: list[Any] = []
+    dialogs = SlicerDialogs()
+    ask = (
+        lambda: dialogs.chooseItems("Add", name, ["a"]),
+        lambda: dialogs.chooseButton(name, ["Yes", "No"]),
+    )
+    for question in ask:
+        answer(leave)
+        question()
+    assert shown == [[(name, True)]] * len(ask)
+
+
+def test_what_the_user_can_put_right_is_no_warning_in_the_log(slicer_app, monkeypatch, caplog):
+    shown: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(slicer.util, "messageBox", lambda text, **more: shown.append((text, more)), raising=False)
+    with caplog.at_level(logging.DEBUG):
+        SlicerDialogs().showError(UserError("The <b>disk</b> is full.", "Free some space."))
+    ((text, more),) = shown
+    assert text == "The <b>disk</b> is full. Free some space."
+    assert (more["icon"], more["textFormat"]) == (qt.QMessageBox.Warning, qt.Qt.PlainText)
+    assert [(record.levelno, record.message) for record in caplog.records] == [(logging.INFO, text)]
 
 
 def test_a_term_is_chosen_in_slicers_own_widget_beginning_with_the_present_one(answer):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import slicer
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.needs import missing_in_study
 from SemiSupervisedSegLib.panel.logic.annotation_files import with_annotation
+from SemiSupervisedSegLib.panel.logic.wording import plain_tooltip
 from SemiSupervisedSegLib.panel.scene.segments import segmentationFingerprint
 from SemiSupervisedSegLib.panel.widget import Panel
 from SemiSupervisedSegLib.study.model import Role
+from SemiSupervisedSegLib.study.store import save_study
 
 from .drawing import paint, volumes
 from .studies import make_long_study, make_round, make_study, write_annotation
@@ -25,6 +28,26 @@ def test_all_sections_are_there_in_the_order_of_the_work(makePanel):
     assert titles == ["Study", "Cases", "Train", "Review", "Export", "Disk"]
     layout = panel.ui.sectionsContainer.layout()
     assert [layout.itemAt(index).widget() for index in range(6)] == list(panel.folds.values())
+
+
+def test_names_are_no_markup(makePanel, tmp_path):
+    """Qt takes a text with a tag for HTML wherever it is not told otherwise."""
+    panel, name = makePanel(), "<b>T1</b> & <i>x</i>"
+    study = make_study(tmp_path / "study")
+    study = dataclasses.replace(study, name=name, cases=(dataclasses.replace(study.cases[0], name=name),))
+    save_study(study)
+    panel.session.open_study(study.folder)
+    assert name in panel.ui.summaryLabel.text
+    parts = [panel.ui, *(section.ui for section in panel.sections.values())]
+    labels = [part for ui in parts for part in vars(ui).values() if isinstance(part, qt.QLabel)]
+    assert len(labels) > 30 and all(label.textFormat == qt.Qt.PlainText for label in labels)
+    model = panel.sections["Cases"].model
+    assert model.data(model.index(0, 0)) == name
+    tip = model.data(model.index(0, 0), qt.Qt.ToolTipRole)
+    shown = qt.QTextDocument()
+    shown.setHtml(tip)
+    assert shown.toPlainText() == f"{name}\n{study.cases[0].id}: {study.cases[0].image}"
+    assert plain_tooltip("volume < 1 ml") != "volume < 1 ml" and plain_tooltip("a & b") == "a & b"
 
 
 def test_the_section_of_the_present_step_is_open(makePanel, tmp_path):
@@ -110,6 +133,17 @@ def test_the_loop_goes_on_when_the_last_unlabeled_image_was_accepted(panel):
     form = panel.sections["Train"].form
     assert missing_in_study(panel.session.study, load_catalogue().method(form.method)) is None
     assert form.start.model == folder.model
+
+
+def test_a_high_segment_editor_leaves_its_buttons_in_view(panel):
+    """Slicer's scroll area makes the panel as high as it would like to be, and the buttons are at its end."""
+    cases = panel.sections["Cases"]
+    cases.table.select(["case00"])
+    cases.ui.annotateButton.click()
+    panel.ui.editorContainer.setMinimumHeight(600)
+    slicer.app.processEvents()
+    pane = panel.ui.editingPane
+    assert pane.sizeHint.height() <= pane.minimumSizeHint.height() < 400
 
 
 def test_strokes_can_be_undone_while_correcting_after_something_was_annotated(panel):

@@ -159,5 +159,5 @@ def test_foreground_voxels_come_from_every_slice_and_class():
 def test_a_missing_file_is_said_in_words(tmp_path, make_case, structures):
     case = make_case("a")
     Path(case.image).unlink()
-    with pytest.raises(UserError, match=r"a\.nrrd of the case a is missing"):
+    with pytest.raises(UserError, match=r"a\.nrrd of the case a is missing .* start a new round"):
         prepare_cache([case], plan_2d(), tmp_path / "cache", structures, ignore)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import qt
 import slicer
 
 from ...study.errors import UserError
@@ -15,8 +16,6 @@ from ..services import Services
 from ..session import Session
 
 if TYPE_CHECKING:
-    import qt
-
     from .editing import EditingPane
 
 
@@ -45,6 +44,15 @@ class PanelContext:
     services: Services
     runner: Runner
     editing: EditingPane
+
+
+def namedWidgets(root: qt.QWidget) -> Widgets:
+    """Return the widgets of a .ui file by name; their labels show names such as <b>T1</b> letter by letter."""
+    ui = slicer.util.childWidgetVariables(root)
+    for widget in vars(ui).values():
+        if isinstance(widget, qt.QLabel):
+            widget.setTextFormat(qt.Qt.PlainText)
+    return ui
 
 
 class SectionPart:
@@ -81,7 +89,7 @@ class Section(SectionPart):
     """
 
     def __init__(self, widget: qt.QWidget, context: PanelContext) -> None:
-        super().__init__(slicer.util.childWidgetVariables(widget), context)
+        super().__init__(namedWidgets(widget), context)
         self._widget = widget
 
     def enter(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ...study.model import Modality, Structure, Study
 from ...study.names import default_id, rename_site
 from ...study.structures import add_structures, replace_structures
 from ..logic.state import Action
+from ..logic.wording import plain_tooltip
 from ..recent_studies import recent_studies, remember_study
 from ..sample_study import SampleStudy
 from ..scene.segments import connectSelector, structuresFromSegmentation
@@ -127,7 +129,7 @@ class StudySection(Section):
             self._draft = ()
             ui.modalityBox.setCurrentIndex(ui.modalityBox.findData(study.modality.value))
         ui.folderEdit.setText("" if study is None else str(study.folder))
-        ui.folderEdit.setToolTip(ui.folderEdit.text)
+        ui.folderEdit.setToolTip(plain_tooltip(ui.folderEdit.text))
         ui.folderEdit.setCursorPosition(len(ui.folderEdit.text))
         ui.nameEdit.setText("" if study is None else study.name)
         ui.siteEdit.setText("" if study is None else study.local_site)
@@ -180,7 +182,8 @@ class StudySection(Section):
 
     def _emptyFolder(self, chosen: str | None, name: str) -> Path | None:
         """Return the chosen folder, or a new one in it when it has other files and the user agrees."""
-        if not chosen or not Path(chosen).is_dir() or not any(Path(chosen).iterdir()):
+        # An unreadable folder has nothing to ask about; making the study says that it cannot be used.
+        if not chosen or not glob.glob("*", root_dir=chosen, include_hidden=True):
             return Path(chosen) if chosen else None
         folder = Path(chosen) / default_id(f"{name}.study")
         question = _("{chosen} is not empty. Make the study in a new folder {name} in it?")

@@ -164,6 +164,30 @@ def test_a_network_of_several_tasks_gets_the_features_for_other_structures(train
         assert torch.equal(value, (random if key.startswith("head.") else earlier.state_dict())[key]), key
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("models/model.pt", None, "does not contain a trained model"),
+        ("models/model.pt", b"hello", "do not fit together"),
+        ("models/model.pt", 5000, "do not fit together"),
+        ("configs/metadata.json", 300, "cannot be read"),
+        ("configs/metadata.json", b'{"version": "0.1"}', "was not written by this program"),
+    ],
+)
+def test_what_is_no_whole_model_is_refused_when_it_is_chosen(
+    trained: JobFolder, tmp_path: Path, file: str, content: bytes | int | None, message: str
+) -> None:
+    """A number is that of the bytes that were copied."""
+    copy = Path(shutil.copytree(trained.model, tmp_path / "model"))
+    whole = (copy / file).read_bytes()
+    assert model_in(copy) == copy
+    (copy / file).unlink()
+    if content is not None:
+        (copy / file).write_bytes(whole[:content] if isinstance(content, int) else content)
+    with pytest.raises(UserError, match=message):
+        model_in(copy)
+
+
 def test_a_folder_stands_for_its_latest_model(trained: JobFolder, longer: JobFolder, tmp_path: Path) -> None:
     study = trained.path.parents[1]
     assert model_in(trained.path) == model_in(trained.model) == trained.model

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....study.model import Case, Role, Study
 from ...logic.case_rows import CaseFiles, CaseRow, arrange, rows_of
+from ...logic.wording import plain_tooltip
 from ...signal import Signal
 from ..tables import TableModel
 
@@ -78,7 +79,7 @@ class CasesModel(TableModel):
         if role in (qt.Qt.DisplayRole, qt.Qt.EditRole):
             return row.cells[column]
         if role == qt.Qt.ToolTipRole:
-            return _toolTip(row, column)
+            return plain_tooltip(_toolTip(row, column))
         return None
 
     def flags(self, index: qt.QModelIndex) -> int:

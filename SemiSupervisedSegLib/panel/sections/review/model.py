@@ -12,7 +12,7 @@ from ....jobs.results import CaseSummary
 from ....study.model import Study
 from ...logic.decisions import Decision
 from ...logic.quality import QualityFlag, quality_flags
-from ...logic.wording import counted
+from ...logic.wording import counted, plain_tooltip
 from ...signal import Signal
 from ..tables import TableModel
 from .flag_texts import flagsInShort, flagsInWords
@@ -138,9 +138,9 @@ class ReviewModel(TableModel):
         if not index.isValid() or role not in (qt.Qt.DisplayRole, qt.Qt.ToolTipRole):
             return None
         row = self._rows[index.row()]
-        if role == qt.Qt.ToolTipRole and index.column() == FLAGS:
-            return flagsInWords(row.flags)
-        return row.cells[index.column()]
+        isFlags = role == qt.Qt.ToolTipRole and index.column() == FLAGS
+        text = flagsInWords(row.flags) if isFlags else row.cells[index.column()]
+        return plain_tooltip(text) if role == qt.Qt.ToolTipRole else text
 
 
 def makeRows(order: Sequence[CaseSummary], decisions: Mapping[str, Decision], study: Study | None) -> list[ReviewRow]:

@@ -11,6 +11,7 @@ from ....jobs.folder import JobFolder
 from ....study.errors import UserError
 from ....study.model import Structure
 from ...logic.round_numbers import RoundNumbers, read_round_numbers
+from ...logic.wording import plain_tooltip
 from ...session import Session
 from ...time_slices import TimeSlicedTask
 from ..section import Widgets
@@ -122,7 +123,7 @@ class RoundsModel(TableModel):
         cells = self._cells(self._rows[index.row()])
         if role == qt.Qt.ToolTipRole:
             titles = (title.replace("\n", " ") for title, _meaning in self._columns)
-            return "\n".join(f"{title}: {cell}" for title, cell in zip(titles, cells, strict=True))
+            return plain_tooltip("\n".join(f"{title}: {cell}" for title, cell in zip(titles, cells, strict=True)))
         return cells[index.column()] if role == qt.Qt.DisplayRole else None
 
     def _cells(self, row: RoundNumbers) -> tuple[str, ...]:

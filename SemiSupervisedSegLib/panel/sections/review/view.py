@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from ....jobs.results import CaseSummary
 from ....study.model import Structure
 from ...logic.quality import QualityFlag
+from ...logic.wording import plain_tooltip
 from ...scene.styles import STYLES, heatColor, legendColor
 from ...services import Color
 from ..buttons import setEnabledWithReason
@@ -73,7 +74,7 @@ class ReviewView(SectionPart):
         for row, name in enumerate(names):
             first = makeCell(name)
             first.setIcon(qt.QIcon(_colorPicture(colors.get(name, _NO_STRUCTURE))))
-            first.setToolTip(name)
+            first.setToolTip(plain_tooltip(name))
             table.setItem(row, 0, first)
             for column, text in enumerate(_numbers(summary, name), 1):
                 table.setItem(row, column, makeCell(text, qt.Qt.AlignRight))

@@ -108,6 +108,9 @@ class TrainingForm:
         isOther = study is not None and (self._study is None or self._study.folder != study.folder)
         self._study = study
         self.expectation.showStudy(study, rounds)
+        if isOther:
+            # Those of another study were not meant for this one.
+            self.settings.reset()
         if study is not None and (isOther or not self._isChosen):
             self.apply(propose(study, rounds))
         self._markRecommended()

@@ -16,6 +16,7 @@ from ....study.model import Study
 from ...logic.comparing import Choice, choices, cost_in_words
 from ...logic.proposal import Proposal
 from ...logic.state import Action, availability
+from ...logic.wording import plain_tooltip
 from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, SectionPart, Widgets
 from ..tables import makeCell, setUpTable
@@ -109,7 +110,7 @@ class MethodComparison(SectionPart):
             isTicked = choice.method in ticked if ticked else choice.is_proposed
             item.setCheckState(qt.Qt.Checked if isTicked and not choice.problem else qt.Qt.Unchecked)
             # A long title is cut off in a narrow panel.
-            item.setToolTip(f"{title}. {_(choice.problem or choice.summary)}")
+            item.setToolTip(plain_tooltip(f"{title}. {_(choice.problem or choice.summary)}"))
             box.addItem(item)
         box.blockSignals(before)
 
@@ -140,7 +141,7 @@ class MethodComparison(SectionPart):
             hint = row.problem or "\n".join(f"{_(title)}: {text}" for title, text in details if text)
             for place, text in enumerate(short_cells(row)):
                 cell = makeCell(text)
-                cell.setToolTip(hint)
+                cell.setToolTip(plain_tooltip(hint))
                 widget.setItem(number, place, cell)
         widget.setFixedHeight(widget.horizontalHeader().height + 2 + len(rows) * _rowHeight(widget))
         failed = next((row.problem for row in rows if row.problem), "")

@@ -16,6 +16,7 @@ from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
 from ...logic.round_names import round_title
 from ...logic.state import Action, Facts
+from ...logic.wording import plain_tooltip
 from ..buttons import applyAvailability
 from ..section import Widgets
 
@@ -48,7 +49,7 @@ class RunView:
         """
         self._progress = RunProgress(finishing)
         self.ui.logEdit.clear()
-        self.ui.logEdit.setToolTip(str(folder.log))
+        self.ui.logEdit.setToolTip(plain_tooltip(str(folder.log)))
         for widget in (self.ui.progressPanel, self.ui.logButton):
             widget.setVisible(True)
         self.say("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue, resolve
 from SemiSupervisedSegLib.jobs.events import StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
-from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, ModelDescription
+from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, WEIGHTS, ModelDescription
 from SemiSupervisedSegLib.jobs.records import to_plain
 from SemiSupervisedSegLib.jobs.rounds import next_round
 from SemiSupervisedSegLib.panel.logic.devices import DeviceInfo
@@ -91,6 +92,19 @@ def test_a_changed_value_is_marked_kept_and_reset(panel: TrainPanel) -> None:
     assert form.settings.overrides() == {}
     assert not panel.ui.resetButton.enabled
     assert panel.ui.resetButton.toolTip == "You have changed no setting."
+
+
+def test_changed_values_belong_to_the_study_that_was_open(panel: TrainPanel, tmp_path: Path) -> None:
+    form = panel.section.form
+    form.settings.rows["steps"].editor.setValue(20)
+    panel.session.refresh_rounds()
+    assert form.settings.overrides() == {"steps": 20}
+    panel.session.open_study(tiny_study(tmp_path / "other").folder)
+    assert form.settings.overrides() == {}
+    finish_round(tmp_path / "other", "supervised", panel.session.study.structures)
+    panel.session.close_study()
+    panel.session.open_study(tmp_path / "other")
+    assert (form.method, form.settings.overrides()) == ("supervised", {"steps": 40})
 
 
 def test_what_is_not_allowed_is_taken_back_with_the_reason(panel: TrainPanel) -> None:
@@ -187,6 +201,9 @@ def finish_round(folder: Path, method: str, structures: tuple[Structure, ...], s
     for path, text in ((made.model / METADATA, json.dumps(content)), (made.last_checkpoint, "")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    (made.model / WEIGHTS).parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(made.model / WEIGHTS, "w") as weights:
+        weights.writestr("weights", "")
     made.write_result({"kind": "train", "steps": steps})
     return made
 
