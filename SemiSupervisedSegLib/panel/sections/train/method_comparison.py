@@ -42,6 +42,8 @@ class MethodComparison(SectionPart):
         self._study: Study | None = None
         self._last: Comparison | None = None
         self._choices: tuple[Choice, ...] = ()
+        # Until then there are as many as usual for the images that are annotated by now.
+        self._foldsChosen = False
         setUpTable(ui.compareTable, [_(title) for title in SHORT_TITLES])
         rowHeight = ui.compareTable.verticalHeader().defaultSectionSize
         ui.compareMethodsList.setMaximumHeight(_SHOWN_METHODS * rowHeight)
@@ -49,7 +51,7 @@ class MethodComparison(SectionPart):
         ui.compareResumeButton.connect("clicked()", lambda: self._try(lambda: control.resume(self._last)))
         ui.compareBestButton.connect("clicked()", self._takeBest)
         ui.compareButton.connect("contentsCollapsed(bool)", lambda collapsed: self.refresh())
-        ui.compareFoldsBox.connect("valueChanged(int)", lambda value: self.refresh())
+        ui.compareFoldsBox.connect("valueChanged(int)", lambda value: self._chooseFolds())
         ui.compareMethodsList.connect("itemChanged(QListWidgetItem*)", lambda item: self.refresh())
 
     def latest(self) -> list[Comparison]:
@@ -120,8 +122,14 @@ class MethodComparison(SectionPart):
         before = box.blockSignals(True)
         box.setRange(2, max(2, count))
         if isOther:
+            self._foldsChosen = False
+        if not self._foldsChosen:
             box.setValue(usual_folds(count))
         box.blockSignals(before)
+
+    def _chooseFolds(self) -> None:
+        self._foldsChosen = True
+        self.refresh()
 
     def _showCost(self) -> None:
         if self.ui.compareButton.collapsed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from SemiSupervisedSegLib.jobs.comparison_specs import make_comparison_spec, new
 from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores
 from SemiSupervisedSegLib.jobs.records import to_plain
 from SemiSupervisedSegLib.panel.logic.comparing import choices, cost_in_words
+from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.cases import change_cases
-from SemiSupervisedSegLib.study.model import Study
+from SemiSupervisedSegLib.study.model import Role, Study
 
 from ...run.fake_worker import UNTIL_STOPPED
 from .train_panel import TrainPanel
@@ -201,3 +203,25 @@ def test_what_cannot_be_trained_comes_last_with_its_reason(study: Study) -> None
 )
 def test_what_a_comparison_takes_in_words(study: Study, seconds: list[float | None], words: str) -> None:
     assert cost_in_words(study, 2, seconds) == words
+
+
+def test_the_folds_follow_what_is_annotated_until_the_user_chooses(make_panel: Any, study: Study) -> None:
+    """A study begins without annotations."""
+    panel = make_panel("")
+    folder = generate_study(study.folder.parent / "more", labeled=5, unlabeled=1, external=0, size=(32, 32, 4)).folder
+
+    def annotate(count: int) -> int:
+        def change(now: Study) -> Study:
+            annotated = [case for case in now.cases if case.annotation is not None]
+            roles = dict.fromkeys((case.id for case in annotated), Role.IGNORED)
+            roles |= dict.fromkeys((case.id for case in annotated[:count]), Role.LABELED)
+            cases = tuple(replace(case, role=roles.get(case.id, case.role)) for case in now.cases)
+            return replace(now, cases=cases)
+
+        panel.session.edit_study(change)
+        return panel.ui.compareFoldsBox.value
+
+    panel.session.open_study(folder)
+    assert [annotate(count) for count in (0, 2, 3, 5)] == [2, 2, 3, 4]
+    panel.ui.compareFoldsBox.setValue(3)
+    assert [annotate(count) for count in (4, 5, 2)] == [3, 3, 2]
