@@ -15,15 +15,18 @@ class NetworkSpec:
         backbone: Name in `engine.networks.factory`.
         embedded: Whether the classifier has an additional embedding (AUA).
         tasks: Class indices of the structures of each task, for a network that segments task by task (UniSeMi).
+        dynamic: Whether the bottleneck has a convolution whose kernels depend on the image (ASE-Net).
     """
 
     backbone: str
     embedded: bool = False
     tasks: tuple[tuple[int, ...], ...] = ()
+    dynamic: bool = False
 
     def __str__(self) -> str:
         """Return the words for reports and messages, such as "v_net for tasks 1+2, 3"."""
         words = self.backbone + (" with embedding" if self.embedded else "")
+        words += " with dynamic convolution" if self.dynamic else ""
         tasks = ", ".join("+".join(map(str, task)) for task in self.tasks)
         return words + (_TASKS + tasks if tasks else "")
 

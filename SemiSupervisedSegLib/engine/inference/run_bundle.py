@@ -40,6 +40,7 @@ class LogitsNetwork(nn.Module):
         num_classes: Classes of the logits (B, num_classes, *spatial), background included.
         embedded: Whether the classifier has an embedding of its own.
         tasks: Class indices of the structures of each task, for a network that segments task by task.
+        dynamic: Whether the bottleneck has a convolution whose kernels depend on the image.
     """
 
     def __init__(
@@ -49,9 +50,12 @@ class LogitsNetwork(nn.Module):
         num_classes: int,
         embedded: bool = False,
         tasks: Sequence[Sequence[int]] = (),
+        dynamic: bool = False,
     ) -> None:
         super().__init__()
-        self.network = build_network(backbone, in_channels, num_classes, embedded=embedded, tasks=tasks)
+        self.network = build_network(
+            backbone, in_channels, num_classes, embedded=embedded, tasks=tasks, dynamic=dynamic
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (B, num_classes, *spatial) of images (B, in_channels, *spatial)."""
@@ -127,6 +131,7 @@ def network_config(plan: Plan, prefix: str) -> dict[str, Any]:
         "num_classes": plan.num_classes,
         "embedded": plan.network.embedded,
         "tasks": [list(task) for task in plan.network.tasks],
+        "dynamic": plan.network.dynamic,
     }
 
 

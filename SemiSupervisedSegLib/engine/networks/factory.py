@@ -8,6 +8,7 @@ from functools import partial
 from ...planning.plan import Plan
 from ...study.errors import UserError
 from .base import SegmentationNetwork, Upsampling
+from .dynamic_convolution import with_dynamic_convolution
 from .embedding import with_embedding
 from .folded_unet import folded_unet
 from .monai_networks import monai_basic_unet
@@ -35,6 +36,7 @@ def build_network(
     *,
     embedded: bool = False,
     tasks: Sequence[Sequence[int]] = (),
+    dynamic: bool = False,
     upsampling: Upsampling | None = None,
 ) -> SegmentationNetwork:
     """Build a network by its name, with random weights.
@@ -45,6 +47,7 @@ def build_network(
         num_classes: Classes of the logits (B, num_classes, *spatial), background included.
         embedded: Whether the classifier gets an additional embedding.
         tasks: Class indices of the structures of each task, for a network that segments task by task.
+        dynamic: Whether the bottleneck has a convolution whose kernels depend on the image.
         upsampling: Upsampling of the decoder; None is the network's own.
 
     Raises:
@@ -56,10 +59,19 @@ def build_network(
     network = builder(in_channels, num_classes, **({} if upsampling is None else {"upsampling": upsampling}))
     if embedded:
         network = with_embedding(network)
+    if dynamic:
+        network = with_dynamic_convolution(network)
     return PromptedNetwork(network, num_classes, tasks) if tasks else network
 
 
 def build_planned_network(plan: Plan) -> SegmentationNetwork:
     """Build the network of a plan, with random weights; raises UserError when there is no such network."""
     spec = plan.network
-    return build_network(spec.backbone, plan.in_channels, plan.num_classes, embedded=spec.embedded, tasks=spec.tasks)
+    return build_network(
+        spec.backbone,
+        plan.in_channels,
+        plan.num_classes,
+        embedded=spec.embedded,
+        tasks=spec.tasks,
+        dynamic=spec.dynamic,
+    )

@@ -44,7 +44,7 @@ SETTINGS = {
 MR, CT = Normalization(Modality.MR), Normalization(Modality.CT, -100.0, 300.0, 50.0, 80.0)
 PLANS = {
     "2D MR": Plan(2, 0, (None, 1.0, 1.0), (32, 32), MR, 3, NetworkSpec("unet_2d")),
-    "3D CT": Plan(3, 0, (2.0, 1.1, 1.1), (16, 16, 32), CT, 3, NetworkSpec("v_net")),
+    "3D CT": Plan(3, 0, (2.0, 1.1, 1.1), (16, 16, 32), CT, 3, NetworkSpec("v_net", dynamic=True)),
     "tasks": Plan(2, 0, (None, 1.0, 1.0), (32, 32), CT, 3, NetworkSpec("unet_2d", tasks=((1,), (2,)))),
     "largest": Plan(3, 0, (2.0, 1.1, 1.1), (16, 16, 32), MR, 3, NetworkSpec("v_net_instance", embedded=True)),
 }
