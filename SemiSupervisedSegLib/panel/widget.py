@@ -7,6 +7,7 @@ from pathlib import Path
 import qt
 import slicer
 
+from ..jobs.comparison import Comparison
 from ..jobs.folder import JobFolder
 from ..study.errors import UserError
 from .logic.guidance import section_of
@@ -139,6 +140,9 @@ class Panel:
         # Cases stay open and in view: roles and sites are to be set, and more images to be annotated.
         if before == "Cases":
             self.folds[step].setProperty("collapsed", False)
+            return
+        # The result of a comparison is the table in Train, not a round to review.
+        if before == "Train" and isinstance(self.runner.folder, Comparison):
             return
         self.folds[before].setProperty("collapsed", True)
         self.goTo(step)
