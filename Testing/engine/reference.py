@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -86,6 +87,31 @@ def pyramid_consistency(logits: Array) -> float:
         d = (q * (logarithm - log_p)).sum(axis=1, keepdims=True)
         terms.append((np.exp(-d) * (q - np.exp(log_p)) ** 2).mean() / (np.exp(-d).mean() + 1e-8) + d.mean())
     return float(np.mean(terms))
+
+
+def signed_distances(inside: NDArray, absent: float) -> Array:
+    """Distance of every voxel to the nearest one of the other side, over its maximum; negative inside."""
+    if not inside.any() or inside.all():
+        return np.full(inside.shape, -1.0 if inside.any() else absent)
+    result = np.zeros(inside.shape)
+    places = np.argwhere(np.ones_like(inside))
+    for side, sign in ((False, 1), (True, -1)):
+        others = places[inside.ravel() != side]
+        own = places[inside.ravel() == side]
+        d = KDTree(others).query(own)[0]
+        # A voxel of the structure at distance 1 has a neighbour outside: it is the boundary.
+        values = d / d.max() if not side else np.where(d == 1, 0.0, d / d.max())
+        result[tuple(own.T)] = sign * values
+    return result
+
+
+def distance_maps(labels: NDArray, classes: int, absent: float = 1.0) -> Array:
+    return np.stack([[signed_distances(image == c, absent) for c in range(1, classes)] for image in labels])
+
+
+def masks(distances: Array) -> Array:
+    """sigmoid(-1500 z), of exponents that float64 can hold."""
+    return 1 / (1 + np.exp(np.clip(1500 * distances, -700, 700)))
 
 
 def interpolation_matrix(coarse: int, fine: int) -> Array:

@@ -21,8 +21,10 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from .toys import MIDDLE, SIZES, batch_of, toy_labels, toy_method
 
 META = torch.device("meta")
+DISTANCES = "Distances to the boundary of annotations are found by SciPy on the processor."
 READS = {
     "bcp": "The components of pseudo-labels are found by SciPy on the processor.",
+    "simcvd": DISTANCES,
     "ss_net": "The heads normalise the voxels of one class, and only the device knows how many there are.",
 }
 """Methods that read results of the device in a step, each with the reason."""
