@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from ...jobs.structure_maps import SHARES
+
 POSSIBLE = 0.01
 """Lowest probability of a structure that counts: over a large image smaller ones add up to more than a structure."""
 
@@ -20,11 +22,13 @@ class VoxelMaps:
         classes: Most probable class, uint8 class indices.
         foreground: Probability of any structure, float32 from 0 to 1.
         uncertainty: Entropy divided by ln C, float32 from 0 (certain) to 1 (all classes equally probable).
+        shares: Probability of each structure in 255ths, uint8.
     """
 
     classes: np.ndarray
     foreground: np.ndarray
     uncertainty: np.ndarray
+    shares: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,15 @@ def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMa
     clipped = (np.clip(probability, 0.0, 1.0, dtype=np.float32) for probability in probabilities)
     best = next(clipped)
     classes, foreground, entropy = np.zeros(best.shape, np.uint8), np.zeros_like(best), 0 - _expected_log(best)
+    shares = []
     for index, probability in enumerate(clipped, 1):
+        shares.append((probability * SHARES + 0.5).astype(np.uint8))
         classes[probability > best] = index
         np.maximum(best, probability, out=best)
         foreground += probability
         entropy -= _expected_log(probability)
     entropy /= np.log(num_classes)
-    return VoxelMaps(classes, np.clip(foreground, 0, 1), np.clip(entropy, 0, 1))
+    return VoxelMaps(classes, np.clip(foreground, 0, 1), np.clip(entropy, 0, 1), tuple(shares))
 
 
 def _expected_log(probability: np.ndarray) -> np.ndarray:

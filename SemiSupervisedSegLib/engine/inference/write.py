@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...jobs.results import MAPS, MM3_PER_ML, SEGMENTATIONS, CaseSummary, write_summary
+from ...jobs.structure_maps import structure_map
 from ...planning.plan import Plan
 from ...study.annotations import write_segmentation
 from ...study.duplicates import image_digest
@@ -59,6 +60,9 @@ def write_case_prediction(
         write_segmentation(new / SEGMENTATIONS["final"], as_image(final.classes, reference), structures)
         write_segmentation(new / SEGMENTATIONS["prototype"], as_image(prototype.classes, reference), structures)
         write_image(new / MAPS["probability"], as_image(final.foreground, reference))
+        if len(structures) > 1:
+            for index, shares in enumerate(final.shares, 1):
+                write_image(new / structure_map(index), as_image(shares, reference))
         write_image(new / MAPS["uncertainty"], as_image(final.uncertainty, reference))
         write_image(new / MAPS["disagreement"], as_image(difference.mask, reference))
         write_summary(new, summary)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 import SimpleITK as sitk
 
+from ...jobs.structure_maps import SHARES
 from ...study.annotations import read_annotation
 from ...study.geometry import Geometry
 from ...study.images import image_geometry, read_image
@@ -30,13 +31,13 @@ class FileRequest:
     """A file that is to be read.
 
     Attributes:
-        kind: What it is; a worst place is where a map of differences is highest.
+        kind: What it is; shares are a map in 255ths, and a worst place is where a map of differences is highest.
         path: Path of the file, or of the folder of a DICOM series.
         structures: Structures of the study, for segmentations and annotations.
         image: Path of the image whose grid an annotation is brought to.
     """
 
-    kind: Literal["image", "map", "segmentation", "annotation", "worst_place"]
+    kind: Literal["image", "map", "shares", "segmentation", "annotation", "worst_place"]
     path: str
     structures: tuple[Structure, ...] = ()
     image: str = ""
@@ -104,6 +105,9 @@ def read_content(request: FileRequest) -> FileContent:
         )
     if request.kind == "map":
         return _content(read_image(path))
+    if request.kind == "shares":
+        content = _content(read_image(path))
+        return FileContent(np.divide(content.values, SHARES, dtype=np.float32), content.geometry)
     if request.kind == "segmentation":
         return _labels(read_image(path), [structure.label for structure in request.structures])
     return _annotation(request)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import slicer
 
+from ...jobs.structure_maps import structure_map
 from . import views
 from .hierarchy import putIntoFolder
 from .segments import showSurface
 from .styles import EDITING, STYLES, applyHeatmapStyle, applyStyle
-from .tags import ANNOTATION, FINAL, HEATMAPS, KINDS, PROTOTYPE, SEGMENTATIONS, CaseNodes
+from .tags import ANNOTATION, FINAL, HEATMAPS, KINDS, PROBABILITY, PROTOTYPE, SEGMENTATIONS, CaseNodes
 
 IN_3D = "in_3d"
 """The final prediction as surfaces in the 3D views."""
@@ -21,6 +24,7 @@ class CaseDisplay:
     Attributes:
         hidden: Kinds of segmentations that are switched off, and `IN_3D` while there are no surfaces.
         heatmap: Kind of the map over the image, None for no map.
+        structure: Class index of the structure whose probability is shown, 0 for all structures together.
         opacity: Opacity of the map, 0 to 1.
         isEditing: Whether the annotation is being edited.
         resultsWhileEditing: Whether the predictions are shown over what is being edited, which they cover.
@@ -29,8 +33,32 @@ class CaseDisplay:
     def __init__(self) -> None:
         self.hidden: set[str] = {IN_3D}
         self.heatmap: str | None = None
+        self.structure = 0
         self.opacity = 0.5
         self.isEditing = self.resultsWhileEditing = False
+
+    def chooseHeatmap(self, name: str | None, opacity: float) -> bool:
+        """Note the map to show, such as "uncertainty" or "probability-2", and return whether it is another one."""
+        before = self.heatmap, self.structure
+        kind, _dash, number = (name or "").partition("-")
+        self.heatmap, self.structure, self.opacity = kind or None, int(number or 0), opacity
+        return before != (self.heatmap, self.structure)
+
+    def fileOf(self, kind: str, path: Path | None) -> Path | None:
+        """Return the file of a prediction that is read: of the maps, which are large, only that of the one shown.
+
+        Args:
+            kind: Kind of the prediction.
+            path: Its file, None where there is none.
+
+        Returns:
+            None where nothing is shown, as for a structure of which an older program wrote no map.
+        """
+        if path is None or kind not in HEATMAPS:
+            return path
+        if kind == PROBABILITY and self.structure:
+            path = path.with_name(structure_map(self.structure))
+        return path if kind == self.heatmap and path.is_file() else None
 
     def startEditing(self) -> None:
         """Show the annotation, and not the predictions."""

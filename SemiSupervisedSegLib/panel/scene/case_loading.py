@@ -217,19 +217,19 @@ def requestOf(kind: str, path: Path, study: Study, case: Case) -> FileRequest:
     if kind == VOLUME:
         return FileRequest("image", str(path))
     if kind in HEATMAPS:
-        return FileRequest("map", str(path))
+        return FileRequest("map" if path.name == PREDICTION_FILES[kind] else "shares", str(path))
     if kind == ANNOTATION:
         return FileRequest("annotation", str(path), study.structures, str(study.image_path(case)))
     return FileRequest("segmentation", str(path), study.structures)
 
 
 def requestsOf(
-    study: Study, case: Case, folder: JobFolder | None, isWanted: Callable[[str], bool]
+    study: Study, case: Case, folder: JobFolder | None, fileOf: Callable[[str, Path], Path | None]
 ) -> dict[str, FileRequest]:
-    """Return all that is read when a case is shown, by kind; `isWanted` says of which kinds of predictions."""
+    """Return all that is read when a case is shown, by kind; `fileOf` is that of `CaseDisplay`."""
     predictions = predictionFiles(folder, case)
     files = {VOLUME: study.image_path(case), ANNOTATION: study.annotation_path(case)}
-    files |= {kind: path for kind, path in predictions.items() if isWanted(kind)}
+    files |= {kind: fileOf(kind, path) for kind, path in predictions.items()}
     files[WORST_PLACE] = predictions.get(DISAGREEMENT)
     return {kind: requestOf(kind, path, study, case) for kind, path in files.items() if path is not None}
 

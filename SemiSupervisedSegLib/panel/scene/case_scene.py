@@ -102,7 +102,7 @@ class CaseScene:
 
     def unread(self, study: Study, case: Case, folder: JobFolder | None) -> list[FileRequest]:
         """Return the files that have to be read to show a case, as far as that takes time."""
-        return unread(requestsOf(study, case, folder, self._isWanted), study, case, self._changes)
+        return unread(requestsOf(study, case, folder, self._display.fileOf), study, case, self._changes)
 
     def leave(self) -> None:
         """Take the shown case out of the views until the next one is read; its nodes are used again then."""
@@ -112,7 +112,7 @@ class CaseScene:
 
     def expect(self, study: Study, cases: Sequence[Case], folder: JobFolder | None) -> None:
         """Read the files of cases ahead that will probably be shown next, the most probable first."""
-        requests = (requestsOf(study, case, folder, self._isWanted) for case in cases)
+        requests = (requestsOf(study, case, folder, self._display.fileOf) for case in cases)
         self._reader.expect([request for ofCase in requests for request in ofCase.values()])
 
     def refreshPredictions(self, files: Mapping[str, Path], step: int) -> None:
@@ -143,10 +143,17 @@ class CaseScene:
         self._display.resultsWhileEditing = shown
         self._redisplay(self._display.showSegmentations)
 
-    def setHeatmap(self, kind: str | None, opacity: float) -> None:
-        """Show one of HEATMAPS over the image or none, opacity from 0 to 1; raises UserError if it cannot be read."""
-        isOther, self._display.heatmap, self._display.opacity = kind != self._display.heatmap, kind, opacity
-        errors = []
+    def setHeatmap(self, name: str | None, opacity: float) -> None:
+        """Show a map over the image, or none.
+
+        Args:
+            name: One of HEATMAPS, also PROBABILITY with the class index of a structure, such as "probability-2".
+            opacity: Opacity from 0 to 1.
+
+        Raises:
+            UserError: The map cannot be read.
+        """
+        isOther, errors = self._display.chooseHeatmap(name, opacity), []
         if isOther and self._shown is not None:
             errors = self._loadPredictions(HEATMAPS)
             self._arrange()
@@ -271,11 +278,7 @@ class CaseScene:
         return attempt([lambda kind=kind: loader.prediction(kind, self._wanted(kind), note) for kind in kinds])
 
     def _wanted(self, kind: str) -> Path | None:
-        """Return the file of a prediction; of the maps, which are large, only that of the one which is shown."""
-        return self._files.get(kind) if self._isWanted(kind) else None
-
-    def _isWanted(self, kind: str) -> bool:
-        return kind not in HEATMAPS or kind == self._display.heatmap
+        return self._display.fileOf(kind, self._files.get(kind))
 
     def _redisplay(self, show: Callable[[CaseNodes], None]) -> None:
         if self._shown is not None:

@@ -16,6 +16,7 @@ from SemiSupervisedSegLib.engine.inference.write import (
     write_case_prediction,
 )
 from SemiSupervisedSegLib.jobs.results import CaseSummary, read_summary
+from SemiSupervisedSegLib.jobs.structure_maps import SHARES, structure_map
 from SemiSupervisedSegLib.planning.preprocess import labels_to_plan_grid
 from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
@@ -27,6 +28,8 @@ FILES = {
     "probability.nrrd",
     "uncertainty.nrrd",
     "disagreement.nrrd",
+    "probability-1.nrrd",
+    "probability-2.nrrd",
     "summary.json",
 }
 
@@ -79,6 +82,10 @@ def test_files_lie_on_the_original_grid_with_the_right_voxels(tmp_path, scene, s
     mask = sitk.ReadImage(str(folder / "disagreement.nrrd"))
     assert mask.GetPixelID() == sitk.sitkUInt8
     assert np.array_equal(sitk.GetArrayViewFromImage(mask), classes != other)
+    for index in (1, 2):
+        shares = sitk.ReadImage(str(folder / structure_map(index)))
+        assert shares.GetPixelID() == sitk.sitkUInt8
+        assert np.array_equal(sitk.GetArrayViewFromImage(shares), SHARES * (classes == index))
     for name in ("probability.nrrd", "uncertainty.nrrd"):
         assert sitk.ReadImage(str(folder / name)).GetPixelID() == sitk.sitkFloat32
 

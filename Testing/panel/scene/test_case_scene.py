@@ -51,29 +51,6 @@ def test_a_case_is_shown_with_all_its_parts_in_a_folder_in_order(case_scene, stu
             assert np.array_equal(mask_of(getattr(nodes, kind), structure.name, nodes.volume), expected == index)
 
 
-def test_a_heatmap_is_read_when_it_is_chosen_and_gone_when_another_one_is(case_scene, study, predict):
-    case = study.cases[0]
-    nodes = case_scene.showCase(study, case, predict(case))
-    assert nodes.probability is None
-    assert nodes.uncertainty is None
-    case_scene.setHeatmap("probability", 0.5)
-    assert case_scene.nodes.probability is not None
-    case_scene.setHeatmap("uncertainty", 0.5)
-    assert case_scene.nodes.probability is None
-    assert case_scene.nodes.uncertainty is not None
-    case_scene.setHeatmap(None, 0.5)
-    assert case_scene.nodes == nodes
-
-
-def test_a_heatmap_that_cannot_be_read_is_reported(case_scene, study, predict):
-    case = study.cases[0]
-    folder = predict(case)
-    case_scene.showCase(study, case, folder)
-    (folder.predictions / case.id / "uncertainty.nrrd").write_bytes(b"no image")
-    with pytest.raises(UserError, match="uncertainty"):
-        case_scene.setHeatmap("uncertainty", 0.5)
-
-
 def test_the_next_case_takes_the_place_of_an_unchanged_one(case_scene, study, predict):
     first, second = study.cases[:2]
     predict(first), predict(second)

@@ -245,7 +245,9 @@ class ReviewSection(Section):
         self._columns.fit()
         self._growing.fit()
         self._markRow()
-        self.view.showLegend(() if study is None else study.structures)
+        structures = () if study is None else study.structures
+        self.view.showLegend(structures)
+        self.view.offerHeatmaps(structures)
 
     def _showCase(self) -> None:
         caseId, study = self._session.case_id, self._session.study

@@ -49,8 +49,8 @@ class ReviewView(SectionPart):
         """Enable what needs a shown case, or say why it cannot be used."""
         ui = self.ui
         heatmapHint = _(
-            "Warm colours over the image: how probable any structure is, how unsure the model "
-            "is, or where the two results differ"
+            "Warm colours over the image: how probable any structure or one of them is, how unsure the model is, "
+            "or where the two results differ"
         )
         setEnabledWithReason(ui.heatmapBox, reason, heatmapHint)
         setEnabledWithReason(ui.layoutBox, reason, _("Where the two results are shown"))
@@ -64,6 +64,25 @@ class ReviewView(SectionPart):
                 continue
             box.setIconSize(qt.QSize(_ICON, _ICON))
             box.setIcon(qt.QIcon(_legendPicture(kind, color)))
+
+    def offerHeatmaps(self, structures: Sequence[Structure]) -> None:
+        """List the maps, with one for each of several structures; the chosen one stays where it is still offered."""
+        box = self.ui.heatmapBox
+        chosen, before = box.currentData or "", box.blockSignals(True)
+        box.clear()
+        for title, name in (
+            (_("None"), ""),
+            (_("Probability"), "probability"),
+            (_("Uncertainty"), "uncertainty"),
+            (_("Disagreement"), "disagreement"),
+        ):
+            box.addItem(title, name)
+        for index, structure in enumerate(structures if len(structures) > 1 else (), 1):
+            box.addItem(_("Probability of {structure}").format(structure=structure.name), f"probability-{index}")
+        box.setCurrentIndex(max(0, box.findData(chosen)))
+        box.blockSignals(before)
+        if (box.currentData or "") != chosen:
+            self._showHeatmap()
 
     def showNumbers(self, summary: CaseSummary | None, structures: Sequence[Structure]) -> None:
         """List volumes and agreement of every structure of a result, none to list nothing."""
@@ -112,10 +131,7 @@ class ReviewView(SectionPart):
 
     def _setUpChoices(self) -> None:
         ui = self.ui
-        ui.heatmapBox.addItem(_("None"), "")
-        ui.heatmapBox.addItem(_("Probability"), "probability")
-        ui.heatmapBox.addItem(_("Uncertainty"), "uncertainty")
-        ui.heatmapBox.addItem(_("Disagreement"), "disagreement")
+        self.offerHeatmaps(())
         ui.heatmapScale.setVisible(False)
         ui.heatmapScale.setPixmap(_scalePicture())
         ui.heatmapScale.setToolTip(_("From 0 % (left) to 100 % (right); below 10 % the image is seen"))

@@ -114,6 +114,28 @@ def test_the_heatmap_lies_over_the_image_with_its_opacity(review, desk, slice_vi
     assert not review.ui.opacitySlider.enabled
 
 
+def test_heatmaps_are_offered_for_each_structure_of_the_study(review, desk):
+    box, structures = review.ui.heatmapBox, desk.session.study.structures
+    offered = [box.itemText(index) for index in range(box.count)]
+    assert offered == [
+        "None",
+        "Probability",
+        "Uncertainty",
+        "Disagreement",
+        *(f"Probability of {structure.name}" for structure in structures),
+    ]
+    box.setCurrentIndex(box.findData("probability-2"))
+    settings = review.viewSettings()
+    box.setCurrentIndex(0)
+    review.restoreView(settings)
+    assert box.currentData == "probability-2"
+    # It stays chosen while the list is filled again, and goes with the study.
+    review.view.offerHeatmaps(structures)
+    assert box.currentData == "probability-2"
+    desk.session.close_study()
+    assert (box.count, box.currentData) == (4, "")
+
+
 def test_results_side_by_side_and_back(review, desk):
     desk.session.show(FIRST)
     layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
