@@ -25,6 +25,7 @@ DISTANCES = "Distances to the boundary of annotations are found by SciPy on the 
 READS = {
     "bcp": "The components of pseudo-labels are found by SciPy on the processor.",
     "simcvd": DISTANCES,
+    "dtc": DISTANCES,
     "ss_net": "The heads normalise the voxels of one class, and only the device knows how many there are.",
 }
 """Methods that read results of the device in a step, each with the reason."""
