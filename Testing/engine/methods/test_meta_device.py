@@ -26,6 +26,7 @@ READS = {
     "bcp": "The components of pseudo-labels are found by SciPy on the processor.",
     "simcvd": DISTANCES,
     "dtc": DISTANCES,
+    "sassnet": DISTANCES,
     "ss_net": "The heads normalise the voxels of one class, and only the device knows how many there are.",
 }
 """Methods that read results of the device in a step, each with the reason."""
