@@ -24,17 +24,11 @@ class TestDTC(MethodChecks):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_values(shape):
-    losses, batch, recorder, method = run("dtc", shape)
-    ((images, output),) = recorder.student
-    assert torch.equal(images, torch.cat([batch.labeled.images, batch.unlabeled.images]))
-    p, labels = reference.softmax(array(output.logits)), batch.labeled.labels.numpy()
-    z = array(method.distance_head(output.decoder_full))
-    assert losses == {
-        "supervised": pytest.approx(reference.dice(p[:2], reference.indicators(labels, shape[1]), first=1), abs=1e-10),
-        "distances": pytest.approx(np.mean((z[:2] - reference.distance_maps(labels, shape[1])) ** 2), abs=1e-6),
-        "dual_task": pytest.approx(np.mean((reference.masks(z) - p[:, 1:]) ** 2), abs=1e-10),
-    }
+def test_the_consistency_is_of_all_images(shape):
+    losses, _, recorder, method = run("dtc", shape)
+    ((_, output),) = recorder.student
+    p, masks = reference.softmax(array(output.logits)), reference.masks(array(method.distances(output)))
+    assert losses["dual_task"] == pytest.approx(np.mean((masks - p[:, 1:]) ** 2), abs=1e-10)
 
 
 @pytest.mark.parametrize(("variant", "value"), [("paper", 1.0), ("released_code", 0.0)])
