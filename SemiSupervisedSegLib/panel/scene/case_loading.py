@@ -9,6 +9,7 @@ import slicer
 
 from ...jobs.folder import JobFolder
 from ...jobs.results import PREDICTION_FILES
+from ...jobs.structure_maps import structure_map
 from ...study.errors import UserError
 from ...study.model import Case, Study
 from ..logic.case_files import CaseFiles, FileContent, FileRequest
@@ -140,6 +141,7 @@ class CaseLoader:
     def prediction(self, kind: str, path: Path | None, note: str = "") -> None:
         """Make, update in place or put away the node of a prediction or heatmap; `note` goes behind its name."""
         node = getattr(nodesOf(self._study.folder, self._case.id), kind)
+        note = note or _structureOf(path, self._study)
         if node is not None and path is not None and isCurrent(node, path):
             self._name(node, kind, note)
             return
@@ -208,6 +210,12 @@ class CaseLoader:
         volume = nodesOf(self._study.folder, self._case.id).volume
         if volume is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+
+
+def _structureOf(path: Path | None, study: Study) -> str:
+    """Return the name of the structure whose map a file is, empty for any other file."""
+    names = {structure_map(index): structure.name for index, structure in enumerate(study.structures, 1)}
+    return "" if path is None else names.get(path.name, "")
 
 
 def requestOf(kind: str, path: Path, study: Study, case: Case) -> FileRequest:

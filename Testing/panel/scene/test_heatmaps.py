@@ -40,6 +40,8 @@ def test_the_probability_of_one_structure_takes_the_place_of_that_of_all(case_sc
         case_scene.setHeatmap(f"probability-{index}", 0.5)
         shown = slicer.util.arrayFromVolume(case_scene.nodes.probability)
         assert shown.dtype == np.float32
+        name = case_scene.nodes.probability.GetName()
+        assert name == f"{first.id} probability ({study.structures[index - 1].name})"
         assert np.array_equal(shown, classes == index)
     case_scene.setHeatmap("probability", 0.5)
     assert len(np.unique(slicer.util.arrayFromVolume(case_scene.nodes.probability))) > 2
