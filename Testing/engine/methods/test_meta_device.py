@@ -20,6 +20,8 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 
 from .toys import MIDDLE, SIZES, batch_of, toy_labels, toy_method
 
+# A second stage begins with the weights of its own start, and there are none.
+pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 META = torch.device("meta")
 DISTANCES = "Distances to the boundary of annotations are found by SciPy on the processor."
 READS = {
