@@ -36,7 +36,7 @@ SETTINGS = {
     "threads": 1,
 }
 """Of the job; every third step writes a checkpoint, so that kills find many of them half-written."""
-STAGES = ("inspect", "preprocess", "train", "model", "predict", "evaluate", "end")
+STAGES = ("inspect", "preprocess", "load", "build", "train", "model", "predict", "evaluate", "end")
 _POLL_SECONDS = 0.002
 Start = Callable[[JobFolder], "WorkerProcess | ForkedWorker"]
 

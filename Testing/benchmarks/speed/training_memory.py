@@ -24,7 +24,7 @@ from .report import Report, parser
 
 BUDGET_MB = 16
 GROWTH_MB = 50
-_STAGES = ("", "inspect", "preprocess", "train")
+_AFTER_TRAINING = ("model", "predict", "evaluate")
 _SETTINGS = {
     "cache_budget_mb": BUDGET_MB,
     "labeled_batch": 2,
@@ -54,7 +54,7 @@ def _peak_while_training(job: JobFolder) -> float:
     worker = launch(job)
     process, peak = psutil.Process(worker.pid), 0.0
     try:
-        while (status := job.status()).stage in _STAGES:
+        while (status := job.status()).stage not in _AFTER_TRAINING:
             if worker.poll() is not None:
                 raise RuntimeError(f"The worker {status.state}: {status.message}")
             peak = max(peak, process.memory_info().rss / 2**20)
