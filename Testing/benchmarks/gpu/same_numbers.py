@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 _NEW = (torch.rand, torch.randn)
 _LIKE = (torch.rand_like, torch.randn_like)
+_IN_PLACE = (Tensor.normal_, Tensor.uniform_)
 
 
 class SameRandomNumbers(TorchFunctionMode):
@@ -28,15 +29,17 @@ class SameRandomNumbers(TorchFunctionMode):
             return function(*args, **kwargs).to(device or "cpu")
         if function in _LIKE:
             return function(torch.empty_like(args[0], device="cpu"), *args[1:], **kwargs).to(args[0].device)
-        if function is Tensor.normal_ and args[0].device.type != "cpu":
-            return args[0].copy_(_normal(args[0], *args[1:], **kwargs))
+        if function in _IN_PLACE and args[0].device.type != "cpu":
+            return args[0].copy_(_drawn(function, *args, **kwargs))
         return function(*args, **kwargs)
 
 
-def _normal(like: Tensor, *args: Any, generator: torch.Generator | None = None, **kwargs: Any) -> Tensor:
+def _drawn(
+    function: Callable[..., Tensor], like: Tensor, *args: Any, generator: torch.Generator | None = None, **kwargs: Any
+) -> Tensor:
     if generator is not None:
         generator = torch.Generator().manual_seed(generator.initial_seed())
-    return torch.empty_like(like, device="cpu").normal_(*args, generator=generator, **kwargs)
+    return function(torch.empty_like(like, device="cpu"), *args, generator=generator, **kwargs)
 
 
 def without_dropout(module: nn.Module) -> nn.Module:

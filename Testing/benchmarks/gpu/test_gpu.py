@@ -20,10 +20,12 @@ def test_random_numbers_are_drawn_on_the_processor_and_brought_to_the_device() -
     with SameRandomNumbers():
         drawn = [torch.randn_like(images), torch.rand(3, device="meta"), torch.randn(2, 2)]
         torch.zeros(5, device="meta").normal_(generator=None)
+        torch.zeros(4, device="meta").uniform_(-1, 1)
     after = torch.get_rng_state()
     assert [tensor.device.type for tensor in drawn] == ["meta", "meta", "cpu"]
     torch.manual_seed(1)
     torch.randn(2, 1, 8, 8), torch.rand(3), torch.randn(2, 2), torch.zeros(5).normal_()
+    torch.zeros(4).uniform_(-1, 1)
     assert torch.equal(torch.get_rng_state(), after)
 
 
