@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import make_prediction_spec
-from ..jobs.model_folder import check_model, nearest_model, read_description
+from ..jobs.model_folder import chosen_model, read_description
 from ..jobs.results import is_predicted
 from ..jobs.spec import JobSpec
 from ..study.errors import UserError, all_failures
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     A failed image does not stop the remaining ones. The same command resumes an interrupted run.
     """
-    model = nearest_model(options.model) or options.model
-    check_model(model)
+    model = chosen_model(options.model)
     images, failures = _readable(options.images, read_description(model).structures)
     if not images:
         raise all_failures(failures)

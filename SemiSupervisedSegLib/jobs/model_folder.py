@@ -64,6 +64,13 @@ def nearest_model(place: Path) -> Path | None:
     return inside[0] if len(inside) == 1 else None
 
 
+def chosen_model(place: Path) -> Path:
+    """Return the model that a user means with a folder, perhaps one level off; raises UserError as `check_model`."""
+    model = nearest_model(place) or place
+    check_model(model)
+    return model
+
+
 def check_model(folder: Path) -> None:
     """Raise UserError when a folder is not a model that a round has trained, or is incomplete or half copied."""
     if not os.path.isdir(folder):

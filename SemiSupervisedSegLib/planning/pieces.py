@@ -42,6 +42,12 @@ def in_one_piece(annotations: Iterable[dict[int, bool]]) -> tuple[int, ...]:
     return tuple(sorted(label for label, is_whole in found.items() if is_whole))
 
 
-def _is_whole(mask: np.ndarray) -> bool:
+def piece_sizes(mask: np.ndarray) -> np.ndarray:
+    """Return the number of voxels of each piece of a mask of any shape; voxels that touch at a corner are of one."""
     parts, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))
-    return count == 1 or bool(np.bincount(parts[parts > 0]).max() >= _WHOLE_SHARE * mask.sum())
+    return np.bincount(parts.ravel(), minlength=count + 1)[1:]
+
+
+def _is_whole(mask: np.ndarray) -> bool:
+    sizes = piece_sizes(mask)
+    return bool(sizes.max() >= _WHOLE_SHARE * sizes.sum())

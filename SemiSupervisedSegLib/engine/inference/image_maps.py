@@ -14,7 +14,9 @@ from ..connected_components import largest_components
 from .uncertainty import VoxelMaps, voxel_maps
 
 
-def image_maps(probabilities: Tensor, plan: Plan, reference: sitk.Image, largest_component: bool) -> VoxelMaps:
+def image_maps(
+    probabilities: Tensor, plan: Plan, reference: sitk.Image, largest_component: bool, keep_shares: bool = False
+) -> VoxelMaps:
     """Return the maps (z, y, x) of an image; classes are resampled one at a time, to spare memory.
 
     Args:
@@ -23,8 +25,9 @@ def image_maps(probabilities: Tensor, plan: Plan, reference: sitk.Image, largest
         reference: Original image.
         largest_component: Whether only the largest connected part (26 neighbours) stays of the structures that are one
             piece in every annotation; of every structure where an older program made the plan.
+        keep_shares: Whether the probability of each structure is kept as well, untouched by `largest_component`.
     """
-    maps = voxel_maps(_on_image_grid(probabilities, plan, reference), plan.num_classes)
+    maps = voxel_maps(_on_image_grid(probabilities, plan, reference), plan.num_classes, keep_shares)
     if largest_component:
         whole = range(1, plan.num_classes) if plan.single_pieces is None else plan.single_pieces
         maps.classes[:] = largest_components(maps.classes, whole)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...jobs.results import Flag
+from ...planning.pieces import piece_sizes
 
 # Smaller pieces are specks, which nobody has to look for: shares of the volume of the structure.
 _PIECE = 0.05
@@ -31,8 +32,7 @@ def _flags(classes: np.ndarray, index: int, box: tuple[slice, ...] | None) -> tu
     if box is None:
         return ("empty",)
     flags: list[Flag] = []
-    parts, count = ndimage.label(classes[box] == index, structure=np.ones((3,) * classes.ndim))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    sizes = piece_sizes(classes[box] == index)
     if np.count_nonzero(sizes > _PIECE * sizes.sum()) > 1:
         flags.append("several_pieces")
     if any(part.start == 0 or part.stop == length for part, length in zip(box, classes.shape, strict=True)):

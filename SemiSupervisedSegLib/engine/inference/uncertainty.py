@@ -22,13 +22,13 @@ class VoxelMaps:
         classes: Most probable class, uint8 class indices.
         foreground: Probability of any structure, float32 from 0 to 1.
         uncertainty: Entropy divided by ln C, float32 from 0 (certain) to 1 (all classes equally probable).
-        shares: Probability of each structure in 255ths, uint8.
+        shares: Probability of each structure in 255ths, uint8; none when they are not kept.
     """
 
     classes: np.ndarray
     foreground: np.ndarray
     uncertainty: np.ndarray
-    shares: tuple[np.ndarray, ...]
+    shares: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Disagreement:
     fraction: float
 
 
-def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMaps:
+def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int, keep_shares: bool = False) -> VoxelMaps:
     """Reduce class probabilities to maps, holding one class in memory at a time.
 
     A voxel outside the predicted field, where all probabilities are 0, is background without uncertainty.
@@ -54,13 +54,15 @@ def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int) -> VoxelMa
     Args:
         probabilities: Probability of each class from 0 on, arrays of one spatial shape.
         num_classes: Number of classes, at least 2.
+        keep_shares: Whether the probability of each structure is kept as well.
     """
     clipped = (np.clip(probability, 0.0, 1.0, dtype=np.float32) for probability in probabilities)
     best = next(clipped)
     classes, foreground, entropy = np.zeros(best.shape, np.uint8), np.zeros_like(best), 0 - _expected_log(best)
     shares = []
     for index, probability in enumerate(clipped, 1):
-        shares.append((probability * SHARES + 0.5).astype(np.uint8))
+        if keep_shares:
+            shares.append((probability * SHARES + 0.5).astype(np.uint8))
         classes[probability > best] = index
         np.maximum(best, probability, out=best)
         foreground += probability

@@ -50,7 +50,8 @@ def write_case_prediction(
     """
     if prediction.prototype is None:
         raise ValueError("A case is written with both predictions; the prototype-based one is missing.")
-    final = image_maps(prediction.final, plan, reference, largest_component)
+    # The probability of an only structure is the map of any structure already.
+    final = image_maps(prediction.final, plan, reference, largest_component, keep_shares=len(structures) > 1)
     prototype = image_maps(prediction.prototype, plan, reference, largest_component)
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
     summary = _summarise(
@@ -60,9 +61,8 @@ def write_case_prediction(
         write_segmentation(new / SEGMENTATIONS["final"], as_image(final.classes, reference), structures)
         write_segmentation(new / SEGMENTATIONS["prototype"], as_image(prototype.classes, reference), structures)
         write_image(new / MAPS["probability"], as_image(final.foreground, reference))
-        if len(structures) > 1:
-            for index, shares in enumerate(final.shares, 1):
-                write_image(new / structure_map(index), as_image(shares, reference))
+        for index, shares in enumerate(final.shares, 1):
+            write_image(new / structure_map(index), as_image(shares, reference))
         write_image(new / MAPS["uncertainty"], as_image(final.uncertainty, reference))
         write_image(new / MAPS["disagreement"], as_image(difference.mask, reference))
         write_summary(new, summary)

@@ -80,7 +80,8 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
     moving = patients[labeled + 1 :: 2] if simulate_sites else []
     external = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
     cases = []
-    seen = {_content(data, case_id) for case_id in case_ids if case_id.split("_")[0] in patients[:labeled]}
+    contents = {case_id: _content(data, case_id) for case_id in case_ids}
+    seen = {contents[case_id] for case_id in case_ids if case_id.split("_")[0] in patients[:labeled]}
     for case_id in case_ids:
         patient = case_id.split("_")[0]
         image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
@@ -89,10 +90,9 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
             role = Role.VALIDATION
         elif patient in patients[:labeled]:
             role = Role.LABELED
-        content = _content(data, case_id)
-        if role is Role.UNLABELED and content in seen:
+        if role is Role.UNLABELED and contents[case_id] in seen:
             continue
-        seen.add(content)
+        seen.add(contents[case_id])
         if site != "local":
             moved = folder / "images" / f"{case_id}.nrrd"
             moved.parent.mkdir(exist_ok=True)

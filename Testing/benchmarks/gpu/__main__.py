@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ..machine import describe_machine
 from ..speed.report import read_csv
 
 RESULT, TABLE = "check_gpu.json", "check_gpu.md"
+_CUT_OFF = "cut off by the clock"
 _ENDING_SECONDS = 60.0
 """What a training gets to save its checkpoint and the table to be written."""
 
@@ -34,7 +35,6 @@ class Part:
     title: str
     module: str
     arguments: tuple[str, ...] = ()
-    figures: str = ""
 
 
 @dataclass
@@ -71,14 +71,8 @@ def run_part(part: Part, folder: Path, seconds: float, form: Sequence[str]) -> O
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", f"{package}.{part.module}", *form, *part.arguments, "--output", str(folder)]
     print(f"\n== {part.title}, {seconds:.0f} s left", flush=True)
-    started = time.monotonic()
-    try:
-        code = subprocess.run(command, check=False, timeout=seconds).returncode
-        state = "done" if code == 0 else f"failed with exit code {code}"
-    except subprocess.TimeoutExpired:
-        state = "cut off by the clock"
-    figures = read_csv(folder / f"{part.module.rpartition('.')[2]}.csv")
-    return Outcome(part.title, state, time.monotonic() - started, figures)
+    state, lasted = _run(command, seconds, subprocess.Popen.kill)
+    return Outcome(part.title, state, lasted, read_csv(folder / f"{part.module.rpartition('.')[2]}.csv"))
 
 
 def accuracy(data: Path, folder: Path, device: str, seconds: float) -> Outcome:
@@ -86,17 +80,25 @@ def accuracy(data: Path, folder: Path, device: str, seconds: float) -> Outcome:
     package = __package__.rpartition(".")[0]
     command = [sys.executable, "-m", f"{package}.accuracy.sweep", "acdc_card", "--data", str(data)]
     print(f"\n== Accuracy on ACDC, {seconds:.0f} s left", flush=True)
+    # When it is terminated, the sweep lets its workers save their checkpoints.
+    state, lasted = _run([*command, "--output", str(folder), "--device", device], seconds, subprocess.Popen.terminate)
+    if state == _CUT_OFF:
+        state += "; the same command continues"
+    return Outcome("Accuracy on ACDC", state, lasted, read_csv(folder / "results" / "scores.csv"))
+
+
+def _run(command: Sequence[str], seconds: float, cut_off: Callable[[subprocess.Popen], None]) -> tuple[str, float]:
+    """Run a command, end it when the time is over, and return how it went and for how many seconds."""
     started = time.monotonic()
-    process = subprocess.Popen([*command, "--output", str(folder), "--device", device])
+    process = subprocess.Popen(command)
     try:
         code = process.wait(seconds)
         state = "done" if code == 0 else f"failed with exit code {code}"
     except subprocess.TimeoutExpired:
-        # The sweep lets its workers save their checkpoints.
-        process.terminate()
+        cut_off(process)
         process.wait()
-        state = "cut off by the clock; the same command continues"
-    return Outcome("Accuracy on ACDC", state, time.monotonic() - started, read_csv(folder / "results" / "scores.csv"))
+        state = _CUT_OFF
+    return state, time.monotonic() - started
 
 
 def table(machine: str, outcomes: Sequence[Outcome]) -> str:

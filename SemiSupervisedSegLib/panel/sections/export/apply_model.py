@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from ....jobs.job_specs import new_prediction_round
-from ....jobs.model_folder import check_model, nearest_model
+from ....jobs.model_folder import chosen_model
 from ....jobs.outcome import Outcome
 from ....study.cases import stored_path
 from ....study.errors import UserError
@@ -99,11 +99,10 @@ class ModelApplication(SectionPart):
 
     def _chooseModel(self) -> None:
         chosen = self._dialogs.chooseFolder(_("Folder of a trained model"))
-        if not chosen:
-            return
-        path = nearest_model(Path(chosen)) or Path(chosen)
-        if not self._try(lambda: check_model(path)):
-            return
+        if chosen:
+            self._try(lambda: self._offer(chosen_model(Path(chosen))))
+
+    def _offer(self, path: Path) -> None:
         if path not in self._others:
             self._others.append(path)
         self.showModels()

@@ -52,8 +52,7 @@ class RoundsTable:
     def refresh(self) -> None:
         """Read the numbers of all rounds again, in portions."""
         self._stop()
-        finished = [folder for folder in self._session.rounds() if folder.is_finished()]
-        self._reading = TimeSlicedTask(_read(finished), self._show, self._fail)
+        self._reading = TimeSlicedTask(_read(self._session.rounds()), self._show, self._fail)
 
     def _show(self, rows: list[RoundNumbers]) -> None:
         self._reading = None
@@ -135,6 +134,7 @@ class RoundsModel(TableModel):
 def _read(folders: Sequence[JobFolder]) -> Generator[int, None, list[RoundNumbers]]:
     rows = []
     for folder in folders:
-        rows.append(read_round_numbers(folder))
+        if folder.is_finished():
+            rows.append(read_round_numbers(folder))
         yield len(rows)
     return rows

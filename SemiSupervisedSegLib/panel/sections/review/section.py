@@ -62,9 +62,11 @@ class ReviewSection(Section):
         self._setUpTable()
         self._connect()
         session.study_changed.connect(self._showRows)
+        session.study_changed.connect(self._showStructures)
         session.rounds_changed.connect(self._showRounds)
         session.case_changed.connect(self._showCase)
         session.state_changed.connect(self.refresh)
+        self._showStructures()
         self._showRounds()
         self.refresh()
 
@@ -236,18 +238,20 @@ class ReviewSection(Section):
             self._loading.cancel()
             self._loading = None
 
-    def _showRows(self) -> None:
+    def _showStructures(self) -> None:
         study = self._session.study
+        structures = () if study is None else study.structures
+        self.view.showLegend(structures)
+        self.view.offerHeatmaps(structures)
+
+    def _showRows(self) -> None:
         self._filling = True
         self._underMouse = None
-        self.model.setRows(makeRows(self._order, self._decisions, study))
+        self.model.setRows(makeRows(self._order, self._decisions, self._session.study))
         self._filling = False
         self._columns.fit()
         self._growing.fit()
         self._markRow()
-        structures = () if study is None else study.structures
-        self.view.showLegend(structures)
-        self.view.offerHeatmaps(structures)
 
     def _showCase(self) -> None:
         caseId, study = self._session.case_id, self._session.study
