@@ -209,3 +209,19 @@ def supervised_loss(logits: Tensor, labels: Tensor, *, regions: int = 1, mode: R
     target = one_hot(labels, logits.shape[1])
     dice = regional_dice_loss(logits.softmax(dim=1), target, regions=regions, mode=mode)
     return 0.5 * (functional.cross_entropy(logits, labels) + dice)
+
+
+@full_precision
+def structures_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return half cross-entropy, half Dice of the structures without background (released codes of UA-MT and CauSSL).
+
+    Args:
+        logits: Logits (B, C, *spatial).
+        labels: Class indices (B, *spatial).
+
+    Examples:
+        >>> structures_loss(torch.zeros(1, 2, 1, 4), torch.tensor([[[0, 0, 1, 1]]]))
+        tensor(0.5132)
+    """
+    dice = dice_loss(logits.softmax(dim=1), one_hot(labels, logits.shape[1]), include_background=False)
+    return 0.5 * (functional.cross_entropy(logits, labels) + dice)

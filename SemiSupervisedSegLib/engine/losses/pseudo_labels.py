@@ -1,4 +1,4 @@
-"""Pseudo-labels and what is learned from them (FixMatch, Sohn et al., NeurIPS 2020, also as benchmarked)."""
+"""Pseudo-labels and what is learned from them (CPS, CVPR 2021; FixMatch, Sohn et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -88,3 +88,21 @@ def complementary_loss(weak_logits: Tensor, strong_logits: Tensor) -> Tensor:
     entropy = -(over_space.exp() * over_space).sum(dim=2) / math.log(over_space.shape[2])
     weight = 1 - entropy.mean()
     return weight.square() * functional.cross_entropy(1 - probabilities, weak_logits.detach().argmin(dim=1))
+
+
+@full_precision
+def cross_pseudo_supervision(first: Tensor, second: Tensor) -> Tensor:
+    """Return CE(z_1, argmax z_2) + CE(z_2, argmax z_1) (CPS, equation 2).
+
+    Args:
+        first: Logits z_1 (B, C, *spatial).
+        second: Logits z_2 (B, C, *spatial).
+
+    Examples:
+        >>> zeros = torch.zeros(1, 2, 4)
+        >>> cross_pseudo_supervision(zeros, zeros)
+        tensor(1.3863)
+    """
+    # A maximum's place has no gradient, so neither network is moved towards being a better teacher.
+    from_second = functional.cross_entropy(first, second.argmax(dim=1))
+    return from_second + functional.cross_entropy(second, first.argmax(dim=1))

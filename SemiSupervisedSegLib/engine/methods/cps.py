@@ -5,9 +5,8 @@ Chen et al., CVPR 2021.
 
 from __future__ import annotations
 
-from torch.nn import functional
-
 from ..data.batch import Batch
+from ..losses.pseudo_labels import cross_pseudo_supervision
 from ..networks.layers import kaiming_normal, xavier_normal
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 
@@ -34,12 +33,9 @@ class CrossPseudoSupervision(Method):
         first_labeled, first = self.joint_pass(batch)
         second_labeled, second = self.joint_pass(batch, self.second)
         supervised = self.supervised_loss(first_labeled, labels) + self.second_supervised_loss(second_labeled, labels)
-        # A maximum's place has no gradient, so neither network is moved towards being a better teacher.
-        from_second = functional.cross_entropy(first.logits.float(), second.logits.argmax(dim=1))
-        from_first = functional.cross_entropy(second.logits.float(), first.logits.argmax(dim=1))
         return {
             "supervised": Loss(supervised),
-            "cross_pseudo": Loss(from_second + from_first, weight),
+            "cross_pseudo": Loss(cross_pseudo_supervision(first.logits, second.logits), weight),
         }
 
 

@@ -10,11 +10,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..data.batch import Batch
 from ..losses.consistency import certain_probability_consistency, predictive_entropy
-from ..losses.overlap import dice_loss, one_hot, supervised_loss
+from ..losses.overlap import structures_loss, supervised_loss
 from ..tensors import promote
 from .method import Loss, Losses, Method, MethodContext, TrainingStep
 from .parts.ramps import gaussian_ramp
@@ -58,11 +57,8 @@ class UncertaintyAwareMeanTeacher(TeacherStudent):
 
     def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return L_sup of logits (B, C, *spatial); the authors' Dice, of volumes, is that of the structures only."""
-        if not (self.follows_released_code and labels.dim() == 4):
-            return supervised_loss(logits, labels)
-        target = one_hot(labels, self.num_classes)
-        dice = dice_loss(logits.softmax(dim=1), target, include_background=False)
-        return 0.5 * (functional.cross_entropy(logits, labels) + dice)
+        of_structures = self.follows_released_code and labels.dim() == 4
+        return (structures_loss if of_structures else supervised_loss)(logits, labels)
 
     def threshold(self, step: TrainingStep) -> float:
         """Return H, which rises from 0.75 ln C to ln C; the paper's ln 2 is that of its two classes."""
