@@ -26,6 +26,7 @@ META = torch.device("meta")
 DISTANCES = "Distances to the boundary of annotations are found by SciPy on the processor."
 READS = {
     "bcp": "The components of pseudo-labels are found by SciPy on the processor.",
+    "caml": "The heads normalise the voxels that two networks agree on, and only the device knows how many there are.",
     "simcvd": DISTANCES,
     "dtc": DISTANCES,
     "sassnet": DISTANCES,

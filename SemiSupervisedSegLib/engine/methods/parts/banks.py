@@ -129,3 +129,57 @@ class FeatureMemory(nn.Module):
     def of(self, label: int) -> Tensor:
         """Return the features (N, channels) of a class as constants; N is 0 before the first."""
         return self.features[label, : int(self.counts[label])].clone()
+
+
+class FeatureRing(nn.Module):
+    """Features of each class from the latest batches that had it, from which samples are drawn.
+
+    Args:
+        num_classes: Number of classes, background included.
+        size: Largest number of features of a class from one batch, and in a sample.
+        channels: Length of a feature.
+        batches: Number of batches that are remembered.
+
+    Examples:
+        >>> ring = FeatureRing(num_classes=2, size=2, channels=1, batches=2)
+        >>> for value in (5.0, 6.0, 7.0):
+        ...     ring.remember(1, torch.full((3, 1), value))
+        >>> ring.stored(1).flatten(), len(ring.sample())
+        (tensor([7., 7., 6., 6.]), 2)
+    """
+
+    features: Tensor
+    counts: Tensor
+    turns: Tensor
+
+    def __init__(self, num_classes: int, size: int, channels: int, batches: int) -> None:
+        super().__init__()
+        self.size, self.batches = size, batches
+        self.register_buffer("features", torch.zeros(num_classes, batches * size, channels))
+        self.register_buffer("counts", torch.zeros(num_classes, batches, dtype=torch.long))
+        self.register_buffer("turns", torch.zeros(num_classes, dtype=torch.long))
+
+    @torch.no_grad()
+    def remember(self, label: int, features: Tensor) -> None:
+        """Store features (N, channels) of a class that one batch has, up to ``size``."""
+        count = min(len(features), self.size)
+        # A step in float16 may overflow; its optimizer skips it, and so does the ring.
+        if count == 0 or not features.isfinite().all():
+            return
+        turn = int(self.turns[label]) % self.batches
+        self.features[label, turn * self.size : turn * self.size + count] = features[:count]
+        self.counts[label, turn] = count
+        self.turns[label] += 1
+
+    def stored(self, label: int) -> Tensor:
+        """Return all features (N, channels) of a class as constants."""
+        batches = self.features[label].split(self.size)
+        return torch.cat([each[:count] for each, count in zip(batches, self.counts[label].tolist(), strict=True)])
+
+    def sample(self) -> Tensor:
+        """Draw up to ``size`` features of each class, (N, channels)."""
+        drawn = []
+        for label in range(len(self.features)):
+            stored = self.stored(label)
+            drawn.append(stored[torch.randperm(len(stored), device=stored.device)[: self.size]])
+        return torch.cat(drawn)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.losses.prototypes import Prototypes
-from SemiSupervisedSegLib.engine.methods.parts.banks import FeatureMemory, PrototypeBank
+from SemiSupervisedSegLib.engine.methods.parts.banks import FeatureMemory, FeatureRing, PrototypeBank
 
 from ...reference import array
 
@@ -54,3 +54,16 @@ def test_memory_keeps_what_it_has_when_a_class_is_absent():
     assert len(memory.of(0)) == 0
     memory.keep(1, first[:1], torch.ones(1), highest=True)
     assert torch.equal(memory.of(1), first[:1])
+
+
+def test_a_ring_keeps_the_latest_batches_of_each_class():
+    ring = FeatureRing(num_classes=2, size=3, channels=2, batches=2)
+    for value, count in ((1.0, 3), (2.0, 2), (3.0, 5)):
+        ring.remember(1, torch.full((count, 2), value))
+    ring.remember(1, torch.full((4, 2), float("nan")))
+    ring.remember(0, torch.zeros(0, 2))
+    assert ring.stored(1)[:, 0].tolist() == [3.0, 3.0, 3.0, 2.0, 2.0]
+    assert len(ring.stored(0)) == 0
+    samples = [ring.sample() for _ in range(20)]
+    assert all(len(sample) == 3 for sample in samples)
+    assert len({tuple(sample[:, 0].tolist()) for sample in samples}) > 1
