@@ -72,6 +72,20 @@ def supervised(logits: Array, labels: NDArray, regions: int = 1) -> float:
     return 0.5 * (cross_entropy(logits, labels) + regional_dice(softmax(logits), target, None, regions))
 
 
+def mixture(logits: Array, labels: NDArray, mask: Array) -> float:
+    """Half Dice, half cross-entropy over the voxels of the mask; volumes have a Dice per sample and class."""
+    p, q = softmax(logits), indicators(labels, logits.shape[1])
+    counted = np.broadcast_to(mask, labels.shape) > 0
+    if labels.ndim == 3:
+        return 0.5 * (dice(p, q, counted) + cross_entropy(logits, labels, counted))
+    overlaps = []
+    for b in range(len(p)):
+        for c in range(p.shape[1]):
+            both = (mask * p[b, c] * q[b, c]).sum()
+            overlaps.append(1 - (2 * both + 1e-5) / ((mask * (p[b, c] + q[b, c])).sum() + 1e-5))
+    return float(0.5 * (np.mean(overlaps) + cross_entropy(logits, labels, counted)))
+
+
 def log_softmax(logits: Array, axis: int) -> Array:
     shifted = logits - logits.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))

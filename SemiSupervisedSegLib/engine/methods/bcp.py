@@ -20,6 +20,7 @@ from .parts.teacher import MeanTeacher
 BOX_SIDE = 2 / 3
 """Side of the pasted box as a share of the patch (section 3.2)."""
 PRETRAIN, SELFTRAIN = "pretrain", "selftrain"
+Tasks = tuple[Tensor | None, Tensor | None]
 
 
 class BidirectionalCopyPaste(Method):
@@ -64,7 +65,8 @@ class BidirectionalCopyPaste(Method):
             keep: Mask (*spatial), 0 in the box that is pasted.
         """
         (first, second), (first_labels, second_labels) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
-        logits, labels = self.student(paste(first, second, keep)).logits, paste(first_labels, second_labels, keep)
+        tasks = halves(batch.labeled.tasks)
+        logits, labels = self.mixture_logits(first, second, keep, tasks), paste(first_labels, second_labels, keep)
         if self.dimensions == 3:
             return {"supervised": Loss(mixture_loss(logits, labels, torch.ones_like(keep)))}
         return {"supervised": Loss(mixture_loss(logits, labels, keep) + mixture_loss(logits, labels, 1 - keep))}
@@ -78,9 +80,10 @@ class BidirectionalCopyPaste(Method):
         """
         (first, second), (first_labels, second_labels) = batch.labeled.images.chunk(2), batch.labeled.labels.chunk(2)
         pasted_first, pasted_second = batch.unlabeled.images.chunk(2)
-        pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled.images).chunk(2)
-        inward = self.student(paste(first, pasted_first, keep)).logits
-        outward = self.student(paste(pasted_second, second, keep)).logits
+        pseudo_first, pseudo_second = self.pseudo_labels(batch.unlabeled.images, batch.unlabeled.tasks).chunk(2)
+        known, unlabeled = halves(batch.labeled.tasks), halves(batch.unlabeled.tasks)
+        inward = self.mixture_logits(first, pasted_first, keep, (known[0], unlabeled[0]))
+        outward = self.mixture_logits(pasted_second, second, keep, (unlabeled[1], known[1]))
         alpha = self.settings["pseudo_label_weight"]
         into, out = paste(first_labels, pseudo_first, keep), paste(pseudo_second, second_labels, keep)
         return {
@@ -90,16 +93,34 @@ class BidirectionalCopyPaste(Method):
             "outward_pseudo": Loss(mixture_loss(outward, out, keep), alpha),
         }
 
-    def pseudo_labels(self, images: Tensor) -> Tensor:
-        """Return the teacher's classes (B, *spatial), of each structure only the largest component (section 3.3).
+    def mixture_logits(self, around: Tensor, inside: Tensor, keep: Tensor, tasks: Tasks) -> Tensor:
+        """Return the student's logits (B, C, *spatial) of two images pasted into each other.
+
+        Args:
+            around: Images (B, C_in, *spatial) outside of the box.
+            inside: Images inside of it.
+            keep: Mask (*spatial), 0 in the box.
+            tasks: Tasks (B,) of both, which images of one task do not have.
+        """
+        return self.student(paste(around, inside, keep)).logits
+
+    def teacher_logits(self, images: Tensor, tasks: Tensor | None) -> Tensor:
+        """Return the teacher's logits (B, C, *spatial) of images (B, C_in, *spatial) and their tasks (B,).
 
         The halves of the images are segmented one after the other, each with batch statistics of its own, as released.
+        """
+        return torch.cat([self.teacher(half).logits for half in images.chunk(2)])
+
+    def pseudo_labels(self, images: Tensor, tasks: Tensor | None = None) -> Tensor:
+        """Return the teacher's classes (B, *spatial), of each structure only the largest component (section 3.3).
+
         Components are computed on the CPU, the one place where a step waits for the device.
 
         Args:
             images: Images (B, C_in, *spatial), an even number.
+            tasks: Their tasks (B,); None where there is one task only.
         """
-        classes = torch.cat([self.teacher(half).logits.argmax(dim=1) for half in images.chunk(2)])
+        classes = self.teacher_logits(images, tasks).argmax(dim=1)
         pieces = [largest_components(image.numpy(), range(1, self.num_classes)) for image in classes.cpu()]
         return torch.stack([torch.from_numpy(image) for image in pieces]).to(classes.device)
 
@@ -107,6 +128,14 @@ class BidirectionalCopyPaste(Method):
         """Average the student into the teacher while self-training."""
         if step.stage != PRETRAIN:
             self.teacher.update(self.student, step.index)
+
+
+def halves(tasks: Tensor | None) -> Tasks:
+    """Return the tasks (B / 2,) of both halves of a batch, None for images that have one task only."""
+    if tasks is None:
+        return None, None
+    first, second = tasks.chunk(2)
+    return first, second
 
 
 def mixture_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:

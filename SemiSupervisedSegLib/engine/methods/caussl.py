@@ -5,7 +5,7 @@ Miao et al., ICCV 2023, in its form on cross pseudo supervision (CPS-CauSSL).
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.batch import Batch
 from ..losses.independence import kernel_dependence
@@ -50,10 +50,15 @@ class CausalityInspired(Method):
     def image_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return L_sup of both networks on the labeled images and their cross pseudo supervision on the others."""
         labels = batch.labeled.labels
-        first_labeled, first = (output.logits for output in self.joint_pass(batch))
-        second_labeled, second = (output.logits for output in self.joint_pass(batch, self.second))
+        first_labeled, first = self.network_logits(batch, self.student)
+        second_labeled, second = self.network_logits(batch, self.second)
         supervised = self.loss_on_labels(first_labeled, labels) + self.loss_on_labels(second_labeled, labels)
         return supervised, cross_pseudo_supervision(first, second)
+
+    def network_logits(self, batch: Batch, network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, C, *spatial) that a network gives labeled and unlabeled images."""
+        labeled, unlabeled = self.joint_pass(batch, network)
+        return labeled.logits, unlabeled.logits
 
 
 def build(context: MethodContext) -> Method:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from SemiSupervisedSegLib.engine.data.batch import Batch, Labeled, Unlabeled
-from SemiSupervisedSegLib.engine.methods.method import MethodContext
+from SemiSupervisedSegLib.engine.methods.method import Method, MethodContext
 from SemiSupervisedSegLib.engine.methods.registry import build_method
 from SemiSupervisedSegLib.engine.methods.unisemi_paper import UniSeMi
 from SemiSupervisedSegLib.jobs.catalogue import resolve
@@ -18,6 +19,13 @@ from .checks import MethodChecks
 from .toys import SIZES, toy_images, toy_labels, toy_network
 
 TASKS = ((1,), (2,), (1, 3))
+
+
+def of_tasks(method_id: str, dimensions: int = 2, tasks=TASKS, **settings: Any) -> Method:
+    """Build a method on toy networks for images of several tasks."""
+    values = resolve(method_id, "standard", settings, dimensions)
+    context = MethodContext(partial(toy_network, dimensions, 4), 4, dimensions, values, tasks)
+    return build_method(method_id, context).train()
 
 
 def unisemi(dimensions: int = 2, tasks=TASKS, known: bool = True, **settings: Any) -> UniSeMi:
@@ -91,3 +99,12 @@ class SeveralTasksChecks(MethodChecks):
 
     def make_optimizer(self, method: UniSeMi) -> torch.optim.Optimizer:
         return torch.optim.Adam(method.parameters(), lr=0.02)
+
+
+def own_channels(logits: np.ndarray, tasks: torch.Tensor) -> np.ndarray:
+    """Return logits of which those of structures that are not of an image's task count for nothing."""
+    own = np.ones(logits.shape[:2], dtype=bool)
+    for image, task in enumerate(tasks.tolist()):
+        if task != UNKNOWN_TASK:
+            own[image] = [label in (0, *TASKS[task]) for label in range(logits.shape[1])]
+    return np.where(own.reshape(*own.shape, *(1,) * (logits.ndim - 2)), logits, -1e4)

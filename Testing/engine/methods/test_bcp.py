@@ -25,20 +25,6 @@ class TestBCP(MethodChecks):
     stages = ("pretrain", "selftrain")
 
 
-def mixture(logits, labels, mask):
-    """Half Dice, half cross-entropy over the voxels of the mask; volumes have a Dice per sample and class."""
-    p, q = reference.softmax(logits), reference.indicators(labels, logits.shape[1])
-    counted = np.broadcast_to(mask, labels.shape) > 0
-    if labels.ndim == 3:
-        return 0.5 * (reference.dice(p, q, counted) + reference.cross_entropy(logits, labels, counted))
-    overlaps = []
-    for b in range(len(p)):
-        for c in range(p.shape[1]):
-            both = (mask * p[b, c] * q[b, c]).sum()
-            overlaps.append(1 - (2 * both + 1e-5) / ((mask * (p[b, c] + q[b, c])).sum() + 1e-5))
-    return 0.5 * (np.mean(overlaps) + reference.cross_entropy(logits, labels, counted))
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 def test_selftraining(shape):
     method, batch = in_float64(toy_method("bcp", *shape), toy_batch(*shape))
@@ -62,10 +48,10 @@ def test_selftraining(shape):
     out = paste(pseudo[1:], batch.labeled.labels[1:], keep).numpy()
     outside = keep.numpy().astype(float)
     assert losses == {
-        "inward_annotated": pytest.approx(mixture(array(inward.logits), into, outside), abs=1e-10),
-        "inward_pseudo": pytest.approx(mixture(array(inward.logits), into, 1 - outside), abs=1e-10),
-        "outward_annotated": pytest.approx(mixture(array(outward.logits), out, 1 - outside), abs=1e-10),
-        "outward_pseudo": pytest.approx(mixture(array(outward.logits), out, outside), abs=1e-10),
+        "inward_annotated": pytest.approx(reference.mixture(array(inward.logits), into, outside), abs=1e-10),
+        "inward_pseudo": pytest.approx(reference.mixture(array(inward.logits), into, 1 - outside), abs=1e-10),
+        "outward_annotated": pytest.approx(reference.mixture(array(outward.logits), out, 1 - outside), abs=1e-10),
+        "outward_pseudo": pytest.approx(reference.mixture(array(outward.logits), out, outside), abs=1e-10),
     }
 
 
@@ -91,7 +77,7 @@ def test_pretraining_pastes_labeled_images_and_their_labels(dimensions):
     labels = paste(batch.labeled.labels[:1], batch.labeled.labels[1:], keep).numpy()
     outside = keep.numpy().astype(float)
     masks = (outside, 1 - outside) if dimensions == 2 else (np.ones_like(outside),)
-    expected = sum(mixture(array(output.logits), labels, mask) for mask in masks)
+    expected = sum(reference.mixture(array(output.logits), labels, mask) for mask in masks)
     assert losses == {"supervised": pytest.approx(expected, abs=1e-10)}
     assert not recorder.teacher
 

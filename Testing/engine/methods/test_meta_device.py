@@ -23,9 +23,11 @@ from .toys import MIDDLE, SIZES, batch_of, toy_labels, toy_method
 # A second stage begins with the weights of its own start, and there are none.
 pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 META = torch.device("meta")
+COMPONENTS = "The components of pseudo-labels are found by SciPy on the processor."
 DISTANCES = "Distances to the boundary of annotations are found by SciPy on the processor."
 READS = {
-    "bcp": "The components of pseudo-labels are found by SciPy on the processor.",
+    "bcp": COMPONENTS,
+    "uni_bcp": COMPONENTS,
     "caml": "The heads normalise the voxels that two networks agree on, and only the device knows how many there are.",
     "simcvd": DISTANCES,
     "dtc": DISTANCES,

@@ -56,6 +56,16 @@ def finished(study):
     return folder
 
 
+@pytest.mark.parametrize("method", ["uni_bcp", "uni_caussl"])
+def test_networks_without_prompts_learn_several_tasks(study, method):
+    folder = new_round(study, method, PAIRS | {"steps": 4})
+    assert main(folder.path) == EXIT_FINISHED
+    spec = folder.spec()
+    for case in spec.cases:
+        classes = read_classes(folder.predictions / case.id / "final.seg.nrrd", spec.structures)
+        assert classes.max() <= len(spec.structures)
+
+
 def test_the_model_answers_for_all_tasks(finished):
     model = load_bundle(finished.model)
     assert model.plan.network == NetworkSpec("unet_2d", tasks=((1,), (2,), (3,)))
