@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import compare, demo, evaluate, export, methods, predict, study, train, worker
+from .commands import compare, demo, evaluate, export, machine, methods, predict, study, train, worker
 from .study.errors import UserError
 
-_COMMANDS = (study, methods, train, compare, predict, evaluate, export, demo, worker)
+_COMMANDS = (study, methods, train, compare, predict, evaluate, export, machine, demo, worker)
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141

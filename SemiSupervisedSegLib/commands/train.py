@@ -10,6 +10,10 @@ from ..jobs.continuation import check_resumable, make_continued_spec, model_in, 
 from ..jobs.folder import JobFolder
 from ..jobs.job_specs import DEFAULT_PRESET, make_training_spec
 from ..jobs.launcher import launch
+from ..jobs.machines import find_machine
+from ..jobs.remote.executor import SshExecutor
+from ..jobs.remote.parcel import check_can_travel
+from ..jobs.remote.record import check_here, machine_of
 from ..jobs.rounds import find_round, next_round
 from ..jobs.spec import JobSpec
 from ..study.checks import check_study
@@ -18,6 +22,7 @@ from ..study.model import Study
 from ..study.store import load_study
 from .parse_settings import parse_settings
 from .run_job import run_job
+from .run_there import LeftAlone, run_there
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -46,23 +51,31 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--detach", action="store_true", help="continue in the background, also after this terminal closes"
     )
+    parser.add_argument("--on", metavar="MACHINE", help="train on another machine; see the command machine")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; raises UserError when something is wrong with the study or the options."""
     study = load_study(options.study)
-    folder = _resumed_round(study, options) if options.resume else _new_round(study, _new_spec(study, options))
+    executor = SshExecutor(find_machine(options.on)) if options.on else None
+    folder = (
+        _resumed_round(study, options) if options.resume else _new_round(study, _new_spec(study, options), executor)
+    )
     print(f"Round {folder.name}", flush=True)
     if options.detach:
-        launch(folder, detached=True)
-        print(f"Training continues in the background; {folder.path / 'status.json'} shows its progress.")
-        print(f"To stop it, make a file named cancel in {folder.path}.")
+        _leave(folder, executor, options)
         return 0
     try:
-        run_job(folder)
+        if executor is None:
+            run_job(folder)
+        else:
+            run_there(folder, executor)
+    except LeftAlone:
+        print(f"What was started on {options.on} goes on there. To follow it again: {_again(folder, options)}")
+        raise
     except KeyboardInterrupt:
-        print(f"To continue: semi-supervised-seg train {options.study} --resume {folder.name}")
+        print(f"To continue: {_again(folder, options)}")
         raise
     print(f"Done. Segmentations of all cases: {folder.predictions}")
     if folder.report.exists():
@@ -70,7 +83,28 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _new_round(study: Study, spec: JobSpec) -> JobFolder:
+def _leave(folder: JobFolder, executor: SshExecutor | None, options: argparse.Namespace) -> None:
+    """Start a round and let it run in the background."""
+    if executor is not None:
+        executor.send(folder)
+        print(f"Training continues on {options.on}. To follow it and fetch its results: {_again(folder, options)}")
+        return
+    launch(folder, detached=True)
+    print(f"Training continues in the background; {folder.path / 'status.json'} shows its progress.")
+    print(f"To stop it, make a file named cancel in {folder.path}.")
+
+
+def _again(folder: JobFolder, options: argparse.Namespace) -> str:
+    """Return the command that continues a round, or follows it."""
+    place = f" --on {options.on}" if options.on else ""
+    return f"semi-supervised-seg train {options.study} --resume {folder.name}{place}"
+
+
+def _new_round(study: Study, spec: JobSpec, executor: SshExecutor | None) -> JobFolder:
+    if executor is not None:
+        # Before the round is made, which would stay behind empty.
+        check_can_travel(spec)
+        executor.check()
     for warning in check_study(study):
         print(f"Warning: {warning}")
     folder = next_round(study.folder, spec.method)
@@ -125,4 +159,10 @@ def _resumed_round(study: Study, options: argparse.Namespace) -> JobFolder:
         )
     folder = find_round(study.folder, options.resume)
     check_resumable(folder)
+    if not options.on:
+        check_here(folder)
+    elif machine_of(folder) is None and folder.last_checkpoint.exists():
+        raise UserError(
+            f"The round {folder.name} was begun on this computer.", "Leave --on out, or begin a new round with --on."
+        )
     return folder

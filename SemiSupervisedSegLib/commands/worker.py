@@ -12,6 +12,7 @@ from pathlib import Path
 from ..jobs.comparison import Comparison
 from ..jobs.folder import JobFolder
 from ..jobs.parent import watch_parent
+from ..jobs.remote.record import check_here
 from ..jobs.shared_processor import share_processor
 from ..study.errors import UserError
 
@@ -58,6 +59,7 @@ def _open(path: Path) -> JobFolder:
         return comparison
     folder = JobFolder(path)
     folder.spec()
+    check_here(folder)
     return folder
 
 

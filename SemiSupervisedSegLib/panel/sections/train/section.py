@@ -14,6 +14,7 @@ from ....jobs.continuation import is_unfinished
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
+from ....jobs.remote.record import is_elsewhere
 from ....study.errors import UserError
 from ...logic.proposal import propose
 from ...logic.state import Action, Run, availability
@@ -209,7 +210,8 @@ class TrainSection(Section):
         if any(self._runner.attach(folder) for folder in candidates):
             return
         last = rounds[-1] if rounds else None
-        self._session.set_facts(resumable=last.name if last is not None and is_unfinished(last) else "")
+        is_here = last is not None and is_unfinished(last) and not is_elsewhere(last)
+        self._session.set_facts(resumable=last.name if is_here else "")
 
     def _noteRun(self) -> None:
         runner = self._runner

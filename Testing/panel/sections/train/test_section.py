@@ -14,6 +14,7 @@ from SemiSupervisedSegLib.jobs.events import Failed, Started
 from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.model_folder import BUNDLE_VERSION, METADATA, OWN_SECTION, ModelDescription
 from SemiSupervisedSegLib.jobs.records import to_plain
+from SemiSupervisedSegLib.jobs.remote.record import new_record
 from SemiSupervisedSegLib.jobs.rounds import next_round, rounds
 from SemiSupervisedSegLib.panel.logic.devices import read_devices
 from SemiSupervisedSegLib.study.errors import UserError
@@ -168,6 +169,17 @@ def test_another_panel_finds_the_run_and_its_end(
     third.session.open_study(study.folder)
     assert third.session.facts().resumable == "001-self_training"
     third.close()
+
+
+def test_a_round_on_another_machine_is_not_resumed_here(make_panel: Callable[[str], TrainPanel], study: Study) -> None:
+    folder = next_round(study.folder, "supervised")
+    folder.write_spec(make_training_spec(study, "supervised", "quick", {}))
+    panel = make_panel(FINISHES)
+    assert panel.session.facts().resumable == folder.name
+    panel.session.close_study()
+    new_record(folder, "box")
+    panel.session.open_study(study.folder)
+    assert panel.session.facts().resumable == ""
 
 
 def test_a_round_that_failed_while_nobody_looked(make_panel: Callable[[str], TrainPanel], study: Study) -> None:

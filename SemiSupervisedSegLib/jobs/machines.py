@@ -1,0 +1,117 @@
+"""The other machines on which jobs can run, as the user named them; nothing secret is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..study.errors import UserError
+from ..study.files import write_error, write_text_atomically
+from .records import from_plain, to_plain
+
+# Names, hosts and folders become words of commands on the other machine, which no shell may read in another way.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
+_FOLDER = re.compile(r"(~/|/)?[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Another machine.
+
+    Attributes:
+        name: What the user calls it.
+        host: Host or alias of the user's configuration of ssh, perhaps with the login before an @.
+        folder: Folder there that belongs to this program; relative to the home folder, or absolute.
+        kind: How jobs are started there.
+    """
+
+    name: str
+    host: str
+    folder: str
+    kind: Literal["ssh"] = "ssh"
+
+    def __post_init__(self) -> None:
+        """Refuse what could be read in another way by ssh or a shell; raises UserError."""
+        _check(_NAME, self.name, "name of a machine")
+        _check(_HOST, self.host, "host")
+        _check(_FOLDER, self.folder, "folder on another machine")
+        if ".." in self.folder.split("/"):
+            raise UserError(f"The folder {self.folder} leads upwards.", "Name it from the home folder or from /.")
+
+    def place(self, *parts: str) -> str:
+        """Return the path of something in the folder there, as commands name it that begin in the home folder."""
+        return "/".join([self.folder.removeprefix("~/"), *parts])
+
+
+def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the file with the machines of this user, wherever the system keeps configurations."""
+    if sys.platform == "win32":
+        home = Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library" / "Application Support"
+    else:
+        home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return home / "semi-supervised-seg" / "machines.json"
+
+
+def load_machines() -> tuple[Machine, ...]:
+    """Return the machines in the order in which they were added; raises UserError when the file is damaged."""
+    path = configuration_file()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(from_plain(Machine, item) for item in content["machines"])
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read or is damaged.", "Correct it, or remove it and add machines."
+        ) from error
+
+
+def find_machine(name: str) -> Machine:
+    """Return the machine of a name; raises UserError when there is none."""
+    machines = load_machines()
+    for machine in machines:
+        if machine.name == name:
+            return machine
+    known = ", ".join(machine.name for machine in machines)
+    raise UserError(
+        f"There is no machine {name!r}.",
+        f"Known are: {known}." if known else "Add one: semi-supervised-seg machine add NAME HOST.",
+    )
+
+
+def add_machine(machine: Machine) -> None:
+    """Add a machine, or replace the one of the same name; raises UserError when that cannot be written."""
+    others = [other for other in load_machines() if other.name != machine.name]
+    _save((*others, machine))
+
+
+def remove_machine(name: str) -> Machine:
+    """Forget a machine and return it; raises UserError when there is none of this name."""
+    machine = find_machine(name)
+    _save(tuple(other for other in load_machines() if other != machine))
+    return machine
+
+
+def _save(machines: tuple[Machine, ...]) -> None:
+    path = configuration_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    write_text_atomically(path, json.dumps({"machines": to_plain(machines)}, indent=2) + "\n")
+
+
+def _check(pattern: re.Pattern[str], value: str, what: str) -> None:
+    if not pattern.fullmatch(value):
+        raise UserError(
+            f"The {what} {value!r} cannot be used.", "Take letters, digits, dots, hyphens and underscores; no blanks."
+        )

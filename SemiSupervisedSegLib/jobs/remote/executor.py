@@ -1,0 +1,133 @@
+"""Many jobs on another machine, one after another, behind the interface of the queue on this computer."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...study.errors import UserError
+from ..events import Event
+from ..executor import JobState
+from ..folder import JobFolder
+from ..machines import Machine
+from ..outcome import Outcome
+from ..versions import installed_versions, package_digest
+from .connection import Connection
+from .failures import other_version
+from .parcel import check_can_travel
+from .remote_run import PAUSES, Detached, RemoteRun
+
+
+class SshExecutor:
+    """Runs jobs on a machine over ssh, in a thread of its own, so that no call waits for the network.
+
+    Args:
+        machine: Machine.
+        pauses: Seconds between attempts to connect after the connection was cut.
+    """
+
+    def __init__(self, machine: Machine, pauses: Sequence[float] = PAUSES) -> None:
+        self.machine = machine
+        self._pauses = pauses
+        self._waiting: queue.SimpleQueue[JobFolder | None] = queue.SimpleQueue()
+        self._notices: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._offsets: dict[Path, int] = {}
+        self._states: dict[Path, JobState] = {}
+        self._outcomes: dict[Path, Outcome] = {}
+        self._running: RemoteRun | None = None
+        self._lock = threading.Lock()
+        self._cancelled = self._left = False
+        self._thread: threading.Thread | None = None
+
+    def check(self) -> None:
+        """Raise UserError when the machine cannot be reached now, or does not have the program of this computer."""
+        check_version(Connection(self.machine))
+
+    def submit(self, folder: JobFolder) -> None:
+        """Append a job, which holds the lock of its folder here while it is followed."""
+        self._states[folder.path] = "waiting"
+        self._offsets[folder.path] = folder.end_of_events()
+        self._waiting.put(folder)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"jobs on {self.machine.name}", daemon=True)
+            self._thread.start()
+
+    def state(self, folder: JobFolder) -> JobState:
+        """Return how far a submitted job is; a stop that was requested in its folder here is passed on."""
+        if self._states[folder.path] == "running" and folder.cancel_requested():
+            self.cancel()
+        return self._states[folder.path]
+
+    def events(self, folder: JobFolder) -> list[Event]:
+        """Return the events of a submitted job since the last call."""
+        events, self._offsets[folder.path] = folder.events(self._offsets[folder.path])
+        return events
+
+    def outcome(self, folder: JobFolder) -> Outcome:
+        """Return how a job ended, whose state says that it did."""
+        return self._outcomes[folder.path]
+
+    def notices(self) -> list[str]:
+        """Return what there is to say of the connection since the last call."""
+        return [self._notices.get_nowait() for _ in range(self._notices.qsize())]
+
+    def cancel(self) -> None:
+        """Start no further job, and request that the running one saves what it learned and ends."""
+        with self._lock:
+            self._cancelled = True
+            if self._running is not None:
+                self._running.cancel()
+
+    def detach(self) -> None:
+        """Leave the running job alone, which goes on there, and start no further one; waits for the last file here."""
+        with self._lock:
+            self._cancelled = self._left = True
+            if self._running is not None:
+                self._running.detach()
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def send(self, folder: JobFolder) -> None:
+        """Send a job and start it there without following it; raises UserError when that fails."""
+        check_can_travel(folder.spec())
+        with folder.lock():
+            RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses).send_and_start()
+            folder.write_status("running", message=f"Runs on {self.machine.name}.")
+
+    def _work(self) -> None:
+        while not self._left and (folder := self._waiting.get()) is not None:
+            outcome = self._run(folder)
+            if outcome is not None:
+                self._outcomes[folder.path] = outcome
+                self._states[folder.path] = outcome.kind
+
+    def _run(self, folder: JobFolder) -> Outcome | None:
+        """Run a job and return how it ended, None where it was left alone."""
+        try:
+            check_can_travel(folder.spec())
+            with folder.lock():
+                folder.clear_cancel()
+                run = RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses)
+                with self._lock:
+                    if self._cancelled:
+                        return Outcome("stopped", "It was not started.")
+                    self._running = run
+                self._states[folder.path] = "running"
+                return run.run()
+        except UserError as error:
+            return Outcome("failed", error.message, error.advice)
+        except Detached:
+            return None
+        finally:
+            with self._lock:
+                self._running = None
+
+
+def check_version(connection: Connection) -> None:
+    """Raise UserError when a machine does not have the very program of this computer, which might compute otherwise."""
+    there, here = connection.call("hello", connection.machine.place()), installed_versions()["semi-supervised-seg"]
+    if (there["version"], there["digest"]) != (here, package_digest()):
+        raise other_version(connection.machine, str(there["version"]), here)

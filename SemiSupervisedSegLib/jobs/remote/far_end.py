@@ -1,0 +1,217 @@
+"""The part of this program that runs on the other machine: it takes jobs in, starts them, and tells how far they are.
+
+python -m SemiSupervisedSegLib.jobs.remote.far_end COMMAND ...
+
+Paths begin in the home folder. What it says are lines of JSON with a mark before; files travel as tar.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ...study.errors import UserError
+from ...study.files import TEMPORARY_PREFIX
+from ...study.locking import is_locked
+from ..events import PreviewReady, from_line
+from ..folder import JobFolder
+from ..launcher import launch
+from ..versions import package_digest
+from .connection import MARK
+
+MANIFEST = "manifest.json"
+"""File with the hash of every file that was sent; it is sent last."""
+RESULTS = ("model", "predictions", "report.html", "metrics.csv", "plan.json", "result.json", "worker.log")
+"""What of a job folder comes back."""
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+_POLL_SECONDS = 0.5
+_ALIVE_SECONDS = 10.0
+_CHUNK = 1 << 20
+
+
+def hello(folder: str) -> dict[str, Any]:
+    """Return what is installed here, and how many jobs run in the folder of this program."""
+    from ... import __version__
+
+    locks = Path(folder, "jobs").glob("*/rounds/*/worker.lock")
+    return {"version": __version__, "digest": package_digest(), "running": sum(map(is_locked, locks))}
+
+
+def hashes(folder: str) -> dict[str, Any]:
+    """Return the SHA-256 of every file in a folder, by its relative path."""
+    home = Path(folder)
+    return {"files": {path.relative_to(home).as_posix(): _hash(path) for path in _files(home)}}
+
+
+def receive(folder: str) -> dict[str, Any]:
+    """Write the files of the tar on standard input into a folder, where a former attempt may have left some."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+        archive.extractall(folder, filter="data")
+    return {}
+
+
+def accept(received: str, folder: str) -> dict[str, Any]:
+    """Give a job its place when everything is there as it was sent, and say what is missing."""
+    if not Path(received).exists() and Path(folder).exists():
+        return {"missing": []}
+    expected = json.loads(Path(received, MANIFEST).read_text(encoding="utf-8"))
+    present = hashes(received)["files"]
+    missing = [name for name, value in expected.items() if present.get(name) != value]
+    if not missing:
+        os.replace(received, folder)
+    return {"missing": missing}
+
+
+def start(folder: str, offset: str, digest: str) -> dict[str, Any]:
+    """Start the worker of a job, unless it runs, is complete, or has ended with events that were not read yet.
+
+    A program that is not the one of the given digest starts nothing and says which version it is.
+    """
+    from ... import __version__
+
+    job = JobFolder(folder)
+    if not (job.is_running() or job.is_finished() or job.end_of_events() > int(offset)):
+        if package_digest() != digest:
+            return {"other_version": __version__}
+        worker = launch(job, detached=True)
+        # Until it holds the job, or has given up, nobody could tell that it runs.
+        while worker.poll() is None and not job.is_running():
+            time.sleep(_POLL_SECONDS / 10)
+    return {}
+
+
+def watch(folder: str, offset: str) -> dict[str, Any]:
+    """Say what happens in a job from a byte of its events on, until its worker ends; `cancel` is read meanwhile."""
+    job, position, said_at = JobFolder(folder), int(offset), 0.0
+    threading.Thread(target=_read_requests, args=(job,), daemon=True).start()
+    while True:
+        # Checked before reading, so that the last events are not lost.
+        is_running = job.is_running()
+        for frame in _news(job, position):
+            position, said_at = frame.get("offset", position), time.monotonic()
+            _say(frame)
+        if not is_running:
+            return {"ended": True, "finished": job.is_finished()}
+        if time.monotonic() - said_at > _ALIVE_SECONDS:
+            said_at = time.monotonic()
+            _say({})
+        time.sleep(_POLL_SECONDS)
+
+
+def results(folder: str) -> dict[str, Any]:
+    """Return size and SHA-256 of every result of a job, by its relative path."""
+    home = Path(folder)
+    paths = (path for name in RESULTS for path in _files(home / name))
+    return {"files": {path.relative_to(home).as_posix(): [path.stat().st_size, _hash(path)] for path in paths}}
+
+
+def send(folder: str) -> dict[str, Any]:
+    """Write the files that standard input lists, one a line, as a tar."""
+    names = sys.stdin.read().splitlines()
+    _say({"tar": True})
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for name in names:
+            archive.add(Path(folder, name), name, recursive=False)
+    return {}
+
+
+def remove(folder: str) -> dict[str, Any]:
+    """Remove a job, or what was received of one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return {}
+
+
+_COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    command.__name__: command for command in (hello, hashes, receive, accept, start, watch, results, send, remove)
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command and say its answer; what a person can mend is an answer as well."""
+    # Nobody else on this machine is to read the images of a study.
+    os.umask(0o077)
+    name, *values = arguments
+    try:
+        answer = _COMMANDS[name](*values)
+    except UserError as error:
+        answer = {"error": error.message, "advice": error.advice}
+    except BrokenPipeError:
+        # The connection was cut, and nobody listens.
+        os._exit(1)
+    except OSError as error:
+        full = error.errno in _NO_SPACE
+        answer = {"error": "The disk is full." if full else f"{error.strerror or error}."}
+        answer["advice"] = "Free some space there." if full else "Check the folder there."
+    except (tarfile.TarError, EOFError, ValueError):
+        # What was sent is cut short: the connection was.
+        return 1
+    _say(answer)
+    return 0
+
+
+def _news(job: JobFolder, position: int) -> Iterator[dict[str, Any]]:
+    """Yield the lines of events behind a position, each preview before the event that names it."""
+    try:
+        with open(job.events_file, "rb") as file:
+            file.seek(position)
+            content = file.read(_CHUNK)
+    except FileNotFoundError:
+        return
+    for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
+        position += len(line)
+        text = line.decode("utf-8", "replace")
+        with contextlib.suppress(ValueError):
+            event = from_line(text)
+            if isinstance(event, PreviewReady):
+                yield from _previews(job, event)
+        yield {"event": text, "offset": position}
+
+
+def _previews(job: JobFolder, event: PreviewReady) -> Iterator[dict[str, Any]]:
+    for name in event.files.values():
+        path = job.path / name
+        if path.is_file():
+            yield {"preview": name, "data": base64.b64encode(path.read_bytes()).decode()}
+
+
+def _read_requests(job: JobFolder) -> None:
+    for line in sys.stdin:
+        if line.strip() == "cancel":
+            job.request_cancel()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file() and not place.is_symlink():
+        yield place
+    elif place.is_dir():
+        for path in sorted(place.rglob("*")):
+            hidden = any(part.startswith(TEMPORARY_PREFIX) for part in path.relative_to(place).parts)
+            if path.is_file() and not path.is_symlink() and not hidden:
+                yield path
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _say(content: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(MARK + json.dumps(content).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""What a job needs on another machine: voxels, labels and geometry under pseudonyms, and nothing else of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...study.annotations import read_annotation
+from ...study.errors import UserError
+from ...study.files import TEMPORARY_PREFIX
+from ...study.images import read_image
+from ...study.model import Structure
+from ..folder import JobFolder
+from ..model_folder import METADATA, OWN_SECTION
+from ..spec import JobCase, JobSpec
+from .far_end import MANIFEST
+from .pseudonyms import Pseudonyms
+
+# MetaImage: the only one of the formats that keeps spacing, position and axes to the last bit.
+_SUFFIX = ".mha"
+_MODEL = "model"
+_OWNER_ONLY = 0o600
+
+
+def write_parcel(
+    folder: JobFolder,
+    names: Pseudonyms,
+    present: Mapping[str, str],
+    output: IO[bytes],
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Write everything that a job needs, as a tar that ends with a list of hashes.
+
+    Args:
+        folder: Folder of the round.
+        names: Pseudonyms of the job.
+        present: Hashes of the files that are there already, which are left out.
+        output: Stream of the tar.
+        on_progress: Function that is called with the number of cases done and their total, and may raise.
+
+    Raises:
+        UserError: A file cannot be read or is no image, or the job needs what cannot be sent.
+        OSError: The stream takes no more.
+    """
+    spec = folder.spec()
+    manifest: dict[str, str] = {}
+    temporary = tempfile.TemporaryDirectory(dir=folder.path, prefix=TEMPORARY_PREFIX)
+    with temporary as home, tarfile.open(fileobj=output, mode="w|") as archive:
+
+        def add(name: str, content: bytes) -> None:
+            manifest[name] = hashlib.sha256(content).hexdigest()
+            if present.get(name) != manifest[name]:
+                _add(archive, name, content)
+
+        for done, case in enumerate(spec.cases, start=1):
+            for name, content in _case_files(case, names.case(case.id), spec.structures, Path(home)):
+                add(name, content)
+            on_progress(done, len(spec.cases))
+        for name, content in _model_files(spec, names):
+            add(name, content)
+        add(f"rounds/{folder.name}/{folder.spec_file.name}", _job(spec, names).encode())
+        _add(archive, MANIFEST, json.dumps(manifest).encode())
+
+
+def check_can_travel(spec: JobSpec) -> None:
+    """Raise UserError for a job that needs what stays on this computer."""
+    if spec.continues:
+        raise UserError(
+            "A round that continues another one needs its checkpoint, which stays where that round was trained.",
+            "Leave --on out, or begin a new round with --warm-start.",
+        )
+
+
+def _case_files(case: JobCase, name: str, structures: tuple[Structure, ...], home: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield image and annotation of a case; one that is trained without labels has none that may be read."""
+    try:
+        image = read_image(case.image)
+        yield f"images/{name}{_SUFFIX}", _encoded(image, home)
+        if case.annotation is not None and case.role.needs_annotation:
+            classes = read_annotation(case.annotation, structures, image, case.structures)
+            lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
+            labels = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classes)])
+            labels.CopyInformation(classes)
+            yield f"annotations/{name}{_SUFFIX}", _encoded(labels, home)
+    except UserError as error:
+        raise UserError(f"Case {case.id}: {error.message}", error.advice) from error
+
+
+def _encoded(image: sitk.Image, home: Path) -> bytes:
+    # A new image has no metadata of the file that it was read from.
+    bare = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image))
+    bare.CopyInformation(image)
+    path = home / f"image{_SUFFIX}"
+    try:
+        sitk.WriteImage(bare, str(path), useCompression=True)
+    except RuntimeError as error:
+        raise UserError(f"There is no space to prepare an image in {home.parent}.", "Free some disk space.") from error
+    return path.read_bytes()
+
+
+def _model_files(spec: JobSpec, names: Pseudonyms) -> Iterator[tuple[str, bytes]]:
+    """Yield the model that a training starts from, without the name of the study that it was trained on."""
+    if spec.warm_start is None:
+        return
+    model = Path(spec.warm_start)
+    metadata = json.loads((model / METADATA).read_text(encoding="utf-8"))
+    metadata[OWN_SECTION]["training"]["study"] = names.hide(spec).study_name
+    yield f"{_MODEL}/{METADATA}", json.dumps(metadata, indent=2, ensure_ascii=False).encode()
+    for path in sorted((model / "models").glob("*.pt")):
+        yield f"{_MODEL}/models/{path.name}", path.read_bytes()
+
+
+def _job(spec: JobSpec, names: Pseudonyms) -> str:
+    """Return job.json of the job there, whose paths lead from the folder of the round."""
+    hidden = names.hide(spec)
+    cases = (
+        replace(
+            case,
+            image=f"../../images/{case.id}{_SUFFIX}",
+            annotation=f"../../annotations/{case.id}{_SUFFIX}"
+            if case.annotation is not None and case.role.needs_annotation
+            else None,
+        )
+        for case in hidden.cases
+    )
+    warm_start = None if spec.warm_start is None else f"../../{_MODEL}"
+    return replace(hidden, cases=tuple(cases), warm_start=warm_start).to_json()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), _OWNER_ONLY
+    archive.addfile(entry, io.BytesIO(content))

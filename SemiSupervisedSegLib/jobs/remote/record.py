@@ -1,0 +1,105 @@
+"""What a round keeps of the machine it runs on, until its results are here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...study.errors import UserError
+from ...study.files import write_text_atomically
+from ..folder import JobFolder
+from ..records import from_plain, to_plain
+from .pseudonyms import Pseudonyms, new_token
+
+_FILE = "remote.json"
+
+
+@dataclass(frozen=True)
+class RemoteRecord:
+    """Where a round runs, and what its cases are called there.
+
+    Attributes:
+        machine: Name of the machine.
+        names: Pseudonyms of the job.
+        job: Hash of job.json of the round they belong to.
+        offset: Number of bytes of the events there that are here already.
+        is_sent: Whether everything that the job needs lies there.
+    """
+
+    machine: str
+    names: Pseudonyms
+    job: str
+    offset: int = 0
+    is_sent: bool = False
+
+
+def new_record(folder: JobFolder, machine: str) -> RemoteRecord:
+    """Make and keep the record of a round that is to run on a machine; raises UserError when it cannot be written."""
+    record = RemoteRecord(machine, Pseudonyms.of(folder.spec(), new_token()), _digest(folder))
+    return keep_record(folder, record)
+
+
+def keep_record(folder: JobFolder, record: RemoteRecord, **changes: int | bool) -> RemoteRecord:
+    """Write a record with some changes and return it; raises UserError when it cannot be written."""
+    record = replace(record, **changes)  # type: ignore[arg-type]
+    write_text_atomically(_path(folder), json.dumps(to_plain(record), indent=2) + "\n")
+    return record
+
+
+def read_record(folder: JobFolder) -> RemoteRecord | None:
+    """Return the record of a round, None where it runs on no other machine.
+
+    Raises:
+        UserError: It is damaged, or belongs to another round: results come back only into the study they came from.
+    """
+    try:
+        record = from_plain(RemoteRecord, json.loads(_path(folder).read_text(encoding="utf-8")))
+        record.names.check()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{_FILE} of the round {folder.name} is damaged.", "Start a new round.") from error
+    if record.job != _digest(folder):
+        raise UserError(
+            f"{_FILE} of the round {folder.name} belongs to another job.", "Follow the round in its own study."
+        )
+    return record
+
+
+def machine_of(folder: JobFolder) -> str | None:
+    """Return the name of the machine on which a round runs or was stopped; None for this computer."""
+    record = read_record(folder)
+    return None if record is None else record.machine
+
+
+def is_elsewhere(folder: JobFolder) -> bool:
+    """Return whether a round keeps that it runs on another machine, or was stopped there; nothing is checked."""
+    return _path(folder).exists()
+
+
+def remove_record(folder: JobFolder) -> None:
+    """Forget where a round ran, whose results are here."""
+    _path(folder).unlink(missing_ok=True)
+
+
+def check_here(folder: JobFolder) -> None:
+    """Raise UserError when a round runs on another machine and must not be worked at here."""
+    machine = machine_of(folder)
+    if machine is not None:
+        raise UserError(
+            f"The round {folder.name} runs on {machine}, or was stopped there.",
+            f"Follow or continue it with: semi-supervised-seg train STUDY --resume {folder.name} --on {machine}.",
+        )
+
+
+def _path(folder: JobFolder) -> Path:
+    return folder.path / _FILE
+
+
+def _digest(folder: JobFolder) -> str:
+    try:
+        return hashlib.sha256(folder.spec_file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"There is no job in {folder.path}.", "Choose the folder of a round.") from error

@@ -1,0 +1,171 @@
+"""A job over a real sshd that soon ends there, with connections that are cut; whole trainings are in test_rounds."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from SemiSupervisedSegLib.__main__ import main as command
+from SemiSupervisedSegLib.jobs.executor import ENDED
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.machines import Machine, add_machine
+from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
+from SemiSupervisedSegLib.jobs.remote.record import keep_record, machine_of, new_record
+from SemiSupervisedSegLib.jobs.rounds import rounds
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .private_study import leaks, new_private_round, private_study
+
+SECONDS = 120.0
+
+
+def wait_for_end(executor: SshExecutor, job: JobFolder) -> list[str]:
+    end, notices = time.monotonic() + SECONDS, []
+    while executor.state(job) not in ENDED:
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+        notices += executor.notices()
+    return notices
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    return private_study(tmp_path / "study")
+
+
+def test_a_failure_there_is_told_as_one_here_although_sending_was_cut(far, study):
+    job = new_private_round(study, device="cuda:99")
+    far.wire.budget["up"] = 30_000
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    notices = wait_for_end(executor, job)
+    assert far.wire.cuts == 1
+    assert any("Trying again in" in notice for notice in notices)
+    outcome = executor.outcome(job)
+    assert outcome.kind == "failed"
+    assert "CUDA" in outcome.message + outcome.advice
+    assert job.status().state == "failed"
+    assert job.log.exists()
+    assert not job.is_running()
+    (there,) = far.jobs()
+    assert leaks(there, study) == []
+    assert oct(there.stat().st_mode)[-2:] == "00"
+    executor.detach()
+
+
+def test_a_job_that_nothing_was_sent_of_is_stopped_at_once(far, study):
+    jobs = [new_private_round(study), new_private_round(study)]
+    far.wire.refuse = 1000
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(jobs[0])
+    executor.submit(jobs[1])
+    executor.cancel()
+    far.wire.refuse = 0
+    for job in jobs:
+        wait_for_end(executor, job)
+        assert executor.outcome(job).kind == "stopped"
+    executor.detach()
+    assert [path for path in far.jobs() if not path.name.endswith(".part")] == []
+
+
+def test_leaving_while_the_machine_is_away_does_not_wait(far, study):
+    job = new_private_round(study)
+    far.wire.refuse = 1000
+    executor = SshExecutor(far.machine, pauses=(1000.0,))
+    executor.submit(job)
+    end = time.monotonic() + SECONDS
+    while not executor.notices():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+    executor.detach()
+    assert not job.is_running()
+
+
+def test_a_round_is_made_only_where_the_machine_answers(far, study, capsys):
+    add_machine(far.machine)
+    far.wire.refuse = 1000
+    assert command(["train", str(study.folder), "--method", "supervised", "--on", "box"]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
+    assert rounds(study.folder) == []
+    assert command(["train", str(study.folder), "--method", "supervised", "--on", "other"]) == 2
+    assert "Known are: box." in capsys.readouterr().err
+
+
+def test_a_round_elsewhere_is_neither_resumed_here_nor_on_a_third_machine(far, study, capsys):
+    job = new_private_round(study)
+    far.wire.refuse = 1000
+    executor = SshExecutor(far.machine, pauses=(1000.0,))
+    executor.submit(job)
+    while not executor.notices():
+        time.sleep(0.02)
+    executor.detach()
+    assert machine_of(job) == "box"
+    for arguments in (["train", str(study.folder), "--resume", job.name], ["worker", "--job", str(job.path)]):
+        assert command(arguments) == 2
+        assert f"--resume {job.name} --on box" in capsys.readouterr().err
+    third = SshExecutor(Machine("third", "far", str(far.folder)), pauses=(0.05,))
+    third.submit(job)
+    wait_for_end(third, job)
+    assert third.outcome(job).message == f"The round {job.name} runs on box."
+    third.detach()
+
+
+def test_a_record_that_was_copied_to_another_round_is_refused(far, study):
+    job, other = new_private_round(study), new_private_round(study, device="auto")
+    far.wire.refuse = 1000
+    executor = SshExecutor(far.machine, pauses=(1000.0,))
+    executor.submit(job)
+    while not executor.notices():
+        time.sleep(0.02)
+    executor.detach()
+    (other.path / "remote.json").write_bytes((job.path / "remote.json").read_bytes())
+    with pytest.raises(UserError, match="another job"):
+        machine_of(other)
+
+
+def test_a_full_disk_there_is_said(far, study):
+    python = far.folder / "venv" / "bin" / "python"
+    python.write_text(python.read_text().replace("#!/bin/sh\n", "#!/bin/sh\nulimit -f 4\n"))
+    job = new_private_round(study)
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    wait_for_end(executor, job)
+    executor.detach()
+    outcome = executor.outcome(job)
+    assert (outcome.kind, outcome.message) == ("failed", "On box: The disk is full.")
+    assert outcome.advice == "Free some space there."
+
+
+def test_another_program_there_starts_nothing(far, study, monkeypatch):
+    monkeypatch.setattr("SemiSupervisedSegLib.jobs.remote.remote_run.package_digest", lambda: "another")
+    job = new_private_round(study)
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    wait_for_end(executor, job)
+    executor.detach()
+    assert "another state of version" in executor.outcome(job).message
+    assert not list(far.folder.glob("jobs/*/rounds/*/worker.lock"))
+
+
+def test_the_second_interrupt_leaves_and_says_how_to_follow_again(far, study):
+    add_machine(far.machine)
+    job = new_private_round(study)
+    far.wire.refuse = 1000
+    words = [sys.executable, "-m", "SemiSupervisedSegLib", "train", str(study.folder), "--resume", job.name]
+    keep_record(job, new_record(job, "box"), is_sent=True)
+    process = subprocess.Popen([*words, "--on", "box"], stdout=subprocess.PIPE, text=True)
+    said = ""
+    for wanted in ("Trying again", "Stopping:"):
+        while wanted not in (line := process.stdout.readline()):
+            assert line, said
+            said += line
+        process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert f"--resume {job.name} --on box" in said
+    assert not job.is_running()
