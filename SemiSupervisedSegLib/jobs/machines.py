@@ -54,10 +54,9 @@ def configuration_file(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the file with the machines of this user, wherever the system keeps configurations."""
     if sys.platform == "win32":
         home = Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        home = Path.home() / "Library" / "Application Support"
     else:
-        home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        usual = Path("Library", "Application Support") if sys.platform == "darwin" else Path(".config")
+        home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / usual)
     return home / "semi-supervised-seg" / "machines.json"
 
 

@@ -73,6 +73,22 @@ def test_a_job_that_nothing_was_sent_of_is_stopped_at_once(far, study):
     assert [path for path in far.jobs() if not path.name.endswith(".part")] == []
 
 
+def test_a_stop_that_another_program_requests_in_the_folder_is_passed_on(far, study):
+    job = new_private_round(study)
+    far.wire.refuse = 1000
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    end = time.monotonic() + SECONDS
+    while not executor.notices():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+    job.request_cancel()
+    wait_for_end(executor, job)
+    assert executor.outcome(job).message == "It was not started."
+    assert job.status().state == "cancelled"
+    executor.detach()
+
+
 def test_leaving_while_the_machine_is_away_does_not_wait(far, study):
     job = new_private_round(study)
     far.wire.refuse = 1000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.remote.connection import FAR_END
 from SemiSupervisedSegLib.jobs.remote.far_end import MANIFEST
 from SemiSupervisedSegLib.jobs.remote.parcel import write_parcel
 from SemiSupervisedSegLib.jobs.remote.pseudonyms import Pseudonyms, in_html, in_json, new_token
@@ -81,6 +84,17 @@ def test_what_is_there_is_not_sent_again(job):
     changed = next(name for name in manifest if name.startswith("images/"))
     assert list(parcel_of(job, names, manifest)) == [MANIFEST]
     assert list(parcel_of(job, names, {**manifest, changed: ""})) == [changed, MANIFEST]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/absolute", "a/../../x"])
+def test_nothing_is_received_outside_of_the_folder_of_a_job(tmp_path, name):
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    command = [sys.executable, "-m", FAR_END, "receive", str(tmp_path / "there")]
+    done = subprocess.run(command, input=target.getvalue(), capture_output=True, check=True)
+    assert b"is no file of a job" in done.stdout
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 def test_annotations_that_a_training_must_not_see_stay_here(job):
