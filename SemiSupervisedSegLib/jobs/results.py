@@ -34,7 +34,8 @@ class CaseSummary:
         volume_prototype_ml: The same of the prototype-based prediction.
         dice: Agreement of the final with the prototype-based prediction for each structure, 0 to 1.
         mean_uncertainty: Normalised entropy within the predicted foreground, 0 (sure) to 1; 0 where it is empty.
-        disagreement: Share of the foreground of either prediction in which the two differ, 0 to 1.
+        disagreement: One minus the mean overlap of the probabilities of both predictions, 0 to 1; in rounds of older
+            programs the share of the foreground of either prediction in which the two differ.
         image_digest: Hash of the voxels that were segmented, see `study.duplicates.image_digest`; empty in rounds of
             older programs.
         expected_dice: Dice that the probabilities lead to expect of the final prediction, for each structure that is

@@ -38,12 +38,10 @@ class Disagreement:
     Attributes:
         mask: Voxels in which the maps differ: uint8, 1 where they do.
         dice: Dice of each structure between the two, in the order of the classes 1..N; 1 if absent in both.
-        fraction: Differing voxels as a share of the voxels that are foreground in either map, 0 if there are none.
     """
 
     mask: np.ndarray
     dice: tuple[float, ...]
-    fraction: float
 
 
 def voxel_maps(probabilities: Iterable[np.ndarray], num_classes: int, keep_shares: bool = False) -> VoxelMaps:
@@ -93,18 +91,46 @@ def expected_dice(probabilities: Tensor) -> tuple[float | None, ...]:
 
 def _expected(probability: Tensor, mask: Tensor) -> float | None:
     possible = probability * (probability >= POSSIBLE)
-    total = float(possible.double().sum())
+    total = _sum(possible)
     if not total:
         return None
-    return (2 * float((possible * mask).double().sum()) + 1) / (total + int(mask.sum()) + 1)
+    return (2 * _sum(possible * mask) + 1) / (total + int(mask.sum()) + 1)
+
+
+def soft_disagreement(first: Tensor, second: Tensor) -> float:
+    """Return one minus the mean overlap of two predictions' probabilities, from 0 (the same) to 1.
+
+    The overlap of structure c is 2 sum min(p_c, q_c) / (sum p_c + sum q_c), over the probabilities of at least
+    `POSSIBLE`. Structures without any do not count. Unlike the Dice of the segmentations it tells predictions that
+    agree and are sure from those that agree by a narrow margin, and so predicts the error of a case better.
+
+    Args:
+        first: Class probabilities p (C, *spatial), background first.
+        second: Class probabilities q of the same shape.
+
+    Examples:
+        >>> import torch
+        >>> sure, doubtful = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[0.5, 1.0], [0.5, 0.0]])
+        >>> round(soft_disagreement(sure, doubtful), 3)
+        0.333
+    """
+    overlaps = []
+    for structure, other in zip(first[1:], second[1:], strict=True):
+        p, q = structure * (structure >= POSSIBLE), other * (other >= POSSIBLE)
+        total = _sum(p) + _sum(q)
+        if total:
+            overlaps.append(2 * _sum(p.minimum(q)) / total)
+    return 1 - sum(overlaps) / len(overlaps) if overlaps else 0.0
+
+
+def _sum(values: Tensor) -> float:
+    return float(values.double().sum())
 
 
 def disagreement(first: np.ndarray, second: np.ndarray, num_classes: int) -> Disagreement:
     """Compare two maps of class indices of the same shape."""
-    mask = first != second
-    union = np.count_nonzero((first > 0) | (second > 0))
     dice = tuple(_dice(first == index, second == index) for index in range(1, num_classes))
-    return Disagreement(mask.astype(np.uint8), dice, float(np.count_nonzero(mask) / union) if union else 0.0)
+    return Disagreement((first != second).astype(np.uint8), dice)
 
 
 def _dice(first: np.ndarray, second: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from ...study.model import Structure
 from .image_maps import as_image, image_maps
 from .quality import quality_flags
 from .sliding_window import GridPrediction
-from .uncertainty import Disagreement, VoxelMaps, disagreement, expected_dice
+from .uncertainty import VoxelMaps, disagreement, expected_dice, soft_disagreement
 
 
 def write_case_prediction(
@@ -54,9 +54,7 @@ def write_case_prediction(
     final = image_maps(prediction.final, plan, reference, largest_component, keep_shares=len(structures) > 1)
     prototype = image_maps(prediction.prototype, plan, reference, largest_component)
     difference = disagreement(final.classes, prototype.classes, plan.num_classes)
-    summary = _summarise(
-        case_id, final, prototype.classes, difference, expected_dice(prediction.final), reference, structures
-    )
+    summary = _summarise(case_id, prediction, final, prototype.classes, difference.dice, reference, structures)
     with atomic_folder(Path(folder) / case_id) as new:
         write_segmentation(new / SEGMENTATIONS["final"], as_image(final.classes, reference), structures)
         write_segmentation(new / SEGMENTATIONS["prototype"], as_image(prototype.classes, reference), structures)
@@ -86,13 +84,14 @@ def read_classes(path: Path | str, structures: Sequence[Structure]) -> np.ndarra
 
 def _summarise(
     case_id: str,
+    prediction: GridPrediction,
     final: VoxelMaps,
     prototype: np.ndarray,
-    difference: Disagreement,
-    expected: Sequence[float | None],
+    dice: Sequence[float],
     reference: sitk.Image,
     structures: Sequence[Structure],
 ) -> CaseSummary:
+    assert prediction.prototype is not None
     voxel_ml = float(np.prod(reference.GetSpacing())) / MM3_PER_ML
     names = [structure.name for structure in structures]
 
@@ -101,13 +100,14 @@ def _summarise(
         return {name: float(count) * voxel_ml for name, count in zip(names, counts[1:], strict=True)}
 
     inside = final.classes > 0
+    expected = expected_dice(prediction.final)
     return CaseSummary(
         case=case_id,
         volume_final_ml=volumes(final.classes),
         volume_prototype_ml=volumes(prototype),
-        dice=dict(zip(names, difference.dice, strict=True)),
+        dice=dict(zip(names, dice, strict=True)),
         mean_uncertainty=float(final.uncertainty[inside].mean()) if inside.any() else 0.0,
-        disagreement=difference.fraction,
+        disagreement=soft_disagreement(prediction.final, prediction.prototype),
         image_digest=image_digest(reference),
         expected_dice={name: value for name, value in zip(names, expected, strict=True) if value is not None},
         flags=quality_flags(final.classes, names),

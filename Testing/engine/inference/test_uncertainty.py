@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from SemiSupervisedSegLib.engine.inference.uncertainty import disagreement, expected_dice, voxel_maps
+from SemiSupervisedSegLib.engine.inference.uncertainty import disagreement, expected_dice, soft_disagreement, voxel_maps
 
 
 def test_entropy_runs_from_sure_to_undecided():
@@ -41,13 +41,28 @@ def test_disagreement_of_two_maps():
     result = disagreement(first, second, 4)
     assert result.mask.tolist() == [0, 0, 1, 0, 1, 0]
     assert result.dice == (pytest.approx(2 / 4), pytest.approx(2 / 3), 1.0)
-    assert result.fraction == pytest.approx(2 / 4)
 
 
 def test_two_empty_maps_agree():
     result = disagreement(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8), 2)
     assert result.dice == (1.0,)
-    assert result.fraction == 0
+
+
+def test_soft_disagreement_is_one_minus_the_mean_overlap_of_probabilities():
+    random = np.random.default_rng(0)
+    first, second = random.dirichlet(np.full(4, 0.5), (2, 300)).transpose(0, 2, 1)
+    first[3] = second[3] = 0.005
+    overlaps = []
+    for p, q in zip(first[1:3], second[1:3], strict=True):
+        p, q = np.where(p < 0.01, 0, p), np.where(q < 0.01, 0, q)
+        overlaps.append((p + q - abs(p - q)).sum() / (p + q).sum())
+    assert soft_disagreement(*map(torch.as_tensor, (first, second))) == pytest.approx(1 - np.mean(overlaps))
+
+
+@pytest.mark.parametrize(("value", "other", "expected"), [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.4, 0.4, 0.0)])
+def test_soft_disagreement_of_constant_maps(value, other, expected):
+    first, second = (torch.stack([torch.full((3,), 1 - share), torch.full((3,), share)]) for share in (value, other))
+    assert soft_disagreement(first, second) == pytest.approx(expected)
 
 
 def test_expected_dice_is_that_of_annotations_drawn_from_the_probabilities():

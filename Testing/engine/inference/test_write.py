@@ -97,7 +97,8 @@ def test_summary_has_volumes_in_millilitres_and_the_agreement(tmp_path, scene, s
     assert summary.volume_final_ml["Left ventricle"] == pytest.approx(400 * voxel)
     assert summary.volume_prototype_ml["Left ventricle"] == pytest.approx(300 * voxel)
     assert summary.dice["Left ventricle"] == pytest.approx(2 * 300 / 700)
-    assert summary.disagreement == pytest.approx((100 + 9) / (520 + 9))
+    overlaps = summary.dice["Left ventricle"], 2 * 120 / (120 + 129)
+    assert summary.disagreement == pytest.approx(1 - sum(overlaps) / 2, abs=1e-3)
     assert summary.mean_uncertainty == pytest.approx(0, abs=1e-6)
     assert summary.expected_dice == {"Left ventricle": 1.0, "Myocardium": 1.0}
     assert summary.uncertainty == 0.0

@@ -125,7 +125,7 @@ def review_section(content: ReportContent) -> str:
     return (
         f"<section><h2>Cases to review first</h2><p>{more}Where the two predictions disagree most, a correction helps "
         "the next round most.</p>"
-        '<div class="scroll"><table><thead><tr><th>Case</th><th>Disagreement<br><small>of the segmented volume</small>'
+        '<div class="scroll"><table><thead><tr><th>Case</th><th>Disagreement<br><small>of the probabilities</small>'
         f"</th><th>Uncertainty<br><small>0 to 1</small></th>{volumes}</tr></thead><tbody>{rows}</tbody></table></div>"
         "</section>"
     )
