@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ..precision import full_precision
 
 TEMPERATURE = 0.1
 EPSILON = 1e-8
+CHUNK = 2**11
+"""Features whose correlations with all remembered ones are in memory at once."""
 
 
 @full_precision
@@ -28,8 +31,14 @@ def correlation_consistency(vanilla: Tensor, auxiliary: Tensor, memory: Tensor) 
         >>> correlation_consistency(features, features, memory) < correlation_consistency(features, -features, memory)
         tensor(True)
     """
-    r, other = ((features @ memory.T / TEMPERATURE).softmax(dim=1) for features in (vanilla, auxiliary))
-    return -(other * (r + EPSILON).log()).sum(dim=1).mean()
+
+    def of_chunk(*features: Tensor) -> Tensor:
+        r, other = ((each @ memory.T / TEMPERATURE).softmax(dim=1) for each in features)
+        return -(other * (r + EPSILON).log()).sum()
+
+    chunks = zip(vanilla.split(CHUNK), auxiliary.split(CHUNK), strict=True)
+    sums = [checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
+    return torch.stack(sums).sum() / len(vanilla)
 
 
 @torch.no_grad()

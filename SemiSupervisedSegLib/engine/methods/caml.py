@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data.batch import Batch
 from ..losses.consistency import mutual_consistency
-from ..losses.correlation import agreed_voxels, correlation_consistency
+from ..losses.correlation import CHUNK, agreed_voxels, correlation_consistency
 from ..losses.overlap import voxelwise_dice_loss
 from ..networks.base import Upsampling
 from ..networks.output import NetworkOutput
@@ -98,6 +98,8 @@ class CorrelationAwareMutualLearning(Method):
         vanilla, auxiliary = unlabeled
         memory = self.memory.sample()
         places = torch.cat(agreed_voxels(vanilla.logits, auxiliary.logits, VOXELS))
+        # Buffers of few sizes serve all steps; those of every size, which a worker keeps, add up to gigabytes.
+        places = places[: len(places) // CHUNK * CHUNK or None]
         if len(memory) < 2 or len(places) < 2:
             return 0 * vanilla.logits.sum()
         layers = zip(self.predictions, self.projections, unlabeled, strict=True)

@@ -4,10 +4,12 @@ import math
 
 import torch
 
+from SemiSupervisedSegLib.engine.losses import correlation
 from SemiSupervisedSegLib.engine.losses.correlation import agreed_voxels, correlation_consistency
 
 
-def test_values_and_gradients_into_both():
+def test_values_and_gradients_into_both(monkeypatch):
+    monkeypatch.setattr(correlation, "CHUNK", 2)
     vanilla, auxiliary = (torch.randn(5, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
     memory = torch.randn(4, 3, dtype=torch.float64)
     value = correlation_consistency(vanilla, auxiliary, memory)
