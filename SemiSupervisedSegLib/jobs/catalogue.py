@@ -131,7 +131,9 @@ def resolve(
 
 def _layered(entry: MethodEntry, preset: Preset, overrides: Values, dimensions: int | None) -> dict[str, SettingValue]:
     values = {setting.name: setting.default for setting in entry.settings}
-    layers = [preset.overrides, entry.presets.get(preset.id, Overrides({}, {}))]
+    layers = []
+    for each in preset.chain():
+        layers += [each.overrides, entry.presets.get(each.id, Overrides({}, {}))]
     if overrides.get("fidelity") == _RELEASED_CODE:
         layers.append(entry.released_code)
     for layer in layers:

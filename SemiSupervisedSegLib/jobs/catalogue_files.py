@@ -39,9 +39,10 @@ class CatalogueFiles:
     def presets(self) -> dict[str, Preset]:
         """Return the presets by id, in the order of the file."""
         tables = _read(self._folder / PRESETS_FILE)["presets"]
-        presets = {
-            name: Preset(name, table["title"], table["help"], _overrides(table)) for name, table in tables.items()
-        }
+        presets: dict[str, Preset] = {}
+        for name, table in tables.items():
+            like = presets[table["like"]] if "like" in table else None
+            presets[name] = Preset(name, table["title"], table["help"], _overrides(table), like)
         for preset in presets.values():
             _check_names(preset.overrides, set(self._common["settings"]), f"preset {preset.id}")
         return presets

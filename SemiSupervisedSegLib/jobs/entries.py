@@ -35,12 +35,25 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Preset:
-    """A set of values for all methods, with a name for the user."""
+    """A set of values for all methods, with a name for the user.
+
+    Attributes:
+        id: Name in jobs and commands.
+        title: Name for the user.
+        help: What it is for.
+        overrides: Its values.
+        like: Preset whose values it changes.
+    """
 
     id: str
     title: str
     help: str
     overrides: Overrides
+    like: Preset | None = None
+
+    def chain(self) -> list[Preset]:
+        """Return the presets whose values are taken one over the other, this one last."""
+        return [self] if self.like is None else [*self.like.chain(), self]
 
 
 @dataclass(frozen=True)

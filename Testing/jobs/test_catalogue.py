@@ -40,6 +40,20 @@ def test_the_form_has_words_for_everything(method: str) -> None:
     assert len({setting.title for setting in entry.settings}) == len(entry.settings)
 
 
+def test_an_hour_is_like_quick_for_longer() -> None:
+    quick, hour = (resolve("mean_teacher", preset, {}, 2) for preset in ("quick", "hour"))
+    assert {name for name in quick if quick[name] != hour[name]} == {
+        "steps",
+        "labeled_batch",
+        "unlabeled_batch",
+        "validation_interval",
+        "preview_interval",
+    }
+    assert hour["consistency_weight"] == 10
+    own = resolve("self_training", "hour", {}, 2)
+    assert (own["steps"], own["in_plane_scale"], own["learning_rate"]) == (5600, 1.0, 0.003)
+
+
 def test_the_papers_numbers() -> None:
     cu2l = resolve("cu2l", "paper", {}, 2)
     assert [cu2l[f"{stream}_batch"] for stream in ("labeled", "unlabeled", "external")] == [12, 12, 12]
@@ -141,7 +155,7 @@ def test_values_out_of_range_are_refused_in_words(overrides: dict, message: str)
 def test_unknown_methods_and_presets_are_refused_in_words() -> None:
     with pytest.raises(UserError, match="Did you mean cpcl"):
         resolve("cpl", "quick")
-    with pytest.raises(UserError, match="Choose one of: quick, standard, paper"):
+    with pytest.raises(UserError, match="Choose one of: quick, hour, standard, paper"):
         resolve("cpcl", "zzz")
 
 
