@@ -10,9 +10,11 @@
     structures = ["..."]           # averaged over in tables; all when left out
     metrics = ["dice", "..."]      # columns of metrics.csv, see metric_names.py
 
+    base = "cpcl_t1"               # what is not said here is as in this protocol; tables are merged, rows are not
     [data]
-    kind = "acdc"                  # or left_atrium, phantom (synthetic), study (an existing study folder)
+    kind = "acdc"                  # or left_atrium, phantom (synthetic), study (an existing study folder), or sets:
     sites = "as needed"            # acdc only, see `Data`
+    sets = ["kits19"]              # of the kind sets: public data sets of data_sets.toml, see `Data` for the rest
 
     [settings]                     # for all methods that have the setting
     steps = 30000
@@ -21,6 +23,7 @@
     method = "ua_mt"               # id in the catalogue
     published = "UA-MT"            # its name in published.csv
     settings = { steps = 40000 }   # of this row only
+    labeled = [3, 7, 70]           # of this row only; see `MethodRow` for what else a row can differ in
 
     [[methods]]
     method = "supervised"          # or mean_teacher
@@ -47,128 +50,22 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.records import from_plain
-from SemiSupervisedSegLib.jobs.spec import SettingValue
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .metric_names import METRICS, USUAL
+from .protocol_checks import check_protocol
+from .protocol_model import Data, MethodRow, Protocol
 
 PROTOCOLS = Path(__file__).with_name("protocols")
-_DECIDED = {
-    "validation_interval": "test cases are scored once, at the end",
-    "preview_interval": "previews would show test cases before the end",
+TINY_SETTINGS = {
+    "2d": {"patch_size": "32x32", "window_stride": "auto"},
+    "3d": {"patch_size": "32x32x32", "window_stride": "32x32x32"},
 }
-PUBLIC_METHODS = ("supervised", "mean_teacher")
-PUBLIC_SETTINGS = frozenset({"steps", "threads", "largest_component"})
-"""All that can be set for a public loop; everything else is as published."""
-
-
-@dataclass(frozen=True)
-class Phantom:
-    """The synthetic study of a protocol of this kind; see `generate_study`."""
-
-    unlabeled: int = 12
-    external: int = 12
-    validation: int = 6
-    structures: int = 2
-    size: tuple[int, int, int] = (64, 64, 8)
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where cases come from.
-
-    Attributes:
-        kind: decides how studies are made (`studies.py`).
-        sites: of ACDC, which comes from one site. `local` leaves it so. `simulated` turns every second unlabeled
-            patient into one of another site. `as needed` does this in a study of its own for the methods that need
-            other sites.
-        phantom: of the kind phantom.
-    """
-
-    kind: Literal["acdc", "left_atrium", "phantom", "study"]
-    sites: Literal["local", "simulated", "as needed"] = "local"
-    phantom: Phantom = Phantom()
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """A row of the tables: a method with settings; `title` is the short name of the method when left out.
-
-    Its `loop` is that of the worker, or one as public benchmark code has it (`public_loop.py`).
-    """
-
-    method: str
-    title: str = ""
-    settings: dict[str, SettingValue] = field(default_factory=dict)
-    published: str = ""
-    loop: Literal["worker", "public"] = "worker"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What a protocol may call the row; a public loop has only its title, as its method is the worker's, too."""
-        return (self.title,) if self.loop == "public" else (self.title, self.method)
-
-
-@dataclass(frozen=True)
-class PublishedRows:
-    """What of published.csv stands beside the cells; `note` says in what the published figures differ."""
-
-    dataset: str
-    tables: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Quick:
-    """What is different in the quick form; what is empty stays, and `methods` are titles or ids of rows."""
-
-    labeled: tuple[int, ...] = ()
-    seeds: tuple[int, ...] = ()
-    draws: tuple[int, ...] = ()
-    methods: tuple[str, ...] = ()
-    settings: dict[str, SettingValue] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """See the docstring of the module."""
-
-    name: str
-    data: Data
-    labeled: tuple[int, ...]
-    seeds: tuple[int, ...]
-    methods: tuple[MethodRow, ...]
-    preset: str
-    reference: str
-    draws: tuple[int, ...] = (0,)
-    note: str = ""
-    settings: dict[str, SettingValue] = field(default_factory=dict)
-    structures: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = USUAL
-    published: PublishedRows | None = None
-    quick: Quick | None = None
-
-    def row(self, name: str) -> MethodRow:
-        """The first row of this title or method; raises UserError when there is none."""
-        for row in self.methods:
-            if name in row.names:
-                return row
-        titles = ", ".join(row.title for row in self.methods)
-        raise UserError(f"The protocol {self.name} has no method {name!r}.", f"It has: {titles}.")
-
-    def settings_of(self, row: MethodRow) -> dict[str, SettingValue]:
-        """What is set beside the preset for a row, in the types of the settings."""
-        entry = load_catalogue().method(row.method)
-        own = PUBLIC_SETTINGS if row.loop == "public" else {setting.name for setting in entry.settings}
-        common = {name: value for name, value in self.settings.items() if name in own}
-        return entry.check(common | row.settings | {"validation_interval": 0, "preview_interval": 0})
+"""What --tiny sets beside the steps and batches, by dimension."""
 
 
 def read_protocol(path: Path | str) -> Protocol:
@@ -177,19 +74,36 @@ def read_protocol(path: Path | str) -> Protocol:
     Raises:
         UserError: it is missing, is not TOML, or says something that cannot be done.
     """
-    path = Path(path)
-    included = PROTOCOLS / f"{path}.toml"
-    if not path.is_file() and included.is_file():
-        path = included
+    path = _found(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        protocol = from_plain(Protocol, data)
-    except OSError as error:
-        names = ", ".join(sorted(file.stem for file in PROTOCOLS.glob("*.toml")))
-        raise UserError(f"There is no protocol {path}.", f"Name a file, or one of: {names}.") from error
+        protocol = from_plain(Protocol, _with_base(path, ()))
     except ValueError as error:
         raise UserError(f"The protocol {path.name} cannot be read: {error}.", "Correct the file.") from error
     return checked(protocol)
+
+
+def _found(path: Path | str) -> Path:
+    path = Path(path)
+    included = PROTOCOLS / f"{path}.toml"
+    return included if not path.is_file() and included.is_file() else path
+
+
+def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The content of a file over that of its base; raises ValueError, and UserError for a missing file."""
+    if path in above:
+        raise ValueError(f"its base {path.stem} is based on itself")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        names = ", ".join(sorted(file.stem for file in PROTOCOLS.glob("*.toml")))
+        raise UserError(f"There is no protocol {path}.", f"Name a file, or one of: {names}.") from error
+    base = data.pop("base", None)
+    return data if base is None else _merged(_with_base(_found(str(base)), (*above, path)), data)
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    both = {name: _merged(base[name], own[name]) for name in base.keys() & own.keys() if isinstance(own[name], dict)}
+    return base | own | both
 
 
 def quick_form(protocol: Protocol) -> Protocol:
@@ -201,7 +115,9 @@ def quick_form(protocol: Protocol) -> Protocol:
     # What the quick form sets wins over what a row sets, or long rows would stay long.
     rows = tuple(
         dataclasses.replace(
-            row, settings={name: value for name, value in row.settings.items() if name not in quick.settings}
+            row,
+            settings={name: value for name, value in row.settings.items() if name not in quick.settings},
+            labeled=() if quick.labeled else row.labeled,
         )
         for row in rows
     )
@@ -209,6 +125,7 @@ def quick_form(protocol: Protocol) -> Protocol:
         dataclasses.replace(
             protocol,
             name=f"{protocol.name} (quick form)",
+            data=_quick_data(protocol.data, protocol.labeled, quick.labeled),
             labeled=quick.labeled or protocol.labeled,
             seeds=quick.seeds or protocol.seeds,
             draws=quick.draws or protocol.draws,
@@ -219,20 +136,52 @@ def quick_form(protocol: Protocol) -> Protocol:
     )
 
 
+def _quick_data(data: Data, labeled: tuple[int, ...], kept: tuple[int, ...]) -> Data:
+    """The data with the label counts of other sets that belong to the ones that are kept."""
+    counts = {
+        name: tuple(own for count, own in zip(labeled, numbers, strict=True) if count in (kept or labeled))
+        for name, numbers in data.labeled.items()
+    }
+    return dataclasses.replace(data, labeled=counts)
+
+
+def tiny_form(protocol: Protocol) -> Protocol:
+    """The quick form in seconds: two steps on small patches, two labeled cases of each data set, one seed."""
+    quick = quick_form(protocol)
+    batches = {"steps": 2, "labeled_batch": 2, "unlabeled_batch": 2, "external_batch": 2, "threads": 1}
+    known = {setting.name for row in quick.methods for setting in load_catalogue().method(row.method).settings}
+    tiny = batches | TINY_SETTINGS[str(protocol.settings.get("dimension", "3d"))]
+    tiny = {name: value for name, value in tiny.items() if name in known}
+    rows = [
+        dataclasses.replace(
+            row,
+            labeled=(),
+            unlabeled=min(row.unlabeled, 1),
+            settings={name: value for name, value in row.settings.items() if name not in tiny},
+        )
+        for row in quick.methods
+    ]
+    return checked(
+        dataclasses.replace(
+            quick,
+            name=f"{protocol.name} (tiny form)",
+            data=dataclasses.replace(quick.data, labeled={}),
+            labeled=(2,),
+            seeds=(0,),
+            draws=(0,),
+            methods=tuple(rows),
+            settings=quick.settings | tiny,
+            published=None,
+        )
+    )
+
+
 def checked(protocol: Protocol) -> Protocol:
     """The protocol with its titles filled in; raises UserError for what cannot be done."""
-    catalogue = load_catalogue()
-    catalogue.preset(protocol.preset)
+    load_catalogue().preset(protocol.preset)
     rows = [dataclasses.replace(row, title=row.title or _default_title(row)) for row in protocol.methods]
     protocol = dataclasses.replace(protocol, methods=tuple(rows))
-    _check_numbers(protocol)
-    _check_names(protocol)
-    for row in rows:
-        _check_loop(protocol, row)
-        catalogue.resolve(row.method, protocol.preset, protocol.settings_of(row))
-        needs = catalogue.method(row.method).streams
-        if protocol.data.kind == "left_atrium" or (protocol.data.kind == "acdc" and protocol.data.sites == "local"):
-            _check_streams(protocol, row, needs)
+    check_protocol(protocol)
     if protocol.quick is not None:
         quick_form(protocol)
     return protocol
@@ -246,51 +195,3 @@ def short_title(method: str) -> str:
 
 def _default_title(row: MethodRow) -> str:
     return short_title(row.method) + (", public loop" if row.loop == "public" else "")
-
-
-def _check_numbers(protocol: Protocol) -> None:
-    lists = (("labeled", protocol.labeled, 1), ("seeds", protocol.seeds, 0), ("draws", protocol.draws, 0))
-    for what, numbers, least in lists:
-        if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < least:
-            raise _refused(protocol, f"{what} has to be different whole numbers from {least} on")
-
-
-def _check_names(protocol: Protocol) -> None:
-    titles = [row.title for row in protocol.methods]
-    if not protocol.name.strip() or not titles:
-        raise _refused(protocol, "it needs a name and at least one method")
-    if len(set(titles)) < len(titles):
-        raise _refused(protocol, "two rows have the same title")
-    protocol.row(protocol.reference)
-    unknown = [name for name in protocol.metrics if name not in METRICS]
-    if unknown or not protocol.metrics:
-        known = ", ".join(METRICS)
-        raise _refused(protocol, f"the metric {unknown[0]!r} is unknown" if unknown else "it has no metric", known)
-    known = {setting.name for row in protocol.methods for setting in load_catalogue().method(row.method).settings}
-    for table in (protocol.settings, *(row.settings for row in protocol.methods)):
-        for name in table:
-            if name in _DECIDED:
-                raise _refused(protocol, f"{name} cannot be set, because {_DECIDED[name]}")
-            if name not in known:
-                raise _refused(protocol, f"none of its methods has the setting {name!r}")
-
-
-def _check_loop(protocol: Protocol, row: MethodRow) -> None:
-    if row.loop == "worker":
-        return
-    if row.method not in PUBLIC_METHODS:
-        raise _refused(protocol, f"{row.method} has no public loop", ", ".join(PUBLIC_METHODS))
-    if protocol.data.kind == "left_atrium":
-        raise _refused(protocol, "the public loop trains on slices, and published trainings of these data on volumes")
-    if unread := sorted(set(row.settings) - PUBLIC_SETTINGS):
-        raise _refused(protocol, f"the public loop has no setting {unread[0]!r}")
-
-
-def _check_streams(protocol: Protocol, row: MethodRow, needs: frozenset[str]) -> None:
-    if "external" in needs:
-        raise _refused(protocol, f"{row.title} needs images of other sites, and there are none")
-
-
-def _refused(protocol: Protocol, reason: str, choices: str = "") -> UserError:
-    advice = f"Choose from: {choices}." if choices else "Correct the file."
-    return UserError(f"The protocol {protocol.name} cannot be used: {reason}.", advice)

@@ -6,14 +6,16 @@ Columns: paper, table, dataset, setting, method, labeled, unlabeled, external, d
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from SemiSupervisedSegLib.study.errors import UserError
 
+from .data_sets import data_set
 from .metric_names import METRICS
-from .protocol import MethodRow, PublishedRows
+from .protocol_model import MethodRow, PublishedRows
 
 FILE = Path(__file__).with_name("published.csv")
 
@@ -27,7 +29,8 @@ class PublishedNumber:
 
 
 @cache
-def _rows() -> tuple[dict[str, str], ...]:
+def published_rows() -> tuple[dict[str, str], ...]:
+    """All rows of published.csv."""
     with open(FILE, encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
 
@@ -38,17 +41,32 @@ def published_number(wanted: PublishedRows | None, row: MethodRow, labeled: int,
     if wanted is None or not row.published or not column:
         return None
     for table in wanted.tables:
-        for entry in _rows():
-            same = f"{entry['paper']} {entry['table']}" == table and entry["dataset"] == wanted.dataset
-            if same and entry["method"] == row.published and entry["labeled"] == str(labeled) and entry[column]:
+        for entry in published_rows():
+            if table_of(entry) == table and _is_of(entry, wanted, row, labeled) and entry[column]:
                 return PublishedNumber(float(entry[column]), table)
     return None
 
 
+def table_of(entry: Mapping[str, str]) -> str:
+    """The paper and table of an entry."""
+    return f"{entry['paper']} {entry['table']}"
+
+
+def _is_of(entry: Mapping[str, str], wanted: PublishedRows, row: MethodRow, labeled: int) -> bool:
+    # Of several sets together the label count is that of all, and their tables have one for each set.
+    dataset, count = (data_set(row.scored).published, None) if row.scored else (wanted.dataset, str(labeled))
+    return (
+        (entry["dataset"], entry["method"]) == (dataset, row.published)
+        and count in (None, entry["labeled"])
+        and (not row.unlabeled or entry["unlabeled"] == str(row.unlabeled))
+    )
+
+
 def check_published(wanted: PublishedRows, rows: tuple[MethodRow, ...]) -> None:
     """Raise UserError when a wanted table or method is not in published.csv, as after a slip of the pen."""
-    entries = [entry for entry in _rows() if entry["dataset"] == wanted.dataset]
-    tables = {f"{entry['paper']} {entry['table']}" for entry in entries}
+    names = {wanted.dataset, *(data_set(row.scored).published for row in rows if row.scored)}
+    entries = [entry for entry in published_rows() if entry["dataset"] in names]
+    tables = {table_of(entry) for entry in entries}
     methods = {entry["method"] for entry in entries}
     unknown = [name for name in wanted.tables if name not in tables]
     unknown += [row.published for row in rows if row.published and row.published not in methods]

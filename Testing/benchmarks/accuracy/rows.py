@@ -20,9 +20,11 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study
 
+from .data_sets import data_set
 from .metric_names import USUAL
-from .protocol import MethodRow, PublishedRows, short_title
-from .studies import COUNTED, study_name
+from .protocol import short_title
+from .protocol_model import MethodRow, Protocol, PublishedRows
+from .studies import counted, study_name
 from .sweep_cells import RECORD, cells, effective, find_cell, is_finished, read_record, readable_rounds
 
 
@@ -156,9 +158,10 @@ def collect_sweep(folder: Path) -> Benchmark:
         row = rows.setdefault(key, Row(cell.row, cell.labeled, wanted=len(protocol.seeds) * len(protocol.draws)))
         found = find_cell(sweep, cell, load_study(place)) if place.is_dir() else None
         if found is not None and is_finished(found):
-            row.runs.append(dataclasses.replace(read_run(found, found.spec()), draw=cell.draw))
+            run = _of_structures(read_run(found, found.spec()), scored_structures(protocol, cell.row))
+            row.runs.append(dataclasses.replace(run, draw=cell.draw))
     order = {
-        key: number for number, key in enumerate((n, row.title) for n in protocol.labeled for row in protocol.methods)
+        key: number for number, key in enumerate((n, row.title) for n in protocol.counts for row in protocol.methods)
     }
     filled = sorted((key for key in rows if rows[key].runs), key=order.__getitem__)
     return Benchmark(
@@ -170,7 +173,7 @@ def collect_sweep(folder: Path) -> Benchmark:
         protocol.published,
         protocol.note,
         best_on_test=bool(sweep.best_on_test),
-        counted=COUNTED[protocol.data.kind],
+        counted=counted(protocol),
     )
 
 
@@ -206,6 +209,20 @@ def read_run(folder: JobFolder, spec: JobSpec) -> Run:
     followed = {event.step: event.dice for event in folder.events()[0] if isinstance(event, Validated)}
     cpu_seconds = (folder.result() or {}).get("cpu_seconds")
     return Run(spec.seed, tuple(read_metrics(folder.metrics)), tuple(followed.values()), cpu_seconds=cpu_seconds)
+
+
+def scored_structures(protocol: Protocol, row: MethodRow) -> tuple[str, ...]:
+    """The structures that a row is scored on; all when empty."""
+    return tuple(item.name for item in data_set(row.scored).structures) if row.scored else protocol.structures
+
+
+def _of_structures(run: Run, names: Sequence[str]) -> Run:
+    """The scores of some structures, and so of the cases that are annotated for them."""
+    if not names:
+        return run
+    scores = tuple(score for score in run.scores if score.structure in names)
+    followed = tuple({name: dice for name, dice in step.items() if name in names} for step in run.followed)
+    return dataclasses.replace(run, scores=scores, followed=followed)
 
 
 def _common_settings(specs: Iterable[JobSpec]) -> dict[str, object]:

@@ -4,12 +4,14 @@ FOLDER/labeled-7         the first 7 labeled, the rest of the training list unla
 FOLDER/labeled-7-sites   the same with simulated other sites, for the methods that need them
 FOLDER/labeled-7-public  the same again, for the public loops
 FOLDER/labeled-7-draw-1  another draw of 7 labeled ones; also with -sites and -public
+FOLDER/labeled-7-of-kits19       of several data sets: rows that are trained on some of them
+FOLDER/labeled-7-unlabeled-24    rows that are trained with fewer unlabeled cases than there are
 FOLDER/source            of a phantom and the left atrium: the study that the others take their images from
+FOLDER/source-kits19     the same of each public data set (`import_images.py`)
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import os
@@ -22,16 +24,16 @@ from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import write_error
 from SemiSupervisedSegLib.study.layout import StudyFolder
-from SemiSupervisedSegLib.study.model import Case, Role, Study
-from SemiSupervisedSegLib.study.store import create_study, load_study, save_study
+from SemiSupervisedSegLib.study.model import Study
+from SemiSupervisedSegLib.study.store import load_study
 
-from . import acdc_study, left_atrium
-from .draws import drawn
-from .protocol import MethodRow, Protocol
+from . import acdc_study, import_images, left_atrium
+from .data_sets import data_set
+from .derived_studies import derive_study, join_studies
+from .protocol_model import MethodRow, Protocol
 
 SOURCE = "source"
-COUNTED = {"acdc": "patients", "left_atrium": "scans", "phantom": "cases", "study": "cases"}
-"""What the label counts of a protocol are numbers of, by the kind of its data."""
+_COUNTED = {"acdc": "patients", "left_atrium": "scans", "phantom": "cases", "study": "cases"}
 _UNFINISHED = ".unfinished-"
 
 
@@ -41,7 +43,17 @@ def study_name(protocol: Protocol, row: MethodRow, labeled: int, draw: int = 0) 
     if row.loop == "public":
         # Jobs do not say which loop trained them, so that the rounds of each have a study of their own.
         return f"{name}-public"
+    if row.sets:
+        name = f"{name}-of-{'-'.join(row.sets)}"
+    if row.unlabeled:
+        name = f"{name}-unlabeled-{row.unlabeled}"
     return f"{name}-sites" if _in_own_sites(protocol, row) else name
+
+
+def counted(protocol: Protocol) -> str:
+    """What the label counts of a protocol are numbers of."""
+    kind = protocol.data.kind
+    return data_set(protocol.data.sets[0]).counted if kind == "sets" else _COUNTED[kind]
 
 
 def make_studies(protocol: Protocol, data: Path | None, folder: Path) -> dict[str, Study]:
@@ -49,7 +61,7 @@ def make_studies(protocol: Protocol, data: Path | None, folder: Path) -> dict[st
 
     Args:
         protocol: says which.
-        data: the data set, or an existing study; None for a phantom.
+        data: the data set, or an existing study; of several sets a folder with one of them each; None for a phantom.
         folder: of the sweep.
 
     Raises:
@@ -58,49 +70,18 @@ def make_studies(protocol: Protocol, data: Path | None, folder: Path) -> dict[st
     if protocol.data.kind in ("phantom", "left_atrium"):
         _make(folder / SOURCE, lambda place: _write_source(protocol, data, place))
         data = folder / SOURCE
+    sources = {name: _source_of(protocol, name, data, folder) for name in protocol.data.sets}
     studies = {}
-    for draw, labeled, row in itertools.product(protocol.draws, protocol.labeled, protocol.methods):
-        name = study_name(protocol, row, labeled, draw)
-        if name in studies:
-            continue
-        sites = protocol.data.sites == "simulated" or _in_own_sites(protocol, row)
-        write = functools.partial(_import, protocol, data, labeled=labeled, draw=draw, sites=sites)
-        _make(folder / name, write)
-        studies[name] = load_study(folder / name)
-        _check_structures(protocol, studies[name])
+    for draw, labeled in itertools.product(protocol.draws, protocol.counts):
+        for row in protocol.rows_at(labeled):
+            name = study_name(protocol, row, labeled, draw)
+            if name in studies:
+                continue
+            write = functools.partial(_import, protocol, data, sources, row=row, labeled=labeled, draw=draw)
+            _make(folder / name, write)
+            studies[name] = load_study(folder / name)
+            _check_structures(protocol, studies[name], row)
     return studies
-
-
-def derive_study(source: Study, folder: Path, labeled: int, name: str, draw: int = 0) -> Study:
-    """Make a study of the images of another one, in which only its first labeled cases are labeled, or others drawn.
-
-    Its further labeled cases are unlabeled and come without their annotation; all other cases stay as they are.
-
-    Raises:
-        UserError: it has fewer labeled cases, or no others to draw, or the study cannot be written.
-    """
-    available = [case.id for case in source.cases_of(Role.LABELED)]
-    if labeled > len(available):
-        raise UserError(f"{labeled} cases cannot be labeled.", f"{source.folder} has {len(available)} labeled cases.")
-    if draw and labeled == len(available):
-        raise UserError(
-            f"There is no draw {draw} of {labeled} labeled cases, because {source.folder} has no others.",
-            "Leave draws out of the protocol, label fewer cases, or begin in another folder.",
-        )
-    kept = set(drawn(available, draw)[:labeled])
-    cases = [_derived(source, case, case.id in kept) for case in source.cases if case.role is not Role.IGNORED]
-    study = create_study(folder, name, source.modality, source.local_site, source.structures)
-    study = dataclasses.replace(study, cases=tuple(cases))
-    save_study(study)
-    return study
-
-
-def _derived(source: Study, case: Case, keeps_label: bool) -> Case:
-    annotation = source.annotation_path(case)
-    paths = {"image": str(source.image_path(case)), "annotation": None if annotation is None else str(annotation)}
-    if case.role is Role.LABELED and not keeps_label:
-        return dataclasses.replace(case, image=paths["image"], role=Role.UNLABELED, annotation=None, structures=None)
-    return dataclasses.replace(case, **paths)
 
 
 def _in_own_sites(protocol: Protocol, row: MethodRow) -> bool:
@@ -114,18 +95,54 @@ def _given(protocol: Protocol, data: Path | None) -> Path:
     return Path(os.path.abspath(data))
 
 
-def _import(protocol: Protocol, data: Path | None, folder: Path, *, labeled: int, draw: int, sites: bool) -> None:
+def _import(
+    protocol: Protocol,
+    data: Path | None,
+    sources: dict[str, Study],
+    folder: Path,
+    *,
+    row: MethodRow,
+    labeled: int,
+    draw: int,
+) -> None:
+    title = f"{protocol.name}, {labeled} labeled"
+    if sources:
+        chosen = {name: sources[name] for name in row.sets or protocol.data.sets}
+        numbers = {name: _labeled_of(protocol, name, labeled) for name in chosen}
+        join_studies(chosen, folder, numbers, title, draw, row.unlabeled)
+        return
     source = _given(protocol, data)
     if protocol.data.kind == "acdc":
+        sites = protocol.data.sites == "simulated" or _in_own_sites(protocol, row)
         acdc_study.make_study(source, folder, labeled, sites, draw)
     else:
-        derive_study(load_study(source), folder, labeled, f"{protocol.name}, {labeled} labeled", draw)
+        derive_study(load_study(source), folder, labeled, title, draw)
+
+
+def _labeled_of(protocol: Protocol, name: str, labeled: int) -> int:
+    """The label count of one of several sets."""
+    own = protocol.data.labeled.get(name)
+    return labeled if own is None else own[protocol.labeled.index(labeled)]
+
+
+def _source_of(protocol: Protocol, name: str, data: Path | None, folder: Path) -> Study:
+    """The prepared study of a public data set: the given one, or one that is made of its files."""
+    given, wanted = _given(protocol, data), protocol.data
+    place = given if len(wanted.sets) == 1 else given / name
+    if StudyFolder(place).exists():
+        return load_study(place)
+    local_site = wanted.local_site if data_set(name).sites else ""
+    show = import_images.show_progress
+    write = functools.partial(import_images.make_study, name, place)
+    test = wanted.test.get(name, 0)
+    _make(folder / f"{SOURCE}-{name}", lambda target: write(target, local_site, test, show))
+    return load_study(folder / f"{SOURCE}-{name}")
 
 
 def _write_source(protocol: Protocol, data: Path | None, folder: Path) -> None:
     # What is labeled in another draw needs its annotation.
     redrawn = any(protocol.draws)
-    labeled = max(protocol.labeled)
+    labeled = max(protocol.counts)
     if protocol.data.kind == "left_atrium":
         place = _given(protocol, data)
         left_atrium.make_study(place, folder, left_atrium.training_scans(place) if redrawn else labeled)
@@ -150,7 +167,10 @@ def _make(folder: Path, write: Callable[[Path], None]) -> None:
         raise write_error(folder, error) from error
 
 
-def _check_structures(protocol: Protocol, study: Study) -> None:
+def _check_structures(protocol: Protocol, study: Study, row: MethodRow) -> None:
+    if row.sets:
+        # It may have some of them only.
+        return
     names = [structure.name for structure in study.structures]
     unknown = [name for name in protocol.structures if name not in names]
     if unknown:

@@ -11,7 +11,8 @@ A cell is one method at one label count, averaged over its draws and seeds; roun
 of other draws, sites and public loops beside it (`studies.py`). ``--quick`` runs the quick form of the protocol, for a
 first impression. ``--best-on-test STEPS`` scores the test cases every STEPS steps, too, and adds the best of these
 scores in rows that are named so: that is how some publications choose their model, and it is not comparable with a
-score that nothing was chosen on. ``--tiny`` runs a few steps on synthetic images.
+score that nothing was chosen on. ``--tiny`` runs a few steps: of a protocol on its data, to see whether they can be
+read, or without a protocol on synthetic images.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.jobs.spec import check_device
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .protocol import Protocol, quick_form, read_protocol
+from .protocol import quick_form, read_protocol, tiny_form
+from .protocol_model import Protocol
 from .published import check_published
 from .results import RESULTS, write_results
 from .rows import collect_sweep
@@ -53,7 +55,7 @@ def run_sweep(sweep: Sweep, data: Path | None, folder: Path, jobs: int = 1, devi
     write_record(folder, sweep)
     print(f"{sweep.protocol.name}: preparing studies in {folder}", flush=True)
     studies = make_studies(sweep.protocol, data, folder)
-    tasks = [_task(sweep, cell, studies, device) for cell in cells(sweep.protocol)]
+    tasks = _tasks(sweep, studies, device)
     run = SweepRun(tasks, worker_slots(jobs, device, torch.cuda.device_count(), os.environ))
     print(f"{sum(task.done >= 1 for task in tasks)} of {len(tasks)} rounds are done.", flush=True)
     with _stopped_by_signals(run):
@@ -81,6 +83,15 @@ def _stopped_by_signals(run: SweepRun) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _tasks(sweep: Sweep, studies: dict, device: str) -> list[Task]:
+    """The rounds of all cells; rows that differ only in what they are scored on share theirs."""
+    tasks: dict[Path, Task] = {}
+    for cell in cells(sweep.protocol):
+        task = _task(sweep, cell, studies, device)
+        tasks.setdefault(task.folder.path, task)
+    return list(tasks.values())
+
+
 def _task(sweep: Sweep, cell: Cell, studies: dict, device: str) -> Task:
     study = study_of(sweep.protocol, cell, studies)
     folder = round_of(sweep, cell, study, device)
@@ -90,11 +101,13 @@ def _task(sweep: Sweep, cell: Cell, studies: dict, device: str) -> Task:
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
-    if options.tiny:
+    if options.tiny and options.protocol is None:
         return read_protocol(TINY)
-    if options.protocol is None or options.output is None:
+    if options.protocol is None or (options.output is None and not options.tiny):
         raise UserError("It is not clear what to run.", "Name a protocol and a folder for --output.")
     protocol = read_protocol(options.protocol)
+    if options.tiny:
+        return tiny_form(protocol)
     if protocol.published is not None:
         check_published(protocol.published, protocol.methods)
     return quick_form(protocol) if options.quick else protocol
@@ -112,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--quick", action="store_true", help="the quick form of the protocol")
     parser.add_argument("--best-on-test", type=int, default=0, metavar="STEPS", help="see above; off when left out")
-    parser.add_argument("--tiny", action="store_true", help="a few steps on synthetic images, to see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="a few steps, to see whether it works")
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.best_on_test < 0:
         parser.error("--jobs is at least 1 and --best-on-test at least 0")

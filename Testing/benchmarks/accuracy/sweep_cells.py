@@ -21,7 +21,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import write_text_atomically
 from SemiSupervisedSegLib.study.model import Study
 
-from .protocol import MethodRow, Protocol
+from .protocol_model import MethodRow, Protocol
 from .studies import study_name
 
 RECORD = "sweep.json"
@@ -52,8 +52,8 @@ class Cell:
 
 def cells(protocol: Protocol) -> list[Cell]:
     """All trainings, draw by draw and seed by seed, so that a whole table is there as early as possible."""
-    order = itertools.product(protocol.draws, protocol.seeds, protocol.labeled, protocol.methods)
-    return [Cell(row, labeled, seed, draw) for draw, seed, labeled, row in order]
+    order = itertools.product(protocol.draws, protocol.seeds, protocol.counts)
+    return [Cell(row, labeled, seed, draw) for draw, seed, labeled in order for row in protocol.rows_at(labeled)]
 
 
 def cell_spec(sweep: Sweep, cell: Cell, study: Study, device: str = "auto") -> JobSpec:

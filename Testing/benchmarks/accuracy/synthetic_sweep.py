@@ -13,7 +13,8 @@ from SemiSupervisedSegLib.jobs.structure_score import StructureScore
 from SemiSupervisedSegLib.study.model import Case, Modality, Role, Structure, Study
 from SemiSupervisedSegLib.study.store import create_study, save_study
 
-from .protocol import Data, MethodRow, Protocol, PublishedRows, checked
+from .protocol import checked
+from .protocol_model import Data, MethodRow, Protocol, PublishedRows
 from .sweep_cells import Cell, Sweep, cells, round_of, write_record
 
 STRUCTURES = ("inner", "outer")

@@ -11,11 +11,12 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role, Study
 
 from .acdc_study import make_study
+from .derived_studies import derive_study
 from .draws import drawn
-from .protocol import Data, Phantom
+from .protocol_model import Data, Phantom
 from .rows import collect
 from .single_trainings import single_table
-from .studies import derive_study, make_studies
+from .studies import make_studies
 from .sweep_cells import RECORD, Sweep, cells, read_record, write_record
 from .synthetic_sweep import finish, synthetic_protocol, synthetic_scores, synthetic_study, synthetic_sweep
 

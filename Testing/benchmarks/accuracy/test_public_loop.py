@@ -19,7 +19,8 @@ from SemiSupervisedSegLib.study.model import Role, Study
 from SemiSupervisedSegLib.study.store import load_study
 
 from . import public_training
-from .protocol import Data, MethodRow, Phantom, Protocol, checked
+from .protocol import checked
+from .protocol_model import Data, MethodRow, Phantom, Protocol
 from .public_loop import run_public_job
 from .public_training import augmented, consistency_weight, new_network, predict, scaled, train, zoomed
 from .results import write_results

@@ -19,9 +19,10 @@ from SemiSupervisedSegLib.study.model import Role
 from SemiSupervisedSegLib.study.store import load_study
 
 from ..tiny import ROOT
-from .protocol import Data, Phantom
+from .derived_studies import derive_study
+from .protocol_model import Data, Phantom
 from .results import RESULTS
-from .studies import derive_study, make_studies
+from .studies import make_studies
 from .sweep import main
 from .sweep_cells import Cell, Sweep, cells, find_cell, round_of
 from .sweep_run import SweepRun, Task, worker_slots

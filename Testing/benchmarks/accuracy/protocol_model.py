@@ -1,0 +1,150 @@
+"""What a protocol of the accuracy benchmark says, as records; `protocol.py` describes the file and reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
+from SemiSupervisedSegLib.jobs.spec import SettingValue
+from SemiSupervisedSegLib.study.errors import UserError
+
+from .metric_names import USUAL
+
+PUBLIC_METHODS = ("supervised", "mean_teacher")
+PUBLIC_SETTINGS = frozenset({"steps", "threads", "largest_component"})
+"""All that can be set for a public loop; everything else is as published."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The synthetic study of a protocol of this kind; see `generate_study`."""
+
+    unlabeled: int = 12
+    external: int = 12
+    validation: int = 6
+    structures: int = 2
+    size: tuple[int, int, int] = (64, 64, 8)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where cases come from.
+
+    Attributes:
+        kind: decides how studies are made (`studies.py`).
+        sites: of ACDC, which comes from one site. `local` leaves it so. `simulated` turns every second unlabeled
+            patient into one of another site. `as needed` does this in a study of its own for the methods that need
+            other sites.
+        phantom: of the kind phantom.
+        sets: of the kind sets: names in data_sets.toml. The folder of the data is that of the only one, or has a folder
+            of its name for each of several.
+        labeled: of several sets: the label counts of a set where they are not those of the protocol, one for each.
+        test: numbers of test cases that are not those of data_sets.toml, by set.
+        local_site: of a set of several sites, the one that is labeled and tested; all others are unlabeled.
+    """
+
+    kind: Literal["acdc", "left_atrium", "phantom", "study", "sets"]
+    sites: Literal["local", "simulated", "as needed"] = "local"
+    phantom: Phantom = Phantom()
+    sets: tuple[str, ...] = ()
+    labeled: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    test: dict[str, int] = field(default_factory=dict)
+    local_site: str = ""
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A row of the tables: a method with settings; `title` is the short name of the method when left out.
+
+    Attributes:
+        method: id in the catalogue.
+        title: in the tables.
+        settings: of this row only.
+        published: its name in published.csv.
+        loop: that of the worker, or one as public benchmark code has it (`public_loop.py`).
+        labeled: label counts of the row, where they are not those of the protocol.
+        unlabeled: how many cases are unlabeled, of the kind sets; all others when 0.
+        sets: those of the protocol that it is trained on, all when empty.
+        scored: the one set on whose cases it is scored, where it is one of several.
+    """
+
+    method: str
+    title: str = ""
+    settings: dict[str, SettingValue] = field(default_factory=dict)
+    published: str = ""
+    loop: Literal["worker", "public"] = "worker"
+    labeled: tuple[int, ...] = ()
+    unlabeled: int = 0
+    sets: tuple[str, ...] = ()
+    scored: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a protocol may call the row; a public loop has only its title, as its method is the worker's, too."""
+        return (self.title,) if self.loop == "public" else (self.title, self.method)
+
+
+@dataclass(frozen=True)
+class PublishedRows:
+    """What of published.csv stands beside the cells; `note` says in what the published figures differ."""
+
+    dataset: str
+    tables: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Quick:
+    """What is different in the quick form; what is empty stays, and `methods` are titles or ids of rows."""
+
+    labeled: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    draws: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+    settings: dict[str, SettingValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """See the docstring of `protocol.py`."""
+
+    name: str
+    data: Data
+    labeled: tuple[int, ...]
+    seeds: tuple[int, ...]
+    methods: tuple[MethodRow, ...]
+    preset: str
+    reference: str
+    draws: tuple[int, ...] = (0,)
+    note: str = ""
+    settings: dict[str, SettingValue] = field(default_factory=dict)
+    structures: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = USUAL
+    published: PublishedRows | None = None
+    quick: Quick | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """All label counts, those of single rows last."""
+        return tuple(dict.fromkeys([*self.labeled, *(count for row in self.methods for count in row.labeled)]))
+
+    def rows_at(self, labeled: int) -> tuple[MethodRow, ...]:
+        """The rows that are trained at a label count."""
+        return tuple(row for row in self.methods if labeled in (row.labeled or self.labeled))
+
+    def row(self, name: str) -> MethodRow:
+        """The first row of this title or method; raises UserError when there is none."""
+        for row in self.methods:
+            if name in row.names:
+                return row
+        titles = ", ".join(row.title for row in self.methods)
+        raise UserError(f"The protocol {self.name} has no method {name!r}.", f"It has: {titles}.")
+
+    def settings_of(self, row: MethodRow) -> dict[str, SettingValue]:
+        """What is set beside the preset for a row, in the types of the settings."""
+        entry = load_catalogue().method(row.method)
+        own = PUBLIC_SETTINGS if row.loop == "public" else {setting.name for setting in entry.settings}
+        common = {name: value for name, value in self.settings.items() if name in own}
+        return entry.check(common | row.settings | {"validation_interval": 0, "preview_interval": 0})
