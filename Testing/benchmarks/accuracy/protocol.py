@@ -3,6 +3,7 @@
     name = "ACDC"                  # of the data, for titles
     note = "..."                   # printed below every table
     labeled = [3, 7]               # label counts; one study is made for each
+    all_labeled = 70               # the whole training list, for methods that need no unlabeled images; or left out
     seeds = [0, 1, 2]              # of the training; averaged case by case
     draws = [0, 1, 2]              # of the labeled cases, see below; averaged likewise; only draw 0 when left out
     preset = "paper"               # of the catalogue of methods
@@ -22,8 +23,7 @@
     [[methods]]                    # a row of the tables
     method = "ua_mt"               # id in the catalogue
     published = "UA-MT"            # its name in published.csv
-    settings = { steps = 40000 }   # of this row only
-    labeled = [3, 7, 70]           # of this row only; see `MethodRow` for what else a row can differ in
+    settings = { steps = 40000 }   # of this row only; see `MethodRow` for what else a row can differ in
 
     [[methods]]
     method = "supervised"          # or mean_teacher
@@ -62,7 +62,7 @@ from .protocol_model import Data, MethodRow, Protocol
 
 PROTOCOLS = Path(__file__).with_name("protocols")
 TINY_SETTINGS = {
-    "2d": {"patch_size": "32x32", "window_stride": "auto"},
+    "2d": {"patch_size": "32x32", "window_stride": "auto", "in_plane_scale": 0.25},
     "3d": {"patch_size": "32x32x32", "window_stride": "32x32x32"},
 }
 """What --tiny sets beside the steps and batches, by dimension."""
@@ -117,7 +117,6 @@ def quick_form(protocol: Protocol) -> Protocol:
         dataclasses.replace(
             row,
             settings={name: value for name, value in row.settings.items() if name not in quick.settings},
-            labeled=() if quick.labeled else row.labeled,
         )
         for row in rows
     )
@@ -127,6 +126,7 @@ def quick_form(protocol: Protocol) -> Protocol:
             name=f"{protocol.name} (quick form)",
             data=_quick_data(protocol.data, protocol.labeled, quick.labeled),
             labeled=quick.labeled or protocol.labeled,
+            all_labeled=0,
             seeds=quick.seeds or protocol.seeds,
             draws=quick.draws or protocol.draws,
             methods=rows,
@@ -155,7 +155,6 @@ def tiny_form(protocol: Protocol) -> Protocol:
     rows = [
         dataclasses.replace(
             row,
-            labeled=(),
             unlabeled=min(row.unlabeled, 1),
             settings={name: value for name, value in row.settings.items() if name not in tiny},
         )

@@ -28,11 +28,12 @@ def check_protocol(protocol: Protocol) -> None:
 
 
 def _check_numbers(protocol: Protocol) -> None:
-    lists = [("labeled", protocol.labeled, 1), ("seeds", protocol.seeds, 0), ("draws", protocol.draws, 0)]
-    lists += [(f"labeled of {row.title}", row.labeled, 1) for row in protocol.methods if row.labeled]
+    lists = (("labeled", protocol.labeled, 1), ("seeds", protocol.seeds, 0), ("draws", protocol.draws, 0))
     for what, numbers, least in lists:
         if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < least:
             raise _refused(protocol, f"{what} has to be different whole numbers from {least} on")
+    if protocol.all_labeled and (protocol.all_labeled <= max(protocol.labeled) or len(protocol.data.sets) > 1):
+        raise _refused(protocol, "all_labeled has to be more than labeled, and of one data set")
 
 
 def _check_names(protocol: Protocol) -> None:
@@ -66,7 +67,7 @@ def _check_sets(protocol: Protocol) -> None:
     sites = {site for name in data.sets for site in data_set(name).sites}
     if bool(sites) != bool(data.local_site) or (sites and data.local_site not in sites):
         raise _refused(protocol, f"it has no local site {data.local_site!r}", ", ".join(sorted(sites)) or "none")
-    for name in (*data.labeled, *data.test):
+    for name in (*data.labeled, *data.test, *([data.scored] if data.scored else [])):
         if name not in data.sets:
             raise _refused(protocol, f"{name} is none of its data sets", ", ".join(data.sets))
     for name, counts in data.labeled.items():
@@ -84,10 +85,7 @@ def _check_row_of_sets(protocol: Protocol, row: MethodRow) -> None:
             )
     if row.unlabeled and data.kind != "sets":
         raise _refused(protocol, "only data of the kind sets have a number of unlabeled cases")
-    if data.labeled and set(row.labeled) - set(protocol.labeled):
-        raise _refused(protocol, f"{row.title} has other label counts, of which those of the other sets are not known")
-    several = len(row.sets or data.sets) > 1
-    if several and not load_catalogue().method(row.method).partial_annotations:
+    if len(protocol.sets_of(row)) > 1 and not load_catalogue().method(row.method).partial_annotations:
         raise _refused(protocol, f"{row.title} cannot be trained on cases that are annotated for different structures")
 
 

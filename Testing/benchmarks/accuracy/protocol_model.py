@@ -42,6 +42,8 @@ class Data:
             of its name for each of several.
         labeled: of several sets: the label counts of a set where they are not those of the protocol, one for each.
         test: numbers of test cases that are not those of data_sets.toml, by set.
+        scored: of several sets, the one on whose cases rows are scored, all when empty. Rows whose method cannot learn
+            from cases that are annotated for different structures are trained on this set alone.
         local_site: of a set of several sites, the one that is labeled and tested; all others are unlabeled.
     """
 
@@ -51,6 +53,7 @@ class Data:
     sets: tuple[str, ...] = ()
     labeled: dict[str, tuple[int, ...]] = field(default_factory=dict)
     test: dict[str, int] = field(default_factory=dict)
+    scored: str = ""
     local_site: str = ""
 
 
@@ -64,10 +67,9 @@ class MethodRow:
         settings: of this row only.
         published: its name in published.csv.
         loop: that of the worker, or one as public benchmark code has it (`public_loop.py`).
-        labeled: label counts of the row, where they are not those of the protocol.
         unlabeled: how many cases are unlabeled, of the kind sets; all others when 0.
-        sets: those of the protocol that it is trained on, all when empty.
-        scored: the one set on whose cases it is scored, where it is one of several.
+        sets: those of several that it is trained on, where they are not as `Data.scored` says.
+        scored: the set on whose cases it is scored, where it is not that of the data.
     """
 
     method: str
@@ -75,7 +77,6 @@ class MethodRow:
     settings: dict[str, SettingValue] = field(default_factory=dict)
     published: str = ""
     loop: Literal["worker", "public"] = "worker"
-    labeled: tuple[int, ...] = ()
     unlabeled: int = 0
     sets: tuple[str, ...] = ()
     scored: str = ""
@@ -117,6 +118,7 @@ class Protocol:
     methods: tuple[MethodRow, ...]
     preset: str
     reference: str
+    all_labeled: int = 0
     draws: tuple[int, ...] = (0,)
     note: str = ""
     settings: dict[str, SettingValue] = field(default_factory=dict)
@@ -127,12 +129,20 @@ class Protocol:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """All label counts, those of single rows last."""
-        return tuple(dict.fromkeys([*self.labeled, *(count for row in self.methods for count in row.labeled)]))
+        """All label counts, that of the whole training list last."""
+        return (*self.labeled, self.all_labeled) if self.all_labeled else self.labeled
 
     def rows_at(self, labeled: int) -> tuple[MethodRow, ...]:
-        """The rows that are trained at a label count."""
-        return tuple(row for row in self.methods if labeled in (row.labeled or self.labeled))
+        """The rows that are trained at a label count: of the whole training list, those that need no other images."""
+        methods = load_catalogue().methods
+        return tuple(
+            row for row in self.methods if labeled in self.labeled or "unlabeled" not in methods[row.method].streams
+        )
+
+    def sets_of(self, row: MethodRow) -> tuple[str, ...]:
+        """The data sets that a row is trained on."""
+        alone = self.data.scored and not load_catalogue().method(row.method).partial_annotations
+        return row.sets or ((self.data.scored,) if alone else self.data.sets)
 
     def row(self, name: str) -> MethodRow:
         """The first row of this title or method; raises UserError when there is none."""

@@ -213,7 +213,8 @@ def read_run(folder: JobFolder, spec: JobSpec) -> Run:
 
 def scored_structures(protocol: Protocol, row: MethodRow) -> tuple[str, ...]:
     """The structures that a row is scored on; all when empty."""
-    return tuple(item.name for item in data_set(row.scored).structures) if row.scored else protocol.structures
+    scored = row.scored or protocol.data.scored
+    return tuple(item.name for item in data_set(scored).structures) if scored else protocol.structures
 
 
 def _of_structures(run: Run, names: Sequence[str]) -> Run:

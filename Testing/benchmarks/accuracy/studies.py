@@ -43,8 +43,8 @@ def study_name(protocol: Protocol, row: MethodRow, labeled: int, draw: int = 0) 
     if row.loop == "public":
         # Jobs do not say which loop trained them, so that the rounds of each have a study of their own.
         return f"{name}-public"
-    if row.sets:
-        name = f"{name}-of-{'-'.join(row.sets)}"
+    if (sets := protocol.sets_of(row)) != protocol.data.sets:
+        name = f"{name}-of-{'-'.join(sets)}"
     if row.unlabeled:
         name = f"{name}-unlabeled-{row.unlabeled}"
     return f"{name}-sites" if _in_own_sites(protocol, row) else name
@@ -107,7 +107,7 @@ def _import(
 ) -> None:
     title = f"{protocol.name}, {labeled} labeled"
     if sources:
-        chosen = {name: sources[name] for name in row.sets or protocol.data.sets}
+        chosen = {name: sources[name] for name in protocol.sets_of(row)}
         numbers = {name: _labeled_of(protocol, name, labeled) for name in chosen}
         join_studies(chosen, folder, numbers, title, draw, row.unlabeled)
         return
@@ -168,8 +168,8 @@ def _make(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def _check_structures(protocol: Protocol, study: Study, row: MethodRow) -> None:
-    if row.sets:
-        # It may have some of them only.
+    if protocol.sets_of(row) != protocol.data.sets:
+        # It has some of them only.
         return
     names = [structure.name for structure in study.structures]
     unknown = [name for name in protocol.structures if name not in names]

@@ -71,6 +71,22 @@ def test_settings_of_a_row_are_those_for_all_that_it_has_and_its_own(tmp_path: P
         ('title = "MT, strong"', 'title = "Supervised"', "two rows have the same title"),
         ("[data]", 'metrics = ["dise"]\n[data]', "the metric 'dise' is unknown"),
         ("[settings]", '[quick]\nmethods = ["bcp"]\n[settings]', "has no method 'bcp'"),
+        ("seeds = [0]", "seeds = [0]\nall_labeled = 2", "all_labeled has to be more than labeled"),
+        ("seeds = [0]", 'seeds = [0]\nbase = "nothing"', "There is no protocol nothing"),
+        ('kind = "phantom"', 'kind = "phantom"\nsets = ["kits19"]', "only data of the kind sets"),
+        ('kind = "phantom"', 'kind = "sets"', "it needs the names of different data sets"),
+        ('kind = "phantom"', 'kind = "sets"\nsets = ["kits20"]', "There is no data set 'kits20'"),
+        ('kind = "phantom"', 'kind = "sets"\nsets = ["kits19"]\nlocal_site = "UCL"', "has no local site 'UCL'"),
+        ('kind = "phantom"', 'kind = "sets"\nsets = ["prostate_six_sites"]', "has no local site ''"),
+        ('kind = "phantom"', 'kind = "sets"\nsets = ["kits19"]\ntest = { acdc = 3 }', "acdc is none of its data sets"),
+        (
+            'kind = "phantom"',
+            'kind = "sets"\nsets = ["kits19"]\nlabeled = { kits19 = [] }',
+            "one number for each of [2]",
+        ),
+        ('kind = "phantom"', 'kind = "sets"\nsets = ["kits19", "acdc"]', "annotated for different structures"),
+        ("steps = 9 }", 'steps = 9 }\nscored = "acdc"', "MT, strong names 'acdc', which is none of its data sets"),
+        ("steps = 9 }", "steps = 9 }\nunlabeled = 3", "only data of the kind sets have a number of unlabeled"),
     ],
 )
 def test_bad_protocols_end_in_one_sentence(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -90,6 +106,43 @@ def test_a_public_loop_is_a_row_of_its_own_title(tmp_path: Path) -> None:
     public = protocol.row("Mean Teacher, public loop")
     # Batches are those of the publication.
     assert protocol.settings_of(public) == {"steps": 5, "validation_interval": 0, "preview_interval": 0}
+
+
+def test_a_protocol_says_what_differs_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(MINIMAL)
+    text = f'base = "{(tmp_path / "base.toml").as_posix()}"\nname = "Other"\n[settings]\nsteps = 7\n'
+    protocol = read_protocol(write(tmp_path, text))
+    assert (protocol.name, protocol.labeled) == ("Other", (2,))
+    assert protocol.settings == {"steps": 7, "unlabeled_batch": 3}
+    assert [row.title for row in protocol.methods] == ["Supervised", "MT, strong"]
+    # Rows are not merged.
+    rows = '[[methods]]\nmethod = "supervised"\n[[methods]]\nmethod = "cps"\n'
+    protocol = read_protocol(write(tmp_path, text + rows))
+    assert [row.title for row in protocol.methods] == ["Supervised", "CPS"]
+
+
+def test_a_protocol_cannot_be_based_on_itself(tmp_path: Path) -> None:
+    path = tmp_path / "protocol.toml"
+    with pytest.raises(UserError, match="its base protocol is based on itself"):
+        read_protocol(write(tmp_path, f'base = "{path.as_posix()}"\n'))
+
+
+def test_with_all_cases_labeled_only_methods_without_unlabeled_images_are_trained(tmp_path: Path) -> None:
+    protocol = read_protocol(write(tmp_path, MINIMAL.replace("seeds", "all_labeled = 9\nseeds", 1)))
+    assert protocol.counts == (2, 9)
+    assert [row.method for row in protocol.rows_at(2)] == ["supervised", "mean_teacher"]
+    assert [row.method for row in protocol.rows_at(9)] == ["supervised"]
+
+
+def test_of_several_sets_methods_of_one_task_take_the_scored_one(tmp_path: Path) -> None:
+    data = 'kind = "sets"\nsets = ["msd_lung", "msd_spleen"]\nscored = "msd_spleen"'
+    text = MINIMAL.replace('kind = "phantom"', data) + '[[methods]]\nmethod = "unisemi"\n'
+    protocol = read_protocol(write(tmp_path, text))
+    assert [protocol.sets_of(row) for row in protocol.methods] == [
+        ("msd_spleen",),
+        ("msd_spleen",),
+        ("msd_lung", "msd_spleen"),
+    ]
 
 
 def test_a_missing_protocol_names_the_included_ones() -> None:
@@ -113,7 +166,7 @@ def test_included_protocols_are_sound(name: str) -> None:
     for row in protocol.methods:
         settings = protocol.settings_of(row)
         assert settings["validation_interval"] == 0
-        load_catalogue().resolve(row.method, protocol.preset, settings, 3 if name == "left_atrium" else 2)
+        load_catalogue().resolve(row.method, protocol.preset, settings, 3 if settings.get("dimension") == "3d" else 2)
     if protocol.published is not None:
         check_published(protocol.published, protocol.methods)
 
