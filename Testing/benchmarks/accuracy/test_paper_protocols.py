@@ -12,6 +12,7 @@ from SemiSupervisedSegLib.jobs.catalogue import load_catalogue
 from SemiSupervisedSegLib.study.model import Role
 
 from .data_set_files import write_data_set
+from .data_sets import all_data_sets
 from .protocol import PROTOCOLS, read_protocol, tiny_form
 from .protocol_model import Protocol
 from .published import published_number, published_rows, table_of
@@ -117,6 +118,14 @@ def test_trainings_have_the_published_settings(name: str, method: str, expected:
     assert {key: settings[key] for key in expected} == expected
 
 
+def test_tables_of_unisemi_share_its_training() -> None:
+    tables = [read_protocol(f"unisemi_t{number}") for number in range(1, 5)]
+    for title in ("UniSeMi", "UniSeMi with tasks"):
+        first, *others = [(table.settings_of(table.row(title)), table.sets_of(table.row(title))) for table in tables]
+        assert all(other == first for other in others)
+    assert len({str(table.data.labeled) for table in tables}) == 1
+
+
 def write_data(name: str, folder: Path) -> Path:
     sets = KINDS[name]
     for set_name in sets:
@@ -154,3 +163,12 @@ def test_a_tiny_sweep_runs_on_its_data(name: str, tmp_path: Path, capsys: pytest
     assert {row["method"] for row in rows} == {row.title for row in protocol.methods}
     # Of several sets only the one that is scored.
     assert all(row["cases"] == "1" for row in rows)
+
+
+def test_the_document_names_every_protocol_and_data_set() -> None:
+    text = (PROTOCOLS.parents[3] / "Docs" / "benchmarks.md").read_text(encoding="utf-8")
+    span = [f"unisemi_t{number}" for number in (2, 3)]
+    assert [name for name in NAMES if f"`{name}`" not in text and name not in span] == []
+    for name, entry in all_data_sets().items():
+        assert f"`{name}`" in text, name
+        assert entry.source.split(",")[0] in text, name
