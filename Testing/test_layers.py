@@ -18,7 +18,7 @@ STANDARD = set(sys.stdlib_module_names)
 # A room, the other rooms it may import, and the packages it may import beside the standard library.
 ROOMS = {
     "study": (set(), {"numpy", "SimpleITK", "highdicom", "pydicom"}),
-    "jobs": ({"study"}, {"numpy", "SimpleITK"}),
+    "jobs": ({"study"}, {"numpy", "SimpleITK", "submitit"}),
     "planning": ({"study", "jobs"}, {"numpy", "SimpleITK", "scipy"}),
     "phantom": ({"study"}, {"numpy", "SimpleITK", "scipy"}),
     "panel": (

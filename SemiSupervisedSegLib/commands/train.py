@@ -87,6 +87,8 @@ def _leave(folder: JobFolder, executor: SshExecutor | None, options: argparse.Na
     """Start a round and let it run in the background."""
     if executor is not None:
         executor.send(folder)
+        for notice in executor.notices():
+            print(notice)
         print(f"Training continues on {options.on}. To follow it and fetch its results: {_again(folder, options)}")
         return
     launch(folder, detached=True)

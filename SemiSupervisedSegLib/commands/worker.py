@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..jobs.comparison import Comparison
 from ..jobs.folder import JobFolder
+from ..jobs.launcher import QUEUE_SIGNAL
 from ..jobs.parent import watch_parent
 from ..jobs.remote.record import check_here
 from ..jobs.shared_processor import share_processor
@@ -27,14 +28,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--shared", action="store_true", help="leave a core free and run at a lower priority, beside other programs"
     )
+    parser.add_argument(
+        "--queued", action="store_true", help="a signal is no stop but a pause: a queue starts the job again"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a job and return the exit code; raises UserError when there is none."""
     folder = _open(options.job)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: folder.request_cancel())
+    request = folder.request_pause if options.queued else folder.request_cancel
+    for number in (signal.SIGINT, signal.SIGTERM, *([QUEUE_SIGNAL] if options.queued else [])):
+        signal.signal(number, lambda *_: request())
     if not options.detached:
         watch_parent(lambda: _stop(folder))
     if options.shared:

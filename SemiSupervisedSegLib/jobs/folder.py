@@ -23,6 +23,7 @@ from .spec import JobSpec
 
 LAST_CHECKPOINT = "last.pt"
 """Name of the checkpoint in the folder of checkpoints."""
+_PAUSE = "pause"
 State = Literal["waiting", "running", "finished", "failed", "cancelled"]
 
 
@@ -196,6 +197,15 @@ class JobFolder:
     def clear_cancel(self) -> None:
         """Take a request back, which is done before a worker is started and not by the worker."""
         self._cancel.unlink(missing_ok=True)
+
+    def request_pause(self) -> None:
+        """Request a stop after which the job is started again by itself; one that the user requested counts more."""
+        with contextlib.suppress(FileExistsError), open(self._cancel, "x", encoding="utf-8") as file:
+            file.write(_PAUSE)
+
+    def pause_requested(self) -> bool:
+        """Return whether the stop that was requested is a pause."""
+        return self.cancel_requested() and self._cancel.read_text(encoding="utf-8") == _PAUSE
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the lock that keeps other workers out; raises UserError saying who holds it."""

@@ -17,6 +17,8 @@ from .events import Event
 from .folder import JobFolder
 
 _PACKAGE = __package__.split(".", maxsplit=1)[0]
+QUEUE_SIGNAL = getattr(signal, "SIGUSR2", signal.SIGTERM)
+"""Signal by which a queue says that the time of a job is nearly over; Windows has neither."""
 _POLL_SECONDS = 0.1
 # Every step needs the same large buffers again. glibc would hand them back to the system each time and have their pages
 # zeroed again, which takes up to a tenth of a step; other systems ignore these.
@@ -121,10 +123,12 @@ def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**_KEEP_BUFFERS, **base, **needed}
 
 
-def worker_arguments(folder: JobFolder, detached: bool = False, shared: bool = False) -> list[str]:
+def worker_arguments(
+    folder: JobFolder, detached: bool = False, shared: bool = False, queued: bool = False
+) -> list[str]:
     """Return the arguments of Python that run a job."""
-    arguments = ["-m", _PACKAGE, "worker", "--job", str(folder.path)]
-    return [*arguments, *(["--detached"] if detached else []), *(["--shared"] if shared else [])]
+    options = {"--detached": detached, "--shared": shared, "--queued": queued}
+    return ["-m", _PACKAGE, "worker", "--job", str(folder.path), *(name for name, given in options.items() if given)]
 
 
 def _own_group(detached: bool) -> dict[str, Any]:

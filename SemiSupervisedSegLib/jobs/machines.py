@@ -14,6 +14,7 @@ from typing import Literal
 from ..study.errors import UserError
 from ..study.files import write_error, write_text_atomically
 from .records import from_plain, to_plain
+from .slurm_request import SlurmRequest
 
 # Names, hosts and folders become words of commands on the other machine, which no shell may read in another way.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -23,27 +24,39 @@ _FOLDER = re.compile(r"(~/|/)?[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0
 
 @dataclass(frozen=True)
 class Machine:
-    """Another machine.
+    """Another machine, or a cluster with Slurm.
 
     Attributes:
         name: What the user calls it.
-        host: Host or alias of the user's configuration of ssh, perhaps with the login before an @.
+        host: Host or alias of the user's configuration of ssh, perhaps with the login before an @; empty for a cluster
+            to whose Slurm this computer submits itself.
         folder: Folder there that belongs to this program; relative to the home folder, or absolute.
-        kind: How jobs are started there.
+        slurm: What its jobs ask of Slurm; None where they are started at once.
     """
 
     name: str
     host: str
     folder: str
-    kind: Literal["ssh"] = "ssh"
+    slurm: SlurmRequest | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could be read in another way by ssh or a shell; raises UserError."""
         _check(_NAME, self.name, "name of a machine")
-        _check(_HOST, self.host, "host")
+        if self.host or self.slurm is None:
+            _check(_HOST, self.host, "host")
         _check(_FOLDER, self.folder, "folder on another machine")
         if ".." in self.folder.split("/"):
             raise UserError(f"The folder {self.folder} leads upwards.", "Name it from the home folder or from /.")
+
+    @property
+    def kind(self) -> Literal["ssh", "slurm"]:
+        """How jobs are started there."""
+        return "ssh" if self.slurm is None else "slurm"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its commands run on this computer."""
+        return not self.host
 
     def place(self, *parts: str) -> str:
         """Return the path of something in the folder there, as commands name it that begin in the home folder."""

@@ -11,8 +11,8 @@ from ..study.errors import UserError
 from .events import Cancelled, Event, Failed
 from .folder import JobFolder
 
-EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3
-"""Exit codes of a worker; the last one says that it was stopped on request."""
+EXIT_FINISHED, EXIT_FAILED, EXIT_CANCELLED, EXIT_PAUSED = 0, 2, 3, 4
+"""Exit codes of a worker; the last two say that it was stopped on request, or until a queue starts it again."""
 _LOG_END = 4096
 _SIGNAL_IN_SHELLS = 128
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...jobs.events import Cancelled, Failed, Finished
 from ...jobs.folder import JobFolder
-from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED
+from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, EXIT_PAUSED
 from ...jobs.spec import JobSpec
 from ...study.errors import UserError
 from ..device import is_out_of_memory
@@ -29,7 +29,7 @@ Work = Callable[[JobFolder, JobSpec, Reporter], dict[str, Any]]
 
 
 def main(job_folder: Path) -> int:
-    """Run the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request."""
+    """Run the job of a folder and return the exit code: 0 finished, 2 failed, 3 stopped on request, 4 paused."""
     return run_job(job_folder, lambda folder, spec, reporter: _JOBS[spec.kind](folder, spec, reporter))
 
 
@@ -111,6 +111,10 @@ class _Outcome:
         return True
 
     def _report_stop(self, step: int) -> bool:
+        if self._reporter.folder.pause_requested():
+            self._reporter.folder.write_status("waiting", step=step, message="It goes on by itself.")
+            self.exit_code = EXIT_PAUSED
+            return True
         self._reporter.emit(Cancelled(step))
         self._reporter.folder.write_status("cancelled", step=step, message="Stopped. It can be resumed.")
         self.exit_code = EXIT_CANCELLED

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ...study.errors import UserError
 from ..machines import Machine
@@ -31,17 +32,19 @@ class Check:
 def run_checks(machine: Machine) -> Iterator[Check]:
     """Yield the checks of a machine as they are done; those that need a failed one are left out."""
     connection = Connection(machine)
+    way_in = "This computer" if machine.is_here else "Host key and login"
     try:
-        yield Check("Host key and login", system_of(connection))
+        yield Check(way_in, system_of(connection))
     except UserError as error:
-        yield Check("Host key and login", error.message, error.advice)
+        yield Check(way_in, error.message, error.advice)
         return
-    for title, look in (
-        ("Python", find_python),
-        ("Free disk", _free_disk),
-        ("SemiSupervisedSeg", _own_version),
-        ("PyTorch", _devices),
-    ):
+    looks = {} if machine.is_here else {"Python": find_python}
+    looks |= {"Free disk": _free_disk, "SemiSupervisedSeg": _own_version}
+    if machine.slurm is None:
+        looks["PyTorch"] = _devices
+    else:
+        looks |= {"PyTorch": _torch, "Slurm": partitions, "Job": _trial}
+    for title, look in looks.items():
         yield _checked(title, look, connection)
 
 
@@ -65,6 +68,28 @@ def find_python(connection: Connection) -> str:
 def in_shell(connection: Connection, script: str, data: bytes = b"") -> str:
     """Run a line of a POSIX shell there, whatever the login has, and return what it prints; raises UserError."""
     return connection.run("sh", "-c", shlex.quote(script), data=data)
+
+
+def partitions(connection: Connection) -> str:
+    """Return the partitions of a cluster with their time limits and cards; raises UserError where there is none."""
+    slurm = connection.machine.slurm
+    found = [line.split("|", 2) for line in connection.call("partitions")["lines"] if line.count("|") >= 2]
+    names = {name for name, _, _ in found}
+    wanted = set(slurm.partition.split(",")) if slurm is not None and slurm.partition else set()
+    if not names or wanted - names:
+        raise UserError(
+            f"There is no partition {', '.join(sorted(wanted - names))}; there are: {', '.join(sorted(names))}.",
+            "Choose one of them with machine add --partition, or ask who runs the cluster.",
+        )
+    texts = (f"{name} (at most {limit}, {'no cards' if cards == '(null)' else cards})" for name, limit, cards in found)
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _trial(connection: Connection) -> str:
+    """Let Slurm say whether it would take a job, which is not queued."""
+    assert connection.machine.slurm is not None
+    connection.call("trial", *connection.machine.slurm.words())
+    return "Slurm would take it"
 
 
 def _checked(title: str, look: Callable[[Connection], str], connection: Connection) -> Check:
@@ -94,15 +119,25 @@ def _own_version(connection: Connection) -> str:
 
 
 def _devices(connection: Connection) -> str:
-    said = connection.run(*connection.python("-m", f"{__package__.split('.')[0]}.engine.device_probe"))
-    try:
-        answer = json.loads(said.splitlines()[-1])
-        devices = [device for device in answer["devices"] if not device["problem"]]
-        problems = [device["problem"] for device in answer["devices"] if device["problem"]]
-        version = str(answer["torch"])
-    except (IndexError, ValueError, KeyError, TypeError) as error:
-        raise not_set_up(connection.machine) from error
+    version, found = _probe(connection)
+    devices = [device for device in found if not device["problem"]]
+    problems = [device["problem"] for device in found if device["problem"]]
     if problems:
         raise UserError(f"{version}; {problems[0]}", "Until then trainings run on the processor there.")
     free = "; ".join(f"{device['title']}, {device['free'] / _GIGA:.1f} GB free" for device in devices)
     return f"{version}; {free}"
+
+
+def _torch(connection: Connection) -> str:
+    # The machine that submits has other cards than the nodes, or none.
+    return f"{_probe(connection)[0]}; the cards are those of the nodes"
+
+
+def _probe(connection: Connection) -> tuple[str, list[dict[str, Any]]]:
+    """Return the version of PyTorch there and its devices."""
+    said = connection.run(*connection.python("-m", f"{__package__.split('.')[0]}.engine.device_probe"))
+    try:
+        answer = json.loads(said.splitlines()[-1])
+        return str(answer["torch"]), list(answer["devices"])
+    except (IndexError, ValueError, KeyError, TypeError) as error:
+        raise not_set_up(connection.machine) from error

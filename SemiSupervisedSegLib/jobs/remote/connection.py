@@ -1,20 +1,24 @@
 """Commands on another machine by the system's own ssh, with the user's keys, agents and configuration.
 
 Nothing of that configuration is weakened: hosts are known or refused as the user has it, and no password is asked for.
+Where this computer submits jobs to a cluster itself, its shell stands for ssh, and this very program for that there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from ...study.errors import UserError
+from ..launcher import worker_environment
 from ..machines import Machine
 from .failures import Unreachable, explain
 
@@ -74,10 +78,9 @@ class Connection:
             UserError: There is no ssh here, the machine refuses, or the command fails.
             Unreachable: The machine cannot be reached, or the connection was cut.
         """
-        options = [word for option in _OPTIONS for word in ("-o", option)]
         # Not a pipe: a connection that the user's configuration shares between commands would keep it open.
         with tempfile.TemporaryFile() as said:
-            session = Session(self.machine, self._start(["ssh", *options, self.machine.host, *command], said), said)
+            session = Session(self.machine, self._start(command, said), said)
             with self._registered(session):
                 try:
                     yield session
@@ -95,7 +98,8 @@ class Connection:
 
     def python(self, *command: str) -> tuple[str, ...]:
         """Return the words that run the Python of this program there; the home folder is not searched for modules."""
-        return (self.machine.place("venv", "bin", "python"), "-P", *command)
+        python = shlex.quote(sys.executable) if self.machine.is_here else self.machine.place("venv", "bin", "python")
+        return (python, "-P", *command)
 
     def far_end(self, *command: str) -> contextlib.AbstractContextManager[Session]:
         """Return the block in which the far end runs a command; raises UserError as `session` does."""
@@ -132,13 +136,18 @@ class Connection:
             session._close_input()
             session.output.close()
 
-    def _start(self, command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, command: tuple[str, ...], said: IO[bytes]) -> subprocess.Popen[bytes]:
+        options = [word for option in _OPTIONS for word in ("-o", option)]
+        words = ["ssh", *options, self.machine.host, *command]
         # In a group of its own, so that Ctrl-C in a terminal asks this program and cuts no connection.
         group: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        if self.machine.is_here:
+            # As ssh has it done there.
+            words, group = ["sh", "-c", " ".join(command)], {**group, "cwd": Path.home(), "env": worker_environment()}
         try:
-            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, **group)
+            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, **group)
         except OSError as error:
             raise UserError(
                 "The program ssh cannot be started on this computer.",
@@ -152,5 +161,6 @@ def check_answer(machine: Machine, answers: list[dict[str, Any]]) -> dict[str, A
         raise Unreachable(f"{machine.name} gave no answer.", "Try it again.")
     answer = answers[-1]
     if "error" in answer:
-        raise UserError(f"On {machine.name}: {answer['error']}", str(answer.get("advice", "")))
+        kind = Unreachable if answer.get("again") else UserError
+        raise kind(f"On {machine.name}: {answer['error']}", str(answer.get("advice", "")))
     return answer

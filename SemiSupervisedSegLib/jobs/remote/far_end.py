@@ -24,12 +24,16 @@ from typing import Any
 
 from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
-from ...study.locking import is_locked
-from ..events import PreviewReady, from_line
+from ...study.locking import hold_lock, is_locked
+from ..events import Cancelled, Failed, Finished, PreviewReady, from_line
 from ..folder import JobFolder
 from ..launcher import launch
+from ..slurm_request import SlurmRequest
 from ..versions import package_digest
+from . import slurm_commands
 from .connection import MARK
+from .slurm_commands import SlurmAway
+from .slurm_job import SlurmJob, queued_names, sbatch_options
 
 MANIFEST = "manifest.json"
 """File with the hash of every file that was sent; it is sent last."""
@@ -39,14 +43,18 @@ _NO_SPACE = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 10.0
 _CHUNK = 1 << 20
+# Each waits a moment itself.
+_ATTEMPTS = 300
 
 
 def hello(folder: str) -> dict[str, Any]:
     """Return what is installed here, and how many jobs run in the folder of this program."""
     from ... import __version__
 
-    locks = Path(folder, "jobs").glob("*/rounds/*/worker.lock")
-    return {"version": __version__, "digest": package_digest(), "running": sum(map(is_locked, locks))}
+    jobs, queued = Path(folder, "jobs"), queued_names()
+    running = {path.parents[2].name for path in jobs.glob("*/rounds/*/worker.lock") if is_locked(path)}
+    running |= {path.name for path in jobs.glob("*") if path.name in queued}
+    return {"version": __version__, "digest": package_digest(), "running": len(running)}
 
 
 def hashes(folder: str) -> dict[str, Any]:
@@ -83,17 +91,26 @@ def accept(received: str, folder: str) -> dict[str, Any]:
     return {"missing": missing}
 
 
-def start(folder: str, offset: str, digest: str) -> dict[str, Any]:
+def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any]:
     """Start the worker of a job, unless it runs, is complete, or has ended with events that were not read yet.
 
-    A program that is not the one of the given digest starts nothing and says which version it is.
+    A program that is not the one of the given digest starts nothing and says which version it is. Where something is
+    requested of Slurm, the job is queued, and the answer has its id.
     """
     from ... import __version__
 
     job = JobFolder(folder)
-    if not (job.is_running() or job.is_finished() or job.end_of_events() > int(offset)):
+    queued = SlurmJob(job)
+    if not job.exists():
+        raise UserError("The round is not there any more.", "Its results may have been fetched to another computer.")
+    with _alone(job):
+        is_working = queued.is_queued() if request else job.is_running()
+        if is_working or job.is_finished() or job.end_of_events() > int(offset):
+            return {}
         if package_digest() != digest:
             return {"other_version": __version__}
+        if request:
+            return {"job": queued.submit(SlurmRequest.from_words(request))}
         worker = launch(job, detached=True)
         # Until it holds the job, or has given up, nobody could tell that it runs.
         while worker.poll() is None and not job.is_running():
@@ -104,15 +121,16 @@ def start(folder: str, offset: str, digest: str) -> dict[str, Any]:
 def watch(folder: str, offset: str) -> dict[str, Any]:
     """Say what happens in a job from a byte of its events on, until its worker ends; `cancel` is read meanwhile."""
     job, position, said_at = JobFolder(folder), int(offset), 0.0
-    threading.Thread(target=_read_requests, args=(job,), daemon=True).start()
+    queued = SlurmJob(job) if SlurmJob(job).exists() else None
+    threading.Thread(target=_read_requests, args=(job, queued), daemon=True).start()
     while True:
         # Checked before reading, so that the last events are not lost.
-        is_running = job.is_running()
-        for frame in _news(job, position):
+        is_running = job.is_running() if queued is None else queued.goes_on()
+        for frame in _news(job, position, queued):
             position, said_at = frame.get("offset", position), time.monotonic()
             _say(frame)
         if not is_running:
-            return {"ended": True, "finished": job.is_finished()}
+            return {"ended": True, "finished": job.is_finished(), **(queued.end() if queued is not None else {})}
         if time.monotonic() - said_at > _ALIVE_SECONDS:
             said_at = time.monotonic()
             _say({})
@@ -142,8 +160,20 @@ def remove(folder: str) -> dict[str, Any]:
     return {}
 
 
+def partitions() -> dict[str, Any]:
+    """Return a line for each partition of Slurm: name, time limit and cards, with | between."""
+    return {"lines": slurm_commands.run("sinfo", "--noheader", "--format=%R|%l|%G").splitlines()}
+
+
+def trial(*request: str) -> dict[str, Any]:
+    """Have Slurm check a request without queueing anything; raises UserError where it would refuse."""
+    slurm_commands.run("sbatch", "--test-only", *sbatch_options(SlurmRequest.from_words(request)), "--wrap=true")
+    return {}
+
+
 _COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
-    command.__name__: command for command in (hello, hashes, receive, accept, start, watch, results, send, remove)
+    command.__name__: command
+    for command in (hello, hashes, receive, accept, start, watch, results, send, remove, partitions, trial)
 }
 
 
@@ -155,7 +185,7 @@ def main(arguments: list[str]) -> int:
     try:
         answer = _COMMANDS[name](*values)
     except UserError as error:
-        answer = {"error": error.message, "advice": error.advice}
+        answer = {"error": error.message, "advice": error.advice, "again": isinstance(error, SlurmAway)}
     except BrokenPipeError:
         # The connection was cut, and nobody listens.
         os._exit(1)
@@ -170,8 +200,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _news(job: JobFolder, position: int) -> Iterator[dict[str, Any]]:
-    """Yield the lines of events behind a position, each preview before the event that names it."""
+@contextlib.contextmanager
+def _alone(job: JobFolder) -> Iterator[None]:
+    """Wait until no other connection starts the job; raises UserError when that takes long."""
+    with contextlib.ExitStack() as stack:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                stack.enter_context(hold_lock(job.path / "start.lock", "The start of the round"))
+                break
+            except UserError:
+                if not left:
+                    raise
+        yield
+
+
+def _news(job: JobFolder, position: int, queued: SlurmJob | None) -> Iterator[dict[str, Any]]:
+    """Yield what the queue says, and the lines of events behind a position, each preview before its event."""
+    yield from ({"notice": notice} for notice in (queued.notices() if queued is not None else ()))
     try:
         with open(job.events_file, "rb") as file:
             file.seek(position)
@@ -185,6 +230,8 @@ def _news(job: JobFolder, position: int) -> Iterator[dict[str, Any]]:
             event = from_line(text)
             if isinstance(event, PreviewReady):
                 yield from _previews(job, event)
+            if queued is not None and isinstance(event, Finished | Failed | Cancelled):
+                queued.expect_end()
         yield {"event": text, "offset": position}
 
 
@@ -195,10 +242,12 @@ def _previews(job: JobFolder, event: PreviewReady) -> Iterator[dict[str, Any]]:
             yield {"preview": name, "data": base64.b64encode(path.read_bytes()).decode()}
 
 
-def _read_requests(job: JobFolder) -> None:
+def _read_requests(job: JobFolder, queued: SlurmJob | None) -> None:
     for line in sys.stdin:
         if line.strip() == "cancel":
             job.request_cancel()
+            if queued is not None:
+                queued.stop = True
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -23,6 +23,9 @@ def install(machine: Machine, tell: Callable[[str], None]) -> None:
         UserError: The machine cannot be reached, has no Python, runs a job, or pip fails.
     """
     connection = Connection(machine)
+    if machine.is_here:
+        tell("This computer submits the jobs, and its nodes use the program that runs now; nothing is installed.")
+        return
     tell(f"Connected: {system_of(connection)}.")
     _check_idle(connection)
     venv, wheel = machine.place("venv"), machine.place(wheel_name())

@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 from ... import __version__
 from ...study.errors import UserError
 from ..event_text import format_duration
-from ..events import Event, Finished, Progress, StageStarted, StepDone, from_line
+from ..events import (
+    Cancelled,
+    CheckpointSaved,
+    Event,
+    Failed,
+    Finished,
+    Progress,
+    StageStarted,
+    StepDone,
+    from_line,
+)
 from ..folder import JobFolder, State
 from ..outcome import Outcome, determine_outcome
 from ..versions import package_digest
@@ -91,6 +101,8 @@ class RemoteRun:
         answer = self._persist(self._start)
         if "other_version" in answer:
             raise other_version(self._connection.machine, str(answer["other_version"]), __version__)
+        if "job" in answer:
+            self._tell(f"Job {answer['job']} was given to {self._connection.machine.name}.")
 
     def run(self) -> Outcome:
         """Do all of it and return how the job ended; raises UserError, or Detached where it was left alone."""
@@ -144,7 +156,9 @@ class RemoteRun:
         self._record = keep_record(self._folder, self._record, is_sent=True)
 
     def _start(self) -> dict[str, Any]:
-        return self._connection.call("start", self._job, str(self._record.offset), package_digest())
+        slurm = self._connection.machine.slurm
+        request = () if slurm is None else slurm.words()
+        return self._connection.call("start", self._job, str(self._record.offset), package_digest(), *request)
 
     def _begin(self, stage: str, title: str, total: int) -> None:
         self._folder.append_event(StageStarted(stage, f"{title} {self._connection.machine.name}", total))
@@ -184,7 +198,22 @@ class RemoteRun:
                 if event is not None:
                     self._note(event)
                 self._record = keep_record(self._folder, self._record, offset=int(frame["offset"]))
+        if "notice" in frame:
+            self._tell(frame["notice"])
+            self._write_status("running", message=frame["notice"])
+        if frame.get("ended"):
+            self._note_end(frame)
         return bool(frame.get("ended"))
+
+    def _note_end(self, frame: dict[str, Any]) -> None:
+        """Add the end of a job that its worker could not report itself."""
+        if any(isinstance(event, Cancelled | Failed) for event in self._events):
+            return
+        if frame.get("stopped"):
+            saved = [event.step for event in self._folder.events()[0] if isinstance(event, CheckpointSaved)]
+            self._last.append(Cancelled(saved[-1] if saved else 0))
+        elif "failure" in frame:
+            self._last.append(Failed(str(frame["failure"]), str(frame.get("advice", ""))))
 
     def _read(self, line: str) -> Event | None:
         try:

@@ -11,7 +11,15 @@ from pathlib import Path
 from ... import __version__
 from ..versions import package_files
 
-REQUIREMENTS = ("monai>=1.5", "numpy", "pydicom>=2.4", "scipy", "SimpleITK>=2.4", "torch>=2.6,!=2.9.*,<2.14")
+REQUIREMENTS = (
+    "monai>=1.5",
+    "numpy",
+    "pydicom>=2.4",
+    "scipy",
+    "SimpleITK>=2.4",
+    "submitit>=1.5",
+    "torch>=2.6,!=2.9.*,<2.14",
+)
 """What pyproject.toml requires; an extension of Slicer comes without that file."""
 PYTHON = ">=3.11,<3.14"
 _PACKAGE = __package__.split(".", maxsplit=1)[0]

@@ -49,7 +49,7 @@ def test_machines_are_added_changed_listed_and_removed(tmp_path, monkeypatch, ca
     assert command(["machine", "add", "box", "far", "--folder", "/scratch/ann"]) == 0
     capsys.readouterr()
     assert command(["machine", "list"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["box", "far", "/scratch/ann"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["box", "ssh", "far", "/scratch/ann"]
     assert command(["machine", "test", "bix"]) == 2
     assert command(["machine", "remove", "box"]) == 0
     assert load_machines() == ()

@@ -1,0 +1,214 @@
+"""A job in the queue of Slurm, on the machine that submits it: submitted once, followed, and explained at its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...study.errors import UserError
+from ...study.files import write_text_atomically
+from ..folder import JobFolder
+from ..records import from_plain, to_plain
+from ..slurm_request import SlurmRequest
+from . import slurm_commands
+from .queued_worker import WARNING_SECONDS, QueuedWorker
+from .slurm_commands import UNKNOWN, QueueEntry, SlurmAway
+from .slurm_words import describe_end, describe_wait
+
+_FILE, _LOGS = "slurm.json", "slurm"
+_NAME = "semi-supervised-seg-"
+# Ends that say nothing against a job, which goes on from its checkpoint. Usually Slurm has queued it again itself.
+_NOT_ITS_FAULT = frozenset(("TIMEOUT", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL"))
+_ENDED = _NOT_ITS_FAULT | {"CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "REVOKED"}
+_MOST_TURNS, _MOST_SUBMISSIONS = 1000, 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_GRACE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is kept beside a job: its id, what it asked for, and how often it was submitted since a person did."""
+
+    id: str
+    request: SlurmRequest
+    submissions: int = 1
+
+
+class SlurmJob:
+    """The job of a folder in the queue.
+
+    Args:
+        folder: Folder of the job.
+
+    Attributes:
+        stop: Whether the user wants the job to end; another thread may set it.
+    """
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.stop = False
+        self._folder = folder
+        self._file = folder.path / _FILE
+        self._name = _NAME + folder.path.parent.parent.name
+        self._state = self._said = ""
+        self._ask_at = self._stop_at = 0.0
+        self._pause = _FIRST_PAUSE
+        self._notices: list[str] = []
+
+    def exists(self) -> bool:
+        """Return whether the job was given to Slurm."""
+        return self._file.exists()
+
+    def is_queued(self) -> bool:
+        """Return whether Slurm has the job and it has not ended; raises SlurmAway."""
+        return bool(self._queued())
+
+    def submit(self, request: SlurmRequest, submissions: int = 1) -> str:
+        """Have the job queued and return its id; raises UserError where Slurm refuses it."""
+        # One whose submission was cut off before its id was kept is found by its name.
+        known = self._queued()
+        if not known:
+            self._folder.clear_cancel()
+        job_id = known[-1] if known else _submit(self._folder, self._name, request)
+        record = _Record(job_id, request, submissions)
+        write_text_atomically(self._file, json.dumps(to_plain(record), indent=2) + "\n")
+        return job_id
+
+    def goes_on(self) -> bool:
+        """Return whether the job waits or runs, or was queued again now; Slurm is asked now and then."""
+        if time.monotonic() < self._ask_at:
+            return True
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._ask_at = time.monotonic() + self._pause
+        try:
+            entry = slurm_commands.find(self._record().id)
+            self._take(entry)
+            if entry.state in _ENDED | {UNKNOWN}:
+                return self._queue_again(entry)
+            if self._is_to_stop():
+                self._stop(entry)
+        except SlurmAway as away:
+            self._say(f"{away.message} The job goes on.")
+        return True
+
+    def expect_end(self) -> None:
+        """Ask Slurm at once and often from now on, as the worker has said that it ended."""
+        self._ask_at, self._pause = 0.0, _FIRST_PAUSE
+
+    def notices(self) -> list[str]:
+        """Return sentences on the queue since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def end(self) -> dict[str, str | bool]:
+        """Return how the job ended, empty where the worker has said it itself or its log does."""
+        if self._folder.is_finished() or self._state == "COMPLETED":
+            return {}
+        if self._state == "CANCELLED" and self._is_to_stop():
+            return {"stopped": True}
+        job_id = self._record().id
+        message, advice = describe_end(job_id, self._state, self._last_line(job_id))
+        return {"failure": message, "advice": advice}
+
+    def _take(self, entry: QueueEntry) -> None:
+        if entry.state != self._state:
+            self._state, self._pause = entry.state, _FIRST_PAUSE
+        if entry.state not in _ENDED | {UNKNOWN}:
+            self._say(describe_wait(entry))
+
+    def _queue_again(self, entry: QueueEntry) -> bool:
+        record = self._record()
+        again = entry.state in _NOT_ITS_FAULT and record.submissions < _MOST_SUBMISSIONS
+        if not again or self._folder.is_finished() or self._is_to_stop():
+            return False
+        job_id = self.submit(record.request, record.submissions + 1)
+        self._say(f"Job {entry.id} ended ({entry.state}), and goes on as job {job_id}.")
+        return True
+
+    def _is_to_stop(self) -> bool:
+        requested = self._folder.cancel_requested() and not self._folder.pause_requested()
+        if self.stop and not requested:
+            # A new turn of the job took it for a request to pause.
+            self._folder.request_cancel()
+        return self.stop or requested
+
+    def _stop(self, entry: QueueEntry) -> None:
+        """End a job that waits at once, and one that saves nothing for long."""
+        self._stop_at = self._stop_at or time.monotonic() + _GRACE_SECONDS
+        if entry.state == "PENDING":
+            # Not one that has begun to run meanwhile, which saves what it learned.
+            slurm_commands.run("scancel", "--state=PENDING", entry.id)
+        elif time.monotonic() > self._stop_at:
+            slurm_commands.run("scancel", entry.id)
+
+    def _queued(self) -> list[str]:
+        entries = slurm_commands.entries(f"--name={self._name}")
+        return [entry.id for entry in entries if entry.state not in _ENDED]
+
+    def _record(self) -> _Record:
+        try:
+            return from_plain(_Record, json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{_FILE} of the job is damaged.", "Start a new round.") from error
+
+    def _last_line(self, job_id: str) -> str:
+        logs = sorted((self._folder.path / _LOGS).glob(f"{job_id}_*_log.err"))
+        lines = logs[-1].read_text(encoding="utf-8", errors="replace").split("\n") if logs else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._notices.append(text)
+
+
+def queued_names() -> set[str]:
+    """Return the names of the folders of jobs that Slurm has and that have not ended; empty where there is no Slurm."""
+    try:
+        entries = slurm_commands.entries()
+    except UserError:
+        return set()
+    return {entry.name.removeprefix(_NAME) for entry in entries if entry.state not in _ENDED}
+
+
+def sbatch_options(request: SlurmRequest) -> list[str]:
+    """Return a request as options of sbatch."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in _parameters(request).items()]
+
+
+def _parameters(request: SlurmRequest) -> dict[str, Any]:
+    """Return what is asked for by the names that sbatch and submitit have for it."""
+    values = {
+        "time": request.minutes,
+        "partition": request.partition,
+        "account": request.account,
+        "gpus_per_node": request.cards,
+        "cpus_per_task": request.cores,
+        "mem": f"{request.memory}G" if request.memory else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _submit(folder: JobFolder, name: str, request: SlurmRequest) -> str:
+    """Have submitit submit a job and return its id; raises UserError."""
+    # Not at the top: only machines with Slurm need it.
+    from submitit.core.utils import FailedJobError
+    from submitit.slurm.slurm import SlurmExecutor
+
+    slurm_commands.run("sbatch", "--version")
+    executor = SlurmExecutor(folder.path / _LOGS, max_num_timeout=_MOST_TURNS)
+    executor.update_parameters(
+        **_parameters(request),
+        job_name=name,
+        signal_delay_s=WARNING_SECONDS,
+        additional_parameters={"requeue": True},
+        # Since Slurm 22.05 srun does not take it over from sbatch.
+        srun_args=[f"--cpus-per-task={request.cores}"] if request.cores else [],
+    )
+    try:
+        return str(executor.submit(QueuedWorker(os.fspath(Path(folder.path).absolute()))).job_id)
+    except FailedJobError as error:
+        raise slurm_commands.refusal(str(error)) from error
