@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from ...study.errors import UserError
 from ..machines import Machine
+from ..slurm_request import minutes_of
 from .connection import Connection
 from .executor import check_version
 from .failures import not_set_up
@@ -17,6 +19,8 @@ from .failures import not_set_up
 _PYTHONS = ("python3", "python3.13", "python3.12", "python3.11")
 _FITS = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
 _GIGA = 1e9
+# The others are words, such as infinite.
+_DURATION = re.compile(r"[\d:-]+")
 _LEAST_FREE = 5e9
 
 
@@ -73,14 +77,23 @@ def in_shell(connection: Connection, script: str, data: bytes = b"") -> str:
 def partitions(connection: Connection) -> str:
     """Return the partitions of a cluster with their time limits and cards; raises UserError where there is none."""
     slurm = connection.machine.slurm
+    assert slurm is not None
     found = [line.split("|", 2) for line in connection.call("partitions")["lines"] if line.count("|") >= 2]
-    names = {name for name, _, _ in found}
-    wanted = set(slurm.partition.split(",")) if slurm is not None and slurm.partition else set()
-    if not names or wanted - names:
+    # A star marks the partition of jobs that name none.
+    limits = {name.rstrip("*"): limit for name, limit, _ in found}
+    wanted = slurm.partition.split(",") if slurm.partition else [name[:-1] for name, _, _ in found if name[-1] == "*"]
+    unknown = [name for name in wanted if name not in limits]
+    if not limits or unknown:
         raise UserError(
-            f"There is no partition {', '.join(sorted(wanted - names))}; there are: {', '.join(sorted(names))}.",
+            f"There is no partition {', '.join(unknown)}; there are: {', '.join(limits)}.",
             "Choose one of them with machine add --partition, or ask who runs the cluster.",
         )
+    for name in wanted:
+        # Slurm would take such a job and never start it.
+        if _DURATION.fullmatch(limits[name]) and minutes_of(limits[name]) < slurm.minutes:
+            raise UserError(
+                f"The partition {name} allows {limits[name]} at most.", "Take that, or less, for machine add --time."
+            )
     texts = (f"{name} (at most {limit}, {'no cards' if cards == '(null)' else cards})" for name, limit, cards in found)
     return "; ".join(dict.fromkeys(texts))
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +55,12 @@ class Session:
 
     def kill(self) -> None:
         """End the connection at once."""
-        self._process.kill()
+        if self._machine.is_here and self._process.poll() is None:
+            # What the shell has started would keep the pipes open.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
 
     def _close_input(self) -> None:
         # Writing to a connection that was cut fails; why, its exit code says.

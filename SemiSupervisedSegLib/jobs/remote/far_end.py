@@ -105,6 +105,9 @@ def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any
         raise UserError("The round is not there any more.", "Its results may have been fetched to another computer.")
     with _alone(job):
         is_working = queued.is_queued() if request else job.is_running()
+        if is_working and request:
+            # Its id was not kept where the connection was cut too early.
+            queued.submit(SlurmRequest.from_words(request))
         if is_working or job.is_finished() or job.end_of_events() > int(offset):
             return {}
         if package_digest() != digest:
@@ -162,7 +165,7 @@ def remove(folder: str) -> dict[str, Any]:
 
 def partitions() -> dict[str, Any]:
     """Return a line for each partition of Slurm: name, time limit and cards, with | between."""
-    return {"lines": slurm_commands.run("sinfo", "--noheader", "--format=%R|%l|%G").splitlines()}
+    return {"lines": slurm_commands.run("sinfo", "--noheader", "--format=%P|%l|%G").splitlines()}
 
 
 def trial(*request: str) -> dict[str, Any]:

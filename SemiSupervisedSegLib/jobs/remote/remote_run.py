@@ -199,8 +199,8 @@ class RemoteRun:
                     self._note(event)
                 self._record = keep_record(self._folder, self._record, offset=int(frame["offset"]))
         if "notice" in frame:
-            self._tell(frame["notice"])
             self._write_status("running", message=frame["notice"])
+            self._tell(frame["notice"])
         if frame.get("ended"):
             self._note_end(frame)
         return bool(frame.get("ended"))

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.launcher import launch
+from SemiSupervisedSegLib.study.model import Study
+
+from .private_study import new_private_round, private_study
+from .slurm_server import Slurm, slurm
 from .ssh_server import FarMachine, far_machine
+from .whole_rounds import MANY_STEPS
 
 
 @pytest.fixture
@@ -14,3 +21,33 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FarMachine]
     with far_machine(tmp_path / "far", monkeypatch) as machine:
         machine.install_links()
         yield machine
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """A cluster to which this computer submits."""
+    with slurm(tmp_path / "cluster", monkeypatch) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> JobFolder:
+    """A round of this computer."""
+    folder = new_private_round(private_study(tmp_path_factory.mktemp("here") / "study"))
+    assert launch(folder).wait() == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def long_here(tmp_path_factory: pytest.TempPathFactory) -> JobFolder:
+    """A round of this computer with many steps."""
+    study = private_study(tmp_path_factory.mktemp("long") / "study")
+    folder = new_private_round(study, steps=MANY_STEPS, preview_interval=0)
+    assert launch(folder).wait() == 0
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """The same study somewhere else, without rounds."""
+    return private_study(tmp_path / "study")

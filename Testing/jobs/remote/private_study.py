@@ -39,9 +39,9 @@ def private_study(folder: Path) -> Study:
     return load_study(folder)
 
 
-def new_private_round(study: Study, device: str = "cpu", method: str = "mean_teacher") -> JobFolder:
+def new_private_round(study: Study, device: str = "cpu", method: str = "mean_teacher", **settings: int) -> JobFolder:
     folder = next_round(study.folder, method)
-    values = {key: value for key, value in SETTINGS.items() if key != "external_batch"}
+    values = {key: value for key, value in SETTINGS.items() if key != "external_batch"} | settings
     folder.write_spec(make_training_spec(study, method, "quick", values, device=device))
     return folder
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ from SemiSupervisedSegLib.jobs.remote.record import keep_record, machine_of, new
 from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.errors import UserError
 
-from .private_study import leaks, new_private_round, private_study
+from .private_study import leaks, new_private_round
 
 SECONDS = 120.0
 
@@ -31,11 +30,6 @@ def wait_for_end(executor: SshExecutor, job: JobFolder) -> list[str]:
         time.sleep(0.02)
         notices += executor.notices()
     return notices
-
-
-@pytest.fixture
-def study(tmp_path: Path):
-    return private_study(tmp_path / "study")
 
 
 def test_a_failure_there_is_told_as_one_here_although_sending_was_cut(far, study):

@@ -4,95 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from SemiSupervisedSegLib.__main__ import EXIT_INTERRUPTED
 from SemiSupervisedSegLib.__main__ import main as command
 from SemiSupervisedSegLib.jobs.events import Event, PreviewReady, StageStarted, Started, StepDone
-from SemiSupervisedSegLib.jobs.executor import ENDED
-from SemiSupervisedSegLib.jobs.folder import JobFolder
-from SemiSupervisedSegLib.jobs.launcher import launch
 from SemiSupervisedSegLib.jobs.machines import add_machine
 from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
 from SemiSupervisedSegLib.jobs.rounds import rounds
-from SemiSupervisedSegLib.study.model import Study
 
-from .private_study import SETTINGS, leaks, new_private_round, private_study
+from .private_study import leaks, new_private_round
+from .whole_rounds import MANY_STEPS, SECONDS, assert_same, assert_same_model, follow, train_arguments
 
 pytestmark = pytest.mark.slow
-
-SECONDS = 250.0
-MANY_STEPS = 60
-# What differs between two runs of one training here as well: when it was, and how long it took.
-TIMES = re.compile(rb'"cpu_seconds": [\d.]+|\d+ (?:s|min)\b|00\d-mean_teacher')
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> JobFolder:
-    """A round of this computer."""
-    folder = new_private_round(private_study(tmp_path_factory.mktemp("here") / "study"))
-    assert launch(folder).wait() == 0
-    return folder
-
-
-@pytest.fixture
-def study(here: JobFolder, tmp_path: Path) -> Study:
-    """The same study somewhere else, without rounds."""
-    return private_study(tmp_path / "study")
-
-
-def results(folder: JobFolder) -> dict[str, bytes]:
-    """Return the content of all results of a round, without times."""
-    names = ("model", "predictions", "previews", "report.html", "metrics.csv", "plan.json", "result.json")
-    places = [folder.path / name for name in names]
-    files = [path for place in places for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file()]
-    contents = {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in files}
-    texts = (".html", ".json")
-    return {name: TIMES.sub(b"", data) if name.endswith(texts) else data for name, data in contents.items()}
-
-
-def assert_same(folder: JobFolder, here: JobFolder) -> None:
-    there, own = results(folder), results(here)
-    # Of a preview the files travel that its event names; the maps beside them nobody reads.
-    shown = {name for event in here.events()[0] if isinstance(event, PreviewReady) for name in event.files.values()}
-    own = {name: own[name] for name in own if not name.startswith("previews/") or name in shown}
-    assert shown
-    assert sorted(there) == sorted(own)
-    assert [name for name in own if there[name] != own[name]] == []
-    assert "model/models/model.pt" in own
-    losses = [[event.losses for event in job.events()[0] if isinstance(event, StepDone)] for job in (folder, here)]
-    assert losses[0] == losses[1]
-    assert not (folder.path / "remote.json").exists()
-    assert not list(folder.path.rglob(".tmp-*"))
-
-
-def follow(executor: SshExecutor, job: JobFolder, react: Callable[[Event], None]) -> list[str]:
-    """Follow a job to its end and return the notices."""
-    end, notices = time.monotonic() + SECONDS, []
-    state = executor.state(job)
-    while state not in ENDED:
-        assert time.monotonic() < end, "not in time"
-        state = executor.state(job)
-        for event in executor.events(job):
-            react(event)
-        notices += executor.notices()
-        time.sleep(0.02)
-    executor.detach()
-    return notices
-
-
-def train_arguments(study: Study) -> list[str]:
-    settings = [f"{key}={value}" for key, value in SETTINGS.items() if key != "external_batch"]
-    options = [word for setting in settings for word in ("--set", setting)]
-    return ["train", str(study.folder), "--method", "mean_teacher", "--preset", "quick", "--device", "cpu", *options]
 
 
 def test_a_detached_round_has_no_names_there_and_comes_back_whole(far, study, here, capsys):
@@ -165,12 +94,6 @@ def test_a_round_that_was_stopped_there_is_resumed_there(far, study, capsys):
     assert 0 < resumed[1] < MANY_STEPS
     assert command(arguments) == 0
     assert_same_model(folder, rounds(study.folder)[1])
-
-
-def assert_same_model(folder: JobFolder, here: JobFolder) -> None:
-    names = [name for name in results(here) if name.startswith(("model/models", "predictions", "metrics"))]
-    assert names
-    assert [name for name in names if results(folder).get(name) != results(here)[name]] == []
 
 
 def test_a_worker_that_was_killed_there_is_a_failure_and_can_be_resumed(far, study, here):
