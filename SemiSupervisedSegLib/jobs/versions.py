@@ -24,6 +24,11 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+def missing_packages() -> list[str]:
+    """Return the packages that a worker needs and that are not installed."""
+    return [package for package in _PACKAGES if package not in installed_versions()]
+
+
 @cache
 def package_digest() -> str:
     """Return a hash of the program's own code, the same wherever it is installed; the panel is not part of it."""

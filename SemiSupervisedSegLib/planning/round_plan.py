@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from ..jobs.catalogue import load_catalogue
 from ..jobs.folder import JobFolder
+from ..jobs.round_key import PLAN_FILE
 from ..jobs.spec import JobSpec, SettingValue
 from ..study.errors import UserError
 from ..study.files import write_text_atomically
@@ -17,8 +17,6 @@ from ..study.model import Modality
 from .fingerprint import Fingerprint
 from .make_plan import choose_dimensions, make_plan
 from .plan import Plan
-
-PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -157,20 +155,6 @@ def _read_content(folder: JobFolder) -> dict[str, Any]:
         return dict(json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
-
-
-def round_key(folder: JobFolder) -> str:
-    """Return a hash of job.json and plan.json, which stays the same when a study is moved or copied.
-
-    Raises:
-        UserError: A file is missing or damaged.
-    """
-    try:
-        content = json.loads((folder.path / PLAN_FILE).read_text(encoding="utf-8"))
-        decisive = [folder.spec_file.read_text(encoding="utf-8"), content["plan"], content["settings"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError("plan.json of the round is damaged.", "Start a new round.") from error
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _check_settings(spec: JobSpec, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

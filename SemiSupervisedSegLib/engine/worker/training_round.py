@@ -13,8 +13,9 @@ from ...jobs.continuation import earlier_round, no_checkpoint
 from ...jobs.events import CheckpointSaved, PreviewReady, StepDone, Validated, WarningRaised
 from ...jobs.folder import JobFolder
 from ...jobs.results import SEGMENTATIONS
+from ...jobs.round_key import round_key
 from ...planning.cached_case import CachedCase
-from ...planning.round_plan import read_memory_order, round_key, write_memory_order
+from ...planning.round_plan import read_memory_order, write_memory_order
 from ...planning.tasks import UNKNOWN_TASK, case_tasks, find_tasks, interleave_by_task
 from ...study.errors import UserError
 from ...study.model import Role

@@ -15,7 +15,9 @@ from typing import Any
 from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX, check_stays_inside, write_bytes_atomically, write_error
 from ..folder import JobFolder
-from .far_end import RESULTS
+from ..round_key import keep_key, key_of
+from .far_end import CHECKPOINT, RESULTS
+from .parcel import job_there
 from .pseudonyms import Escape, Pseudonyms, in_html, in_json, in_unicode_json
 
 _FETCHED = f"{TEMPORARY_PREFIX}fetched"
@@ -63,10 +65,13 @@ class Arrivals:
             self._restore(self._home / name)
         try:
             self._rename_cases()
-            for name in RESULTS:
+            for name in (self._folder.checkpoints.name, *RESULTS):
                 # The results of a round are complete when result.json is there.
                 if name != "result.json":
                     self._replace(name)
+            if CHECKPOINT in expected:
+                # A training that continues this one here finds other names in the job than the checkpoint knows.
+                keep_key(self._folder, key_of(self._folder, job_there(self._folder.spec(), self._names)))
             self._replace("result.json")
         except OSError as error:
             raise write_error(self._folder.path, error) from error
@@ -89,6 +94,8 @@ class Arrivals:
         """Return where a file belongs in the round; raises UserError for one that no round has."""
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or path.parts[0] not in (*RESULTS, *_OF_CASES):
+            if name == CHECKPOINT:
+                return path
             raise _no_result(name)
         if path.parts[0] not in _OF_CASES:
             return path

@@ -15,7 +15,7 @@ from ..machines import Machine
 from ..outcome import Outcome
 from ..versions import installed_versions, package_digest
 from .connection import Connection
-from .failures import other_version
+from .failures import incomplete, other_version
 from .parcel import check_can_travel
 from .remote_run import PAUSES, Detached, RemoteRun
 
@@ -131,3 +131,5 @@ def check_version(connection: Connection) -> None:
     there, here = connection.call("hello", connection.machine.place()), installed_versions()["semi-supervised-seg"]
     if (there["version"], there["digest"]) != (here, package_digest()):
         raise other_version(connection.machine, str(there["version"]), here)
+    if there["missing"]:
+        raise incomplete(connection.machine, there["missing"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...study.errors import UserError
 from ..machines import Machine
 
@@ -36,6 +38,14 @@ def not_set_up(machine: Machine) -> UserError:
     """Return the error of a machine that does not have this program."""
     return UserError(
         f"SemiSupervisedSeg is not installed on {machine.name}.",
+        f"Run: semi-supervised-seg machine setup {machine.name}.",
+    )
+
+
+def incomplete(machine: Machine, missing: Sequence[str]) -> UserError:
+    """Return the error of a machine that lacks packages, such as torch."""
+    return UserError(
+        f"{', '.join(missing)} is not installed on {machine.name}.",
         f"Run: semi-supervised-seg machine setup {machine.name}.",
     )
 

@@ -26,10 +26,10 @@ from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
 from ...study.locking import hold_lock, is_locked
 from ..events import Cancelled, Failed, Finished, PreviewReady, from_line
-from ..folder import JobFolder
+from ..folder import LAST_CHECKPOINT, JobFolder
 from ..launcher import launch
 from ..slurm_request import SlurmRequest
-from ..versions import package_digest
+from ..versions import missing_packages, package_digest
 from . import slurm_commands
 from .connection import MARK
 from .slurm_commands import SlurmAway
@@ -39,6 +39,8 @@ MANIFEST = "manifest.json"
 """File with the hash of every file that was sent; it is sent last."""
 RESULTS = ("model", "predictions", "report.html", "metrics.csv", "plan.json", "result.json", "worker.log")
 """What of a job folder comes back."""
+CHECKPOINT = f"checkpoints/{LAST_CHECKPOINT}"
+"""What comes back of a complete training beside these, so that it can be continued."""
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 10.0
@@ -54,7 +56,8 @@ def hello(folder: str) -> dict[str, Any]:
     jobs, queued = Path(folder, "jobs"), queued_names()
     running = {path.parents[2].name for path in jobs.glob("*/rounds/*/worker.lock") if is_locked(path)}
     running |= {path.name for path in jobs.glob("*") if path.name in queued}
-    return {"version": __version__, "digest": package_digest(), "running": len(running)}
+    missing = missing_packages()
+    return {"version": __version__, "digest": package_digest(), "running": len(running), "missing": missing}
 
 
 def hashes(folder: str) -> dict[str, Any]:
@@ -112,6 +115,8 @@ def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any
             return {}
         if package_digest() != digest:
             return {"other_version": __version__}
+        if missing := missing_packages():
+            raise UserError(f"{', '.join(missing)} is not installed.", "Run machine setup, and then the round again.")
         if request:
             return {"job": queued.submit(SlurmRequest.from_words(request))}
         worker = launch(job, detached=True)
@@ -143,7 +148,8 @@ def watch(folder: str, offset: str) -> dict[str, Any]:
 def results(folder: str) -> dict[str, Any]:
     """Return size and SHA-256 of every result of a job, by its relative path."""
     home = Path(folder)
-    paths = (path for name in RESULTS for path in _files(home / name))
+    names = [*RESULTS, *([CHECKPOINT] if JobFolder(home).is_finished() else [])]
+    paths = (path for name in names for path in _files(home / name))
     return {"files": {path.relative_to(home).as_posix(): [path.stat().st_size, _hash(path)] for path in paths}}
 
 

@@ -20,15 +20,17 @@ from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
 from ...study.images import read_image
 from ...study.model import Structure
+from ..continuation import earlier_round, no_checkpoint
 from ..folder import JobFolder
 from ..model_folder import METADATA, OWN_SECTION
+from ..round_key import KEY_FILE, PLAN_FILE, round_key
 from ..spec import JobCase, JobSpec
-from .far_end import MANIFEST
+from .far_end import CHECKPOINT, MANIFEST
 from .pseudonyms import Pseudonyms
 
 # MetaImage: the only one of the formats that keeps spacing, position and axes to the last bit.
 _SUFFIX = ".mha"
-_MODEL = "model"
+_EARLIER = "earlier"
 _OWNER_ONLY = 0o600
 
 
@@ -66,19 +68,16 @@ def write_parcel(
             for name, content in _case_files(case, names.case(case.id), spec.structures, Path(home)):
                 add(name, content)
             on_progress(done, len(spec.cases))
-        for name, content in _model_files(spec, names):
+        for name, content in (*_model_files(spec, names), *_checkpoint_files(spec, names)):
             add(name, content)
-        add(f"rounds/{folder.name}/{folder.spec_file.name}", _job(spec, names).encode())
+        add(f"rounds/{folder.name}/{folder.spec_file.name}", job_there(spec, names).encode())
         _add(archive, MANIFEST, json.dumps(manifest).encode())
 
 
 def check_can_travel(spec: JobSpec) -> None:
-    """Raise UserError for a job that needs what stays on this computer."""
-    if spec.continues:
-        raise UserError(
-            "A round that continues another one needs its checkpoint, which stays where that round was trained.",
-            "Leave --on out, or begin a new round with --warm-start.",
-        )
+    """Raise UserError for a job that needs what is not on this computer."""
+    if spec.continues and not earlier_round(spec).last_checkpoint.is_file():
+        raise no_checkpoint(earlier_round(spec))
 
 
 def _case_files(case: JobCase, name: str, structures: tuple[Structure, ...], home: Path) -> Iterator[tuple[str, bytes]]:
@@ -115,12 +114,29 @@ def _model_files(spec: JobSpec, names: Pseudonyms) -> Iterator[tuple[str, bytes]
     model = Path(spec.warm_start)
     metadata = json.loads((model / METADATA).read_text(encoding="utf-8"))
     metadata[OWN_SECTION]["training"]["study"] = names.hide(spec).study_name
-    yield f"{_MODEL}/{METADATA}", json.dumps(metadata, indent=2, ensure_ascii=False).encode()
+    yield f"{_EARLIER}/{model.name}/{METADATA}", json.dumps(metadata, indent=2, ensure_ascii=False).encode()
     for path in sorted((model / "models").glob("*.pt")):
-        yield f"{_MODEL}/models/{path.name}", path.read_bytes()
+        yield f"{_EARLIER}/{model.name}/models/{path.name}", path.read_bytes()
 
 
-def _job(spec: JobSpec, names: Pseudonyms) -> str:
+def _checkpoint_files(spec: JobSpec, names: Pseudonyms) -> Iterator[tuple[str, bytes]]:
+    """Yield the round that a training continues, with the same cases, as far as it is needed for that."""
+    if not spec.continues:
+        return
+    earlier = earlier_round(spec)
+    job = replace(earlier.spec(), warm_start=None, continues=False)
+    contents = {
+        earlier.spec_file.name: job_there(job, names).encode(),
+        PLAN_FILE: (earlier.path / PLAN_FILE).read_bytes(),
+        CHECKPOINT: earlier.last_checkpoint.read_bytes(),
+        # Its job has other names there.
+        f"{earlier.checkpoints.name}/{KEY_FILE}": round_key(earlier).encode(),
+    }
+    for name, content in contents.items():
+        yield f"{_EARLIER}/{name}", content
+
+
+def job_there(spec: JobSpec, names: Pseudonyms) -> str:
     """Return job.json of the job there, whose paths lead from the folder of the round."""
     hidden = names.hide(spec)
     cases = (
@@ -133,7 +149,7 @@ def _job(spec: JobSpec, names: Pseudonyms) -> str:
         )
         for case in hidden.cases
     )
-    warm_start = None if spec.warm_start is None else f"../../{_MODEL}"
+    warm_start = None if spec.warm_start is None else f"../../{_EARLIER}/{Path(spec.warm_start).name}"
     return replace(hidden, cases=tuple(cases), warm_start=warm_start).to_json()
 
 

@@ -17,7 +17,7 @@ from SemiSupervisedSegLib.engine.worker.reporter import Reporter
 from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.job_specs import make_prediction_spec
-from SemiSupervisedSegLib.planning.round_plan import round_key
+from SemiSupervisedSegLib.jobs.round_key import round_key
 from SemiSupervisedSegLib.study.model import Role
 
 from .rounds import EXIT_FAILED, EXIT_FINISHED, assert_fails_with, contents, main, new_round, tiny_study

@@ -179,6 +179,23 @@ class FarMachine:
         return open(self.home / "sshd.log", "wb")
 
 
+def without_torch(far: FarMachine) -> None:
+    """Let a machine have no PyTorch."""
+    place = far.home / "without"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(
+        "import importlib.metadata as metadata, sys\n"
+        "own = metadata.version\n"
+        "def version(name):\n"
+        "    if name == 'torch':\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return own(name)\n"
+        "metadata.version, sys.modules['torch'] = version, None\n"
+    )
+    python = far.folder / "venv" / "bin" / "python"
+    python.write_text(python.read_text().replace("PYTHONPATH=", f"PYTHONPATH={place}:"))
+
+
 @contextlib.contextmanager
 def far_machine(home: Path, monkeypatch: pytest.MonkeyPatch, environment: str = "LANG=C") -> Iterator[FarMachine]:
     """A machine that the user knows by the alias `far`, in a configuration of their own."""

@@ -11,6 +11,8 @@ from SemiSupervisedSegLib.jobs.remote.executor import check_version
 from SemiSupervisedSegLib.jobs.remote.failures import Unreachable, explain
 from SemiSupervisedSegLib.study.errors import UserError
 
+from .ssh_server import without_torch
+
 
 def failure_of(far) -> UserError:
     with pytest.raises(UserError) as caught:
@@ -66,6 +68,13 @@ def test_another_program_is_said(far, change, tmp_path):
     python.write_text(python.read_text().replace(str(PACKAGE_ROOT), str(copy)))
     error = failure_of(far)
     assert ("version 0.0.9" if "0.0.9" in change else "another state of version") in error.message
+    assert "machine setup box" in error.advice
+
+
+def test_missing_pytorch_is_said_before_anything_is_sent(far):
+    without_torch(far)
+    error = failure_of(far)
+    assert error.message == "torch is not installed on box."
     assert "machine setup box" in error.advice
 
 

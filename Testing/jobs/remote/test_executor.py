@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from SemiSupervisedSegLib.__main__ import main as command
+from SemiSupervisedSegLib.jobs.events import Failed
 from SemiSupervisedSegLib.jobs.executor import ENDED
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.machines import Machine, add_machine
@@ -19,6 +21,7 @@ from SemiSupervisedSegLib.jobs.rounds import rounds
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .private_study import leaks, new_private_round
+from .ssh_server import without_torch
 
 SECONDS = 120.0
 
@@ -179,3 +182,47 @@ def test_the_second_interrupt_leaves_and_says_how_to_follow_again(far, study):
     assert process.returncode == 130
     assert f"--resume {job.name} --on box" in said
     assert not job.is_running()
+
+
+def test_missing_pytorch_there_starts_nothing(far, study):
+    without_torch(far)
+    job = new_private_round(study)
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    wait_for_end(executor, job)
+    executor.detach()
+    assert executor.outcome(job).message == "On box: torch is not installed."
+    assert "machine setup" in executor.outcome(job).advice
+    assert not list(far.folder.glob("jobs/*/rounds/*/events.jsonl"))
+
+
+def test_a_round_whose_results_another_computer_has_fetched_is_said(far, study):
+    job = new_private_round(study)
+    keep_record(job, new_record(job, "box"), is_sent=True)
+    executor = SshExecutor(far.machine, pauses=(0.05,))
+    executor.submit(job)
+    wait_for_end(executor, job)
+    executor.detach()
+    outcome = executor.outcome(job)
+    assert (outcome.kind, outcome.message) == ("failed", "On box: The round is not there any more.")
+    assert outcome.advice == "Its results may have been fetched to another computer."
+    assert far.jobs() == []
+
+
+def test_two_computers_at_one_round_start_one_worker(far, study, tmp_path):
+    job = new_private_round(study, device="cuda:99")
+    SshExecutor(far.machine).send(job)
+    (there,) = far.folder.glob("jobs/*/rounds/*")
+    copies = []
+    for name in ("a", "b"):
+        # As another computer has it, with a copy of the study.
+        shutil.copytree(study.folder, tmp_path / name)
+        copies.append(JobFolder(tmp_path / name / "rounds" / job.name))
+    executors = [SshExecutor(far.machine, pauses=(0.05,)) for _ in copies]
+    for executor, copy in zip(executors, copies, strict=True):
+        executor.submit(copy)
+    for executor, copy in zip(executors, copies, strict=True):
+        wait_for_end(executor, copy)
+        executor.detach()
+        assert "CUDA" in str(executor.outcome(copy).message + executor.outcome(copy).advice)
+    assert sum(isinstance(event, Failed) for event in JobFolder(there).events()[0]) == 1

@@ -135,3 +135,21 @@ def test_a_warm_start_travels_without_the_name_of_its_study(far, study, here):
     assert json.loads((other.path / "model/configs/metadata.json").read_text(encoding="utf-8")) == json.loads(
         (own.path / "model/configs/metadata.json").read_text(encoding="utf-8")
     )
+
+
+def test_a_round_that_was_trained_there_is_continued_here_and_there(far, study, here):
+    add_machine(far.machine)
+    assert command([*train_arguments(study), "--on", "box"]) == 0
+    first = rounds(study.folder)[0]
+    continued = ["train", str(study.folder), "--continue", first.name, "--steps", "8"]
+    assert command(continued) == 0
+    assert command([*continued, "--on", "box", "--detach"]) == 0
+    (there,) = far.jobs()
+    assert leaks(there, study) == []
+    assert command(["train", str(study.folder), "--resume", "3", "--on", "box"]) == 0
+    _, own, other = rounds(study.folder)
+    assert all(next(event.step for event in job.events()[0] if isinstance(event, StepDone)) > 4 for job in (own, other))
+    assert_same_model(other, own)
+    study_here = here.path.parents[1]
+    assert command(["train", str(study_here), "--continue", here.name, "--steps", "8"]) == 0
+    assert_same_model(own, rounds(study_here)[-1])
