@@ -21,7 +21,7 @@ from .remote_run import PAUSES, Detached, RemoteRun
 
 
 class SshExecutor:
-    """Runs jobs on a machine over ssh, in a thread of its own, so that no call waits for the network.
+    """Runs jobs on a workstation or a cluster, in a thread of its own, so that no call waits for the network.
 
     Args:
         machine: Machine.
