@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ _NAME = "semi-supervised-seg-"
 # Ends that say nothing against a job, which goes on from its checkpoint. Usually Slurm has queued it again itself.
 _NOT_ITS_FAULT = frozenset(("TIMEOUT", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL"))
 _ENDED = _NOT_ITS_FAULT | {"CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "REVOKED"}
+_MEMORY = re.compile(r"slurmstepd.*(exceeded memory limit|oom.kill)", re.IGNORECASE)
 _MOST_TURNS, _MOST_SUBMISSIONS = 1000, 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _GRACE_SECONDS = 120.0
@@ -105,12 +107,17 @@ class SlurmJob:
 
     def end(self) -> dict[str, str | bool]:
         """Return how the job ended, empty where the worker has said it itself or its log does."""
-        if self._folder.is_finished() or self._state == "COMPLETED":
+        if self._folder.is_finished():
             return {}
         if self._state == "CANCELLED" and self._is_to_stop():
             return {"stopped": True}
         job_id = self._record().id
-        message, advice = describe_end(job_id, self._state, self._last_line(job_id))
+        lines = self._log(job_id)
+        # Where memory is watched without cgroups, the state of such a job is only FAILED.
+        state = "OUT_OF_MEMORY" if any(_MEMORY.search(line) for line in lines) else self._state
+        if state == "COMPLETED":
+            return {}
+        message, advice = describe_end(job_id, state, lines[-1] if lines else "")
         return {"failure": message, "advice": advice}
 
     def _take(self, entry: QueueEntry) -> None:
@@ -154,10 +161,11 @@ class SlurmJob:
         except (OSError, ValueError) as error:
             raise UserError(f"{_FILE} of the job is damaged.", "Start a new round.") from error
 
-    def _last_line(self, job_id: str) -> str:
+    def _log(self, job_id: str) -> list[str]:
+        """Return the lines that Slurm and submitit wrote as errors of a job."""
         logs = sorted((self._folder.path / _LOGS).glob(f"{job_id}_*_log.err"))
-        lines = logs[-1].read_text(encoding="utf-8", errors="replace").split("\n") if logs else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
     def _say(self, text: str) -> None:
         if text != self._said:

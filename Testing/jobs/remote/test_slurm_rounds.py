@@ -71,8 +71,7 @@ class Run:
 
     def finish(self, long_here: JobFolder) -> list[int | None]:
         """Follow to the end, check that the result is that of a training here, and return where the workers began."""
-        self._thread.join(SECONDS)
-        assert not self._thread.is_alive()
+        self.wait_for_end()
         outcome = self.executor.outcome(self.job)
         assert outcome.kind == "finished", (outcome, self.notices)
         assert_same_model(self.job, long_here)
@@ -80,6 +79,10 @@ class Run:
         began = [event.resumed_from for event in self.job.events()[0] if isinstance(event, Started)]
         assert began[0] is None
         return began
+
+    def wait_for_end(self) -> None:
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive()
 
     def _follow(self) -> None:
         while self.executor.state(self.job) not in ENDED:
@@ -131,15 +134,34 @@ def test_a_turn_that_is_nearly_over_ends_with_a_checkpoint_and_goes_on(run, long
     assert 0 < began[1] < MANY_STEPS
 
 
-def test_a_worker_that_was_killed_by_the_time_limit_is_queued_again(run, long_here):
-    worker = run.freeze()
+def test_a_time_limit_only_interrupts_a_training(run, long_here):
+    run.freeze()
     job = run.wait_for("RUNNING")
-    os.kill(int(parent_of(worker)), signal.SIGSTOP)
     run.cluster.run("scontrol", "update", f"jobid={job}", "TimeLimit=1")
-    run.wait_for("TIMEOUT", 200)
+    run.wait_for("PENDING")
+    run.cluster.run("scontrol", "update", f"jobid={job}", "TimeLimit=30")
+    run.cluster.start_now(job)
     began = run.finish(long_here)
-    assert 0 < began[1] < MANY_STEPS
-    assert f"Job {job} ended (TIMEOUT), and goes on as job {int(job) + 1}." in run.notices
+    assert 0 < began[-1] < MANY_STEPS
+
+
+def test_a_job_that_the_time_limit_killed_is_given_to_the_queue_again(cluster, study, tmp_path, monkeypatch, long_here):
+    run_first(
+        tmp_path,
+        monkeypatch,
+        "own = signal.signal\n"
+        "signal.signal = lambda number, handler: own(number, signal.SIG_IGN if number == signal.SIGUSR2 else handler)\n"
+        f"if 'worker' in sys.orig_argv and not os.path.exists({str(tmp_path / 'first')!r}):\n"
+        f"    open({str(tmp_path / 'first')!r}, 'w').close()\n"
+        "    own(signal.SIGUSR2, signal.SIG_IGN)\n"
+        "    time.sleep(1000)\n",
+    )
+    run = Run(cluster, study, tmp_path / "there")
+    wait_until((tmp_path / "first").exists, SECONDS)
+    cluster.run("scontrol", "update", "jobid=1", "TimeLimit=1")
+    wait_until(lambda: run.states().get("1") == "TIMEOUT", SECONDS)
+    assert run.finish(long_here) == [None]
+    assert "Job 1 ended (TIMEOUT), and goes on as job 2." in run.notices
 
 
 def test_a_job_that_gives_way_to_another_goes_on_after_it(run, long_here):
@@ -170,32 +192,34 @@ def test_a_job_whose_node_is_lost_goes_on_when_there_is_one(run, long_here):
 def test_a_round_that_was_stopped_on_a_cluster_is_resumed_there(run, long_here):
     wait_until(lambda: run.there() and run.of(CheckpointSaved), SECONDS)
     run.executor.cancel()
-    run._thread.join(SECONDS)
+    run.wait_for_end()
     outcome = run.executor.outcome(run.job)
     assert (outcome.kind, outcome.step > 0) == ("stopped", True)
     assert list(run.states().values()) == ["COMPLETED"]
     run.follow()
-    run._thread.join(SECONDS)
+    run.wait_for_end()
     assert run.executor.outcome(run.job).kind == "finished"
     assert_same_model(run.job, long_here)
 
 
 def test_memory_that_does_not_suffice_is_said(cluster, study, tmp_path, monkeypatch):
-    hungry = tmp_path / "hungry"
-    hungry.mkdir()
-    (hungry / "sitecustomize.py").write_text(
-        "import os, sys, time\n"
-        "if 'worker' in sys.orig_argv and 'SLURM_JOB_ID' in os.environ:\n"
-        "    much = bytearray(os.urandom(1 << 20)) * 1500\n"
-        "    time.sleep(60)\n"
+    run_first(
+        tmp_path,
+        monkeypatch,
+        "if 'worker' in sys.orig_argv:\n    much = bytearray(os.urandom(1 << 20)) * 1500\n    time.sleep(1000)\n",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{hungry}:{os.environ.get('PYTHONPATH', '')}")
     run = Run(cluster, study, tmp_path / "there", memory=1)
-    run._thread.join(SECONDS)
+    run.wait_for_end()
     outcome = run.executor.outcome(run.job)
     assert "needed more main memory than it was given." in outcome.message
     assert "machine add --memory" in outcome.advice
 
 
-def parent_of(process: int) -> str:
-    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1]
+def run_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let every Python in a job of Slurm run some code first."""
+    place = tmp_path / "first_of_all"
+    place.mkdir()
+    lines = "".join(f"    {line}\n" for line in code.splitlines())
+    file = f"import os, signal, sys, time\nif 'SLURM_JOB_ID' in os.environ:\n{lines}"
+    (place / "sitecustomize.py").write_text(file)
+    monkeypatch.setenv("PYTHONPATH", f"{place}:{os.environ.get('PYTHONPATH', '')}")
