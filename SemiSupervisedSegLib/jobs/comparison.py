@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from .records import from_plain, to_plain
 from .rounds import new_numbered_folder, number_of
 from .spec import SettingValue
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of comparison.json with entries that version 1 does not have; without them it is version 1."""
 COMPARISON = "compare"
 """Kind of a comparison among jobs, and the end of its name, such as 001-compare."""
 _NAME = re.compile(rf"(\d{{3,}})-{COMPARISON}")
@@ -25,7 +26,7 @@ _NAME = re.compile(rf"(\d{{3,}})-{COMPARISON}")
 
 @dataclass(frozen=True)
 class ComparisonSpec:
-    """What is compared: each method is trained once for each fold and seed.
+    """What is compared, and where: each method is trained once for each number of labeled cases, seed and fold.
 
     Attributes:
         methods: Ids of the methods in the catalogue, in the order of their training.
@@ -34,6 +35,10 @@ class ComparisonSpec:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seeds: Seeds of everything random.
         folds: Ids of the annotated cases that are scored in each fold; all other annotated cases are trained on.
+        label_counts: Numbers of annotated cases whose annotations are learned from, the others being unlabeled; empty
+            for all.
+        at_once: Number of trainings that run at the same time.
+        machine: Name of the machine that the trainings run on, empty for this computer.
     """
 
     methods: tuple[str, ...]
@@ -42,17 +47,51 @@ class ComparisonSpec:
     device: str
     seeds: tuple[int, ...]
     folds: tuple[tuple[str, ...], ...]
-    schema_version: int = SCHEMA_VERSION
+    label_counts: tuple[int, ...] = ()
+    at_once: int = 1
+    machine: str = ""
+    schema_version: int = 1
+
+    @property
+    def label_groups(self) -> tuple[int | None, ...]:
+        """The numbers of labeled cases, None alone for all that there are."""
+        return self.label_counts or (None,)
+
+    def asks_the_same(self, other: ComparisonSpec) -> bool:
+        """Return whether another comparison has the same answer, wherever and however many at once it is trained."""
+        return replace(other, at_once=self.at_once, machine=self.machine) == self
+
+    def to_json(self) -> str:
+        """Return the content of comparison.json."""
+        content = to_plain(self)
+        added = [name for name, usual in _ADDED.items() if getattr(self, name) != usual]
+        for name in _ADDED.keys() - set(added):
+            del content[name]
+        content["schema_version"] = SCHEMA_VERSION if added else 1
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+_ADDED: dict[str, Any] = {"label_counts": (), "at_once": 1, "machine": ""}
+"""Entries of version 2 with the values by which they are left out."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a comparison: its job folder, its method, its fold (counted from 0) and its seed."""
+    """One training of a comparison.
+
+    Attributes:
+        folder: Job folder.
+        method: Id of the method in the catalogue.
+        fold: Fold that is held out, counted from 0.
+        seed: Seed of everything random.
+        labels: Number of labeled cases, None for all.
+    """
 
     folder: JobFolder
     method: str
     fold: int
     seed: int
+    labels: int | None = None
 
 
 class Comparison(JobFolder):
@@ -62,7 +101,8 @@ class Comparison(JobFolder):
 
         comparison.json                  what is compared
         table.json                       the scores so far
-        mean_teacher-fold1-seed0/        a job folder for each training
+        mean_teacher-fold1-seed0/        a job folder for each training; with numbers of labeled cases the name
+                                         of mean_teacher-fold1-seed0-labels4 has them
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -80,7 +120,7 @@ class Comparison(JobFolder):
         try:
             data = json.loads(self.spec_file.read_text(encoding="utf-8"))
             _check_version(data)
-            spec = from_plain(ComparisonSpec, data)
+            spec = replace(from_plain(ComparisonSpec, data), schema_version=1)
         except OSError as error:
             raise UserError(f"There is no comparison in {self.path}.", advice) from error
         except (ValueError, RecursionError) as error:
@@ -89,7 +129,7 @@ class Comparison(JobFolder):
 
     def write_request(self, spec: ComparisonSpec) -> None:
         """Write comparison.json; raises UserError when it cannot be written."""
-        write_text_atomically(self.spec_file, json.dumps(to_plain(spec), indent=2, allow_nan=False) + "\n")
+        write_text_atomically(self.spec_file, spec.to_json())
 
     def trainings(self) -> list[Training]:
         """Return all trainings in their order; raises UserError as `request` does."""
@@ -98,11 +138,16 @@ class Comparison(JobFolder):
     def trainings_of(self, spec: ComparisonSpec) -> list[Training]:
         """Return the trainings that a comparison in this folder consists of, in their order."""
         return [
-            Training(JobFolder(self.path / f"{method}-fold{fold + 1}-seed{seed}"), method, fold, seed)
+            Training(self._training_folder(method, fold, seed, labels), method, fold, seed, labels)
             for method in spec.methods
+            for labels in spec.label_groups
             for seed in spec.seeds
             for fold in range(len(spec.folds))
         ]
+
+    def _training_folder(self, method: str, fold: int, seed: int, labels: int | None) -> JobFolder:
+        end = "" if labels is None else f"-labels{labels}"
+        return JobFolder(self.path / f"{method}-fold{fold + 1}-seed{seed}{end}")
 
     def table(self) -> ComparisonTable | None:
         """Return the scores so far, None before the first."""
@@ -134,9 +179,18 @@ def new_comparison_folder(study_folder: Path | str) -> Comparison:
 def find_unfinished(study_folder: Path | str, spec: ComparisonSpec) -> Comparison | None:
     """Return the latest comparison of the same methods, settings and folds that is not finished, None without one."""
     for comparison in reversed(comparisons(study_folder)):
-        if not comparison.is_finished() and _request_of(comparison) == spec:
+        request = None if comparison.is_finished() else _request_of(comparison)
+        if request is not None and request.asks_the_same(spec):
             return comparison
     return None
+
+
+def training_title(spec: ComparisonSpec, training: Training) -> str:
+    """Return what tells a training from the others in its row of the table, such as "fold 2 of 4, seed 1"."""
+    parts = [f"fold {training.fold + 1} of {len(spec.folds)}"]
+    if len(spec.seeds) > 1:
+        parts.append(f"seed {training.seed}")
+    return ", ".join(parts)
 
 
 def describe_size(spec: ComparisonSpec) -> str:
@@ -144,7 +198,9 @@ def describe_size(spec: ComparisonSpec) -> str:
     parts = [_count(len(spec.methods), "method"), _count(len(spec.folds), "fold")]
     if len(spec.seeds) > 1:
         parts.append(_count(len(spec.seeds), "seed"))
-    total = len(spec.methods) * len(spec.folds) * len(spec.seeds)
+    if spec.label_counts:
+        parts.append(_count(len(spec.label_counts), "number") + " of labeled images")
+    total = len(spec.methods) * len(spec.folds) * len(spec.seeds) * len(spec.label_groups)
     return f"{' × '.join(parts)} = {_count(total, 'training')}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -47,6 +48,7 @@ def make_comparison_spec(
     device: str = "auto",
     seeds: Sequence[int] = (0,),
     folds: int | None = None,
+    label_counts: Sequence[int] = (),
 ) -> ComparisonSpec:
     """Return the comparison of methods on a study as it is now.
 
@@ -58,6 +60,7 @@ def make_comparison_spec(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seeds: Seeds of everything random.
         folds: Number of folds; None for four, or as many as there are annotated cases.
+        label_counts: Numbers of annotated cases to learn from; empty for all that are not held out.
 
     Raises:
         UserError: There is nothing to compare or to score, a method cannot be trained in every fold, or a setting
@@ -75,8 +78,16 @@ def make_comparison_spec(
             f"{len(cases)} annotated images cannot be split into {count} folds.",
             f"Choose 2 to {len(cases)} folds, so that each holds at least one image and others remain to learn from.",
         )
+    split = _split(cases, count)
+    _check_label_counts(label_counts, len(cases) - max(map(len, split)))
     spec = ComparisonSpec(
-        methods, preset, _checked(methods, settings), device, tuple(dict.fromkeys(seeds)), _split(cases, count)
+        methods,
+        preset,
+        _checked(methods, settings),
+        device,
+        tuple(dict.fromkeys(seeds)),
+        split,
+        tuple(sorted(set(label_counts))),
     )
     _make_jobs(study, spec)
     return spec
@@ -93,7 +104,7 @@ def new_comparison(study: Study, spec: ComparisonSpec) -> Comparison:
     jobs = _make_jobs(study, spec)
     comparison = new_comparison_folder(study.folder)
     for training in comparison.trainings_of(spec):
-        training.folder.write_spec(jobs[training.method, training.seed, training.fold])
+        training.folder.write_spec(jobs[training.method, training.labels, training.seed, training.fold])
     # Without this file the folder is no comparison yet.
     comparison.write_request(spec)
     return comparison
@@ -122,13 +133,24 @@ def _split(cases: Sequence[Case], count: int) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(cases[index].id for index in order[fold::count]) for fold in range(count))
 
 
-def _make_jobs(study: Study, spec: ComparisonSpec) -> dict[tuple[str, int, int], JobSpec]:
-    """Return the job of each method, seed and fold."""
+def _check_label_counts(counts: Sequence[int], most: int) -> None:
+    if counts and not 1 <= min(counts) <= max(counts) <= most:
+        raise UserError(
+            f"There are no {', '.join(map(str, counts))} annotated images to learn from in every fold.",
+            f"Choose numbers from 1 to {most}, or annotate more images.",
+        )
+
+
+def _make_jobs(study: Study, spec: ComparisonSpec) -> dict[tuple[str, int | None, int, int], JobSpec]:
+    """Return the job of each method, number of labeled cases, seed and fold."""
     return {
-        (method, seed, fold): _make_job(_with_roles(study, held_out), spec, method, seed)
+        (method, labels, seed, fold): _make_job(changed, spec, method, seed)
         for fold, held_out in enumerate(spec.folds)
-        for method in spec.methods
+        for labels in spec.label_groups
         for seed in spec.seeds
+        # All methods learn from the same annotations.
+        for changed in [_with_labels(_with_roles(study, held_out), labels, f"{seed} {fold}")]
+        for method in spec.methods
     }
 
 
@@ -149,4 +171,18 @@ def _with_roles(study: Study, held_out: Sequence[str]) -> Study:
         replace(case, role=Role.VALIDATION if case.id in held_out else Role.LABELED) if case.id in annotated else case
         for case in study.cases
     )
+    return replace(study, cases=tuple(cases))
+
+
+def _with_labels(study: Study, count: int | None, draw: str) -> Study:
+    """Return a study with so many labeled cases; the others are unlabeled.
+
+    Of one draw a smaller number is a part of a larger one.
+    """
+    if count is None:
+        return study
+    labeled = [case.id for case in study.cases if case.role is Role.LABELED and case.annotation is not None]
+    random.Random(draw).shuffle(labeled)
+    hidden = set(labeled[count:])
+    cases = (replace(case, role=Role.UNLABELED, annotation=None) if case.id in hidden else case for case in study.cases)
     return replace(study, cases=tuple(cases))

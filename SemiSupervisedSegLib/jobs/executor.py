@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,6 +13,7 @@ from .events import Event
 from .folder import JobFolder
 from .launcher import WorkerProcess, launch
 from .outcome import Outcome, determine_outcome
+from .shared_processor import available_cores
 
 JobState = Literal["waiting", "running", "finished", "stopped", "failed"]
 ENDED: frozenset[JobState] = frozenset({"finished", "stopped", "failed"})
@@ -21,7 +23,7 @@ class Executor(Protocol):
     """Runs jobs whose folders are complete; a job that was stopped or killed before is resumed."""
 
     def submit(self, folder: JobFolder) -> None:
-        """Run a job as soon as there is a place for it."""
+        """Run a job as soon as there is a place for it; one that has ended is begun or resumed once more."""
 
     def state(self, folder: JobFolder) -> JobState:
         """Return how far a submitted job is."""
@@ -37,21 +39,25 @@ class Executor(Protocol):
 
 
 class LocalQueue:
-    """Runs jobs on this computer, one after another in the order of submission.
+    """Runs jobs on this computer in the order of submission.
 
     Args:
-        start: Function that starts the worker of a job.
+        start: Function that starts the worker of a job; None for the worker of this program.
+        limit: Number of jobs that run at the same time, which share the processor.
     """
 
-    def __init__(self, start: Callable[[JobFolder], WorkerProcess] = launch) -> None:
-        self._start = start
+    def __init__(self, start: Callable[[JobFolder], WorkerProcess] | None = None, limit: int = 1) -> None:
+        threads = None if limit == 1 else max(1, available_cores() // limit)
+        self._start = start or partial(launch, threads=threads)
+        self._limit = limit
         self._waiting: deque[JobFolder] = deque()
         self._offsets: dict[Path, int] = {}
         self._outcomes: dict[Path, Outcome] = {}
-        self._running: WorkerProcess | None = None
+        self._running: dict[Path, WorkerProcess] = {}
 
     def submit(self, folder: JobFolder) -> None:
         """Append a job to the queue."""
+        self._outcomes.pop(folder.path, None)
         self._waiting.append(folder)
         self._offsets[folder.path] = folder.end_of_events()
 
@@ -61,8 +67,7 @@ class LocalQueue:
         outcome = self._outcomes.get(folder.path)
         if outcome is not None:
             return outcome.kind
-        is_running = self._running is not None and self._running.folder.path == folder.path
-        return "running" if is_running else "waiting"
+        return "running" if folder.path in self._running else "waiting"
 
     def events(self, folder: JobFolder) -> list[Event]:
         """Return the events of a job since the last call."""
@@ -74,22 +79,22 @@ class LocalQueue:
         return self._outcomes[folder.path]
 
     def cancel(self) -> None:
-        """Empty the queue, and request a stop of the running job."""
+        """Empty the queue, and request a stop of the running jobs."""
         for folder in self._waiting:
             self._outcomes[folder.path] = Outcome("stopped", "It was not started.")
         self._waiting.clear()
-        if self._running is not None:
-            self._running.folder.request_cancel()
+        for worker in self._running.values():
+            worker.folder.request_cancel()
 
     def _advance(self) -> None:
-        worker = self._running
-        if worker is not None and (code := worker.poll()) is not None:
-            self._running = None
-            self._outcomes[worker.folder.path] = determine_outcome(worker.folder, code, worker.all_events())
+        for path, worker in tuple(self._running.items()):
+            if (code := worker.poll()) is not None:
+                del self._running[path]
+                self._outcomes[path] = determine_outcome(worker.folder, code, worker.all_events())
         # The worker of an earlier queue, which was killed, may still be saving.
-        if self._running is None and self._waiting and not self._waiting[0].is_running():
+        while len(self._running) < self._limit and self._waiting and not self._waiting[0].is_running():
             folder = self._waiting.popleft()
             try:
-                self._running = self._start(folder)
+                self._running[folder.path] = self._start(folder)
             except UserError as error:
                 self._outcomes[folder.path] = Outcome("failed", error.message, error.advice)

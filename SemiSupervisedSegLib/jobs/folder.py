@@ -78,7 +78,7 @@ class JobFolder:
         self.spec_file = self.path / "job.json"
         self._status = self.path / "status.json"
         self.events_file = self.path / "events.jsonl"
-        self._result = self.path / "result.json"
+        self.result_file = self.path / "result.json"
         self._cancel = self.path / "cancel"
 
     @property
@@ -169,9 +169,9 @@ class JobFolder:
 
     def result(self) -> dict[str, Any] | None:
         """Return the content of result.json, None while there is none; raises UserError when it is damaged."""
-        if not self._result.exists():
+        if not self.result_file.exists():
             return None
-        return _parse(self._result, self.path, _expect_dict)
+        return _parse(self.result_file, self.path, _expect_dict)
 
     def is_finished(self) -> bool:
         """Return whether the job is complete; a damaged result is as good as none, since a job can be repeated."""
@@ -183,7 +183,7 @@ class JobFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         """Replace result.json, which says that the job is complete; raises UserError when it cannot be written."""
         self._make()
-        write_text_atomically(self._result, json.dumps(to_plain(result), indent=2, allow_nan=False) + "\n")
+        write_text_atomically(self.result_file, json.dumps(to_plain(result), indent=2, allow_nan=False) + "\n")
 
     def request_cancel(self) -> None:
         """Request that the worker saves a checkpoint and ends."""

@@ -25,9 +25,18 @@ _POLL_SECONDS = 0.1
 _KEEP_BUFFERS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
-def launch(folder: JobFolder, detached: bool = False) -> WorkerProcess:
-    """Start the worker of a job; a detached one outlives this process. Raises UserError if it cannot start."""
-    return WorkerProcess(folder, [sys.executable, *worker_arguments(folder, detached)], detached)
+def launch(folder: JobFolder, detached: bool = False, threads: int | None = None) -> WorkerProcess:
+    """Start the worker of a job; raises UserError if it cannot start.
+
+    Args:
+        folder: Folder of the job.
+        detached: Whether the worker outlives this process.
+        threads: Number of processor cores that it uses, unless its settings or the environment say otherwise; None
+            for all.
+    """
+    share = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, *worker_arguments(folder, detached)]
+    return WorkerProcess(folder, command, detached, share | worker_environment())
 
 
 class WorkerProcess:

@@ -12,7 +12,7 @@ import pytest
 
 from SemiSupervisedSegLib.__main__ import main
 from SemiSupervisedSegLib.jobs.comparison import comparisons
-from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Started
+from SemiSupervisedSegLib.jobs.events import CheckpointSaved, Started, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.outcome import EXIT_FINISHED
 
@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = 200
 
 
-def arguments(study: Path) -> list[str]:
-    settings = [part for item in (TINY | {"steps": STEPS}).items() for part in ("--set", "{}={}".format(*item))]
+def arguments(study: Path, steps: int = STEPS) -> list[str]:
+    settings = [part for item in (TINY | {"steps": steps}).items() for part in ("--set", "{}={}".format(*item))]
     return ["compare", str(study), "--methods", *METHODS, "--preset", "quick", "--device", "cpu", *settings]
 
 
@@ -86,12 +86,42 @@ def test_killed_interrupted_and_continued_by_the_same_command(
     assert "Comparison 001-compare, not finished\nMethod " in capsys.readouterr().out.replace("\r", "")
 
 
+def test_seeds_and_numbers_of_labels_at_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tiny_study(tmp_path / "study").folder
+    more = ["--labels", "1", "--jobs", "2", "--reference", "supervised"]
+    assert main([*arguments(study, steps=2), *more]) == 0
+    said = capsys.readouterr().out
+    assert "2 methods × 2 folds × 1 number of labeled images = 4 trainings" in said
+    (comparison,) = comparisons(study)
+    assert comparison.is_finished()
+    assert {training.labels for training in comparison.trainings()} == {1}
+    # The steps of trainings at the same time are not told.
+    assert comparison.request().at_once == 2
+    assert not [event for event in comparison.events()[0] if isinstance(event, StepDone)]
+    header, *rows = said[said.index("Method ") :].splitlines()[:3]
+    assert "To Supervised [95 % interval]" in header
+    assert rows[0].startswith("Supervised, 1 labeled")
+    assert "reference" in rows[0]
+    assert f"semi-supervised-seg train {study} --method" in said
+
+    assert main(["compare", str(study), "--reference", "mean_teacher"]) == 0
+    assert "To Mean Teacher [95 % interval]" in capsys.readouterr().out
+    assert main(["compare", str(study), "--reference", "cps"]) == 2
+    assert "cps is not compared" in capsys.readouterr().err
+
+
 def test_refusals_come_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tiny_study(tmp_path / "study")
     assert main(["compare", str(study.folder)]) == 2
     assert "The study has no comparison to show." in capsys.readouterr().err
     assert main(["compare", str(study.folder), "--methods", "supervised"]) == 2
     assert "at least two methods" in capsys.readouterr().err
+    assert main(["compare", str(study.folder), "--methods", *METHODS, "--jobs", "0"]) == 2
+    assert "--jobs 1 or more" in capsys.readouterr().err
+    assert main(["compare", str(study.folder), "--methods", *METHODS, "--reference", "cps"]) == 2
+    assert "The reference cps is not compared" in capsys.readouterr().err
+    assert main(["compare", str(study.folder), "--methods", *METHODS, "--on", "nowhere"]) == 2
+    assert "no machine 'nowhere'" in capsys.readouterr().err
     main(["study", "change", str(study.folder), study.cases[1].id, "--role", "ignored"])
     assert main(["compare", str(study.folder), "--methods", *METHODS]) == 2
     assert "The study has only one annotated image" in capsys.readouterr().err

@@ -50,6 +50,30 @@ def test_each_annotated_case_is_held_back_once_and_trains_otherwise(study, tmp_p
     shutil.rmtree(comparison.path)
 
 
+def test_smaller_numbers_of_labels_are_parts_of_larger_ones_and_the_same_for_all_methods(study):
+    spec = make_comparison_spec(study, METHODS, "quick", {}, folds=2, seeds=(0, 1, 2), label_counts=(2, 1, 2))
+    assert spec.label_counts == (1, 2)
+    comparison = new_comparison(study, spec)
+    trainings = comparison.trainings()
+    assert len({training.folder.path for training in trainings}) == 2 * 2 * 3 * 2
+    learned: dict[tuple[int, int, int | None], set[frozenset[str]]] = {}
+    for training in trainings:
+        job = training.folder.spec()
+        labeled = frozenset(case.id for case in job.cases if case.role is Role.LABELED)
+        learned.setdefault((training.fold, training.seed, training.labels), set()).add(labeled)
+        assert len(labeled) == training.labels
+        hidden = set(annotated(study)) - labeled - set(spec.folds[training.fold])
+        for case in job.cases:
+            if case.id in hidden:
+                assert (case.role, case.annotation) == (Role.UNLABELED, None)
+    assert all(len(of_methods) == 1 for of_methods in learned.values())
+    draws = {key: next(iter(of_methods)) for key, of_methods in learned.items()}
+    for fold in range(2):
+        assert all(draws[fold, seed, 1] < draws[fold, seed, 2] for seed in spec.seeds)
+        assert len({draws[fold, seed, 1] for seed in spec.seeds}) > 1, "seeds draw"
+    shutil.rmtree(comparison.path)
+
+
 def test_folds_mix_the_sites(study):
     sites = {case.id: case.site for case in study.cases}
     for fold in make_comparison_spec(study, METHODS, "quick", {}, folds=2).folds:
@@ -81,6 +105,8 @@ def with_roles(study: Study, *roles: str) -> Study:
         ((), {"settings": {"stepz": 3}}, "Did you mean steps"),
         ((), {"settings": {"steps": 0}}, "from 1 to"),
         ((), {"seeds": (-1,)}, "seed -1"),
+        ((), {"folds": 2, "label_counts": (1, 3)}, "no 1, 3 annotated images.*from 1 to 2"),
+        ((), {"label_counts": (0,)}, "from 1 to 3"),
         ((), {"device": "gpu"}, "no device named"),
     ],
 )
@@ -99,6 +125,9 @@ def test_the_same_request_finds_the_comparison_until_it_is_finished(study):
     assert [item.name for item in comparisons(study.folder)] == ["001-compare", "002-compare"]
     assert find_unfinished(study.folder, spec).path == second.path
     assert find_unfinished(study.folder, replace(spec, seeds=(1,))) is None
+    assert find_unfinished(study.folder, replace(spec, label_counts=(1,))) is None
+    # Where it is trained, and how fast, changes nothing of what is asked.
+    assert find_unfinished(study.folder, replace(spec, at_once=8, machine="box")).path == second.path
     second.write_result({})
     assert second.is_finished()
     assert find_unfinished(study.folder, spec).path == first.path
@@ -129,6 +158,19 @@ def test_a_request_that_cannot_be_read(tmp_path, content, words):
     comparison.spec_file.write_text(content)
     with pytest.raises(UserError, match=words):
         comparison.request()
+
+
+def test_older_programs_read_what_they_know(tmp_path):
+    spec = ComparisonSpec(METHODS, "quick", {}, "cpu", (0,), (("a",), ("b",)))
+    comparison = Comparison(tmp_path)
+    comparison.write_request(spec)
+    old = json.loads(comparison.spec_file.read_text())
+    assert old["schema_version"] == 1
+    assert not old.keys() & {"label_counts", "at_once", "machine"}
+    newer = replace(spec, label_counts=(2,), at_once=3, machine="box")
+    comparison.write_request(newer)
+    assert json.loads(comparison.spec_file.read_text())["schema_version"] == 2
+    assert comparison.request() == newer
 
 
 def test_a_moved_study_has_its_own_files_in_the_jobs_of_its_comparisons(study, tmp_path):

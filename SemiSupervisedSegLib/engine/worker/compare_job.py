@@ -1,4 +1,4 @@
-"""A comparison of methods, as a job: its trainings one by one, each by a worker of its own, and the table."""
+"""A comparison of methods, as a job: its trainings, each by a worker of its own, and the table that they fill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...jobs.catalogue import load_catalogue
-from ...jobs.comparison import Comparison, Training
+from ...jobs.comparison import Comparison, ComparisonSpec, Training, training_title
 from ...jobs.events import (
     Cancelled,
     Event,
@@ -24,7 +24,9 @@ from ...jobs.events import (
     WarningRaised,
 )
 from ...jobs.executor import ENDED, Executor, LocalQueue
+from ...jobs.machines import find_machine
 from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
+from ...jobs.remote.executor import SshExecutor
 from ...study.errors import UserError
 from ..evaluation.comparison_scores import make_table
 from .reporter import Reporter
@@ -32,6 +34,8 @@ from .reporter import Reporter
 _POLL_SECONDS = 0.1
 _TOLD = Started | StageStarted | StepDone | Progress | WarningRaised
 """Events of a training that the comparison repeats; the others are about files of the training's own folder."""
+_TOLD_OF_MANY = WarningRaised
+"""Those of a training among several that run at the same time, whose steps nobody could tell apart."""
 
 
 def main(folder: Path, executor: Executor | None = None) -> int:
@@ -39,13 +43,13 @@ def main(folder: Path, executor: Executor | None = None) -> int:
 
     Args:
         folder: Folder of the comparison.
-        executor: Place where the trainings run; None for a queue on this computer.
+        executor: Place where the trainings run; None for the one that the comparison names.
     """
     comparison = Comparison(folder)
     reporter = Reporter(comparison)
     try:
         with comparison.lock():
-            return _CompareJob(comparison, reporter, executor or LocalQueue()).run()
+            return _CompareJob(comparison, reporter, executor or _executor_of(comparison.request())).run()
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         # Another process may hold the comparison, whose status is not to be changed then.
@@ -54,53 +58,81 @@ def main(folder: Path, executor: Executor | None = None) -> int:
         return EXIT_FAILED
 
 
+def _executor_of(spec: ComparisonSpec) -> Executor:
+    if spec.machine:
+        return SshExecutor(find_machine(spec.machine), limit=spec.at_once)
+    return LocalQueue(limit=spec.at_once)
+
+
 class _CompareJob:
     def __init__(self, comparison: Comparison, reporter: Reporter, executor: Executor) -> None:
         self._comparison, self._reporter, self._executor = comparison, reporter, executor
         self._spec, self._trainings = comparison.request(), comparison.trainings()
+        self._told = _TOLD if self._spec.at_once == 1 else _TOLD_OF_MANY
         self._stopped: Outcome | None = None
+        self._tried_again: set[Path] = set()
         self._failures: list[str] = []
+        self._is_cancelled = False
 
     def run(self) -> int:
         """Run the trainings that are not finished yet, and return the exit code."""
         # It says which process to end if need be.
         self._comparison.write_status("running")
         pending = [training for training in self._trainings if not training.folder.is_finished()]
-        self._update_table()
         for training in pending:
-            self._executor.submit(training.folder)
-        is_cancelled = False
+            self._submit(training)
+        self._update_table()
         while pending:
-            for training in tuple(pending):
-                if self._follow(training):
-                    pending.remove(training)
-            if not is_cancelled and self._reporter.stop_requested():
-                is_cancelled = True
+            ended = [training for training in pending if self._follow(training)]
+            if ended:
+                pending = [training for training in pending if training not in ended]
+                self._update_table()
+            if not self._is_cancelled and self._reporter.stop_requested():
+                self._is_cancelled = True
                 self._executor.cancel()
             time.sleep(_POLL_SECONDS)
         return self._end()
 
+    def _submit(self, training: Training) -> None:
+        if training.folder.status().state == "failed":
+            # Until it has failed again, the table expects it.
+            training.folder.write_status("waiting", message="It is tried again.")
+        self._executor.submit(training.folder)
+
     def _follow(self, training: Training) -> bool:
-        """Repeat the new events of a training, and return whether it has ended."""
+        """Repeat the new events of a training, and return whether it has ended for good."""
         # Read before the events, so that the last ones are not lost.
         state = self._executor.state(training.folder)
+        if state == "waiting":
+            return False
         for event in self._executor.events(training.folder):
-            if isinstance(event, _TOLD):
+            if isinstance(event, self._told):
                 self._tell(training, event)
         if state not in ENDED:
             return False
         outcome = self._executor.outcome(training.folder)
         if state == "failed":
-            self._failures.append(f"{outcome.message} {outcome.advice}".strip())
-            self._reporter.emit(WarningRaised(f"{self._title(training)}: {self._failures[-1]}"))
-        elif state == "stopped" and outcome.step:
+            return not self._try_again(training, f"{outcome.message} {outcome.advice}".strip())
+        if state == "stopped" and outcome.step:
             self._stopped = outcome
         if state == "finished":
             # It is never resumed, and a checkpoint is several times as large as the model.
             shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
-        if state != "stopped":
-            self._update_table()
         return True
+
+    def _try_again(self, training: Training, problem: str) -> bool:
+        """Submit a failed training once more, and return whether that was done; else it counts as missing."""
+        is_repeated = training.folder.path not in self._tried_again and not self._is_cancelled
+        end = " It is tried again." if is_repeated else ""
+        self._reporter.emit(WarningRaised(f"{self._title(training)}: {problem}{end}"))
+        if is_repeated:
+            self._tried_again.add(training.folder.path)
+            self._submit(training)
+            return True
+        # A worker that was killed, or could not be started, has not said so itself.
+        training.folder.write_status("failed", message=problem)
+        self._failures.append(problem)
+        return False
 
     def _tell(self, training: Training, event: Event) -> None:
         if isinstance(event, StageStarted):
@@ -110,17 +142,17 @@ class _CompareJob:
             self._reporter.update_status(event.step, event.total_steps)
 
     def _title(self, training: Training) -> str:
-        spec = self._spec
-        parts = [load_catalogue().method(training.method).title, f"fold {training.fold + 1} of {len(spec.folds)}"]
-        return ", ".join([*parts, *([f"seed {training.seed}"] if len(spec.seeds) > 1 else [])])
+        labels = [] if training.labels is None else [f"{training.labels} labeled"]
+        title = load_catalogue().method(training.method).title
+        return ", ".join([title, *labels, training_title(self._spec, training)])
 
     def _update_table(self) -> None:
         table = make_table(self._comparison)
         self._comparison.write_table(table)
-        known = {row.method: row.seconds for row in table.methods if row.seconds is not None}
-        usual = sum(known.values()) / len(known) if known else None
-        left = [known.get(row.method, usual) for row in table.methods for _ in range(row.trainings - row.finished)]
-        seconds = None if usual is None else sum((value for value in left if value is not None), 0.0)
+        known = [row.seconds for row in table.methods if row.seconds is not None]
+        usual = sum(known) / len(known) if known else 0.0
+        left = [(row.trainings - row.finished - len(row.missing), row.seconds or usual) for row in table.methods]
+        seconds = sum(count * each for count, each in left) / self._spec.at_once if known else None
         finished = sum(row.finished for row in table.methods)
         self._reporter.emit(TableUpdated(finished, len(self._trainings), seconds))
 

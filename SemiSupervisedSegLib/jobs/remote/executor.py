@@ -1,4 +1,4 @@
-"""Many jobs on another machine, one after another, behind the interface of the queue on this computer."""
+"""Many jobs on another machine, some at the same time, behind the interface of the queue on this computer."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from .remote_run import PAUSES, Detached, RemoteRun
 
 
 class SshExecutor:
-    """Runs jobs on a workstation or a cluster, in a thread of its own, so that no call waits for the network.
+    """Runs jobs on a workstation or a cluster, in threads of its own, so that no call waits for the network.
 
     Args:
         machine: Machine.
         pauses: Seconds between attempts to connect after the connection was cut.
+        limit: Number of jobs that run there at the same time.
     """
 
-    def __init__(self, machine: Machine, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(self, machine: Machine, pauses: Sequence[float] = PAUSES, limit: int = 1) -> None:
         self.machine = machine
-        self._pauses = pauses
+        self._pauses, self._limit = pauses, limit
         self._waiting: queue.SimpleQueue[JobFolder | None] = queue.SimpleQueue()
         self._notices: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._offsets: dict[Path, int] = {}
         self._states: dict[Path, JobState] = {}
         self._outcomes: dict[Path, Outcome] = {}
-        self._running: RemoteRun | None = None
+        self._running: set[RemoteRun] = set()
         self._lock = threading.Lock()
         self._cancelled = self._left = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def check(self) -> None:
         """Raise UserError when the machine cannot be reached now, or does not have the program of this computer."""
@@ -50,9 +51,10 @@ class SshExecutor:
         self._states[folder.path] = "waiting"
         self._offsets[folder.path] = folder.end_of_events()
         self._waiting.put(folder)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"jobs on {self.machine.name}", daemon=True)
-            self._thread.start()
+        if len(self._threads) < self._limit:
+            thread = threading.Thread(target=self._work, name=f"jobs on {self.machine.name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def state(self, folder: JobFolder) -> JobState:
         """Return how far a submitted job is; a stop that was requested in its folder here is passed on."""
@@ -74,21 +76,22 @@ class SshExecutor:
         return [self._notices.get_nowait() for _ in range(self._notices.qsize())]
 
     def cancel(self) -> None:
-        """Start no further job, and request that the running one saves what it learned and ends."""
+        """Start no further job, and request that running ones save what they learned and end."""
         with self._lock:
             self._cancelled = True
-            if self._running is not None:
-                self._running.cancel()
+            for run in self._running:
+                run.cancel()
 
     def detach(self) -> None:
-        """Leave the running job alone, which goes on there, and start no further one; waits for the last file here."""
+        """Leave running jobs alone, which go on there, and start no further one; waits for the last file here."""
         with self._lock:
             self._cancelled = self._left = True
-            if self._running is not None:
-                self._running.detach()
-        if self._thread is not None:
+            for run in self._running:
+                run.detach()
+        for _ in self._threads:
             self._waiting.put(None)
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def send(self, folder: JobFolder) -> None:
         """Send a job and start it there without following it; raises UserError when that fails."""
@@ -106,6 +109,7 @@ class SshExecutor:
 
     def _run(self, folder: JobFolder) -> Outcome | None:
         """Run a job and return how it ended, None where it was left alone."""
+        run: RemoteRun | None = None
         try:
             check_can_travel(folder.spec())
             with folder.lock():
@@ -114,7 +118,7 @@ class SshExecutor:
                 with self._lock:
                     if self._cancelled:
                         return Outcome("stopped", "It was not started.")
-                    self._running = run
+                    self._running.add(run)
                 self._states[folder.path] = "running"
                 return run.run()
         except UserError as error:
@@ -123,7 +127,8 @@ class SshExecutor:
             return None
         finally:
             with self._lock:
-                self._running = None
+                if run is not None:
+                    self._running.discard(run)
 
 
 def check_version(connection: Connection) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from SemiSupervisedSegLib.engine.evaluation import comparison_scores
 from SemiSupervisedSegLib.engine.evaluation.compare import mean_interval
 from SemiSupervisedSegLib.engine.evaluation.comparison_scores import make_table
 from SemiSupervisedSegLib.jobs.comparison import Comparison, ComparisonSpec, Training
-from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores, cells, remark
+from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores, cells, remark, titles
 from SemiSupervisedSegLib.jobs.events import Finished, Started
-from SemiSupervisedSegLib.jobs.metrics_file import write_metrics
+from SemiSupervisedSegLib.jobs.metrics_file import read_metrics, write_metrics
 from SemiSupervisedSegLib.jobs.structure_score import StructureScore
+from SemiSupervisedSegLib.study.errors import UserError
 
 CASES = ("a", "b", "c", "d", "e", "f")
 FOLDS = (("a", "b", "c"), ("d", "e", "f"))
@@ -89,7 +91,7 @@ def test_the_table_of_a_finished_comparison(comparison: Comparison) -> None:
     assert rows["mean_teacher"].difference is None
     assert "Chance can explain its lead over Two networks that teach each other (CPS)." in remark(table)
     assert "Supervised" not in remark(table)
-    assert cells(rows["mean_teacher"], table.best)[3] == "best"
+    assert cells(rows["mean_teacher"], table)[3] == "best"
     comparison.write_table(table)
     assert comparison.table() == table
 
@@ -109,13 +111,85 @@ def test_the_table_fills_and_names_what_failed(comparison: Comparison) -> None:
     assert not table.best
     assert table.methods[1].cases == 3
     assert table.methods[1].problem == "Too big. Lower it."
+    assert table.methods[1].missing == ("fold 2 of 2, seed 0",)
     for training in by_method["cps"]:
         finish(training)
     table = make_table(comparison)
-    # What is not complete is neither the best nor tested.
+    # Two of its trainings are still to come: it is neither the best nor tested.
     assert table.best == "cps"
     assert table.methods[1].p_value is None
     assert table.methods[0].p_value is not None
+    assert remark(table).endswith(
+        "Missing, because they failed: Mean Teacher (fold 2 of 2, seed 0). Too big. Lower it."
+    )
+
+
+def test_a_method_whose_training_failed_is_tested_on_the_cases_that_it_has(comparison: Comparison) -> None:
+    for training in comparison.trainings():
+        if training.method == "cps" and training.fold == 1:
+            training.folder.write_status("failed", message="Too big. Lower it.")
+        else:
+            # With its first fold alone it would be the best.
+            finish(training, shift=0.3 if training.method == "cps" else 0.0)
+    table = make_table(comparison)
+    row = table.methods[2]
+    assert table.best == "mean_teacher"
+    assert row.missing == ("fold 2 of 2, seed 0", "fold 2 of 2, seed 1")
+    assert (row.finished, row.trainings, row.cases) == (2, 4, 3)
+    assert row.mean_dice > table.methods[1].mean_dice
+    # The wall, which the annotations of these cases do not show, is scored in the other fold only.
+    own = {case: dice + 0.3 for case, dice in DICE["cps"].items() if case in FOLDS[0]}
+    best = {case: (dice + 1) / 2 for case, dice in DICE["mean_teacher"].items()}
+    differences = [own[case] - best[case] for case in own]
+    assert row.difference == pytest.approx(np.mean(differences), abs=1e-5)
+    assert row.p_value == pytest.approx(stats.wilcoxon(differences).pvalue)
+
+
+def test_the_methods_are_tested_against_a_chosen_one(comparison: Comparison) -> None:
+    for training in comparison.trainings():
+        finish(training)
+    table = make_table(comparison, reference="supervised")
+    assert (table.best, table.reference) == ("mean_teacher", "supervised")
+    assert [row.difference is None for row in table.methods] == [True, False, False]
+    values, reference = ([expected_dice(name)[case] for case in CASES] for name in ("cps", "supervised"))
+    assert table.methods[2].p_value == pytest.approx(stats.wilcoxon(values, reference).pvalue)
+    assert table.methods[2].difference == pytest.approx(np.mean(np.subtract(values, reference)), abs=1e-5)
+    assert titles(table)[3] == "To Supervised [95 % interval]"
+    assert cells(table.methods[0], table)[3] == "reference"
+    with pytest.raises(UserError, match="ua_mt is not compared"):
+        make_table(comparison, reference="ua_mt")
+
+
+def test_each_number_of_labels_has_rows_tests_and_a_best_of_its_own(tmp_path: Path) -> None:
+    comparison = Comparison(tmp_path / "002-compare")
+    comparison.path.mkdir()
+    comparison.write_request(ComparisonSpec(tuple(DICE), "quick", {}, "cpu", (0,), FOLDS, label_counts=(1, 2)))
+    for training in comparison.trainings():
+        # With one label the method that is the worst with two is the best.
+        finish(training, shift=0.2 if (training.method, training.labels) == ("supervised", 1) else 0.0)
+    table = make_table(comparison)
+    assert table.best == "mean_teacher"
+    assert [(row.method, row.labels, row.is_best) for row in table.methods if row.is_best] == [
+        ("supervised", 1, True),
+        ("mean_teacher", 2, True),
+    ]
+    assert [row.difference is None for row in table.methods] == [row.is_best for row in table.methods]
+    assert cells(table.methods[0], table)[0] == "Supervised, 1 labeled"
+    assert remark(table).startswith("Mean Teacher, 2 labeled has the highest mean Dice.")
+
+
+def test_a_finished_training_is_read_once(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainings = comparison.trainings()
+    for training in trainings[:2]:
+        finish(training)
+    first = make_table(comparison)
+    assert first.methods[0].finished == 2
+    read = []
+    monkeypatch.setattr(comparison_scores, "read_metrics", lambda path: read.append(path) or read_metrics(path))
+    assert make_table(comparison) == first
+    finish(trainings[2])
+    assert make_table(comparison).methods[0].finished == 3
+    assert read == [trainings[2].folder.metrics]
 
 
 def test_the_interval_of_a_mean_ends_where_dice_does() -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from SemiSupervisedSegLib.engine.worker import compare_job
 from SemiSupervisedSegLib.jobs.comparison import Comparison
-from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, Finished, StageStarted, StepDone, TableUpdated
+from SemiSupervisedSegLib.jobs.events import (
+    Cancelled,
+    Failed,
+    Finished,
+    StageStarted,
+    StepDone,
+    TableUpdated,
+    WarningRaised,
+)
 from SemiSupervisedSegLib.jobs.executor import LocalQueue
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
@@ -90,14 +98,17 @@ def test_a_comparison_is_no_round(finished: Comparison) -> None:
     assert rounds(finished.path.parents[1]) == []
 
 
-def test_a_failed_training_stops_no_other_and_is_tried_again(tmp_path: Path) -> None:
+def test_a_training_that_fails_twice_stops_no_other_and_is_named(tmp_path: Path) -> None:
     study = tiny_study(tmp_path / "study")
     comparison = tiny_comparison(study)
     annotation = study.annotation_path(study.cases[0])
     content = annotation.read_bytes()
 
+    started = []
+
     class Breaks(FinishedWorker):
         def __init__(self, folder: JobFolder) -> None:
+            started.append(folder.name)
             if folder.path == comparison.trainings()[1].folder.path:
                 annotation.write_bytes(b"damaged")
             super().__init__(folder)
@@ -107,12 +118,39 @@ def test_a_failed_training_stops_no_other_and_is_tried_again(tmp_path: Path) -> 
     end = comparison.events()[0][-1]
     assert isinstance(end, Failed)
     assert end.message.startswith("1 of 4 trainings of the comparison failed: ")
+    # The others are not kept waiting by the one that is tried again.
+    names = [training.folder.name for training in comparison.trainings()]
+    assert started == [*names, names[1]]
+    texts = [event.message for event in comparison.events()[0] if isinstance(event, WarningRaised)]
+    of_second = [text for text in texts if text.startswith("Supervised, fold 2 of 2: ")]
+    assert [text.endswith("It is tried again.") for text in of_second] == [True, False]
     table = comparison.table()
+    assert [row.missing for row in table.methods] == [("fold 2 of 2",), ()]
     assert [row.finished for row in table.methods] == [1, 2]
     assert study.cases[0].id in table.methods[0].problem
-    assert not table.best
+    assert table.best == "mean_teacher"
     assert run(comparison) == EXIT_FINISHED
+    assert [row.missing for row in comparison.table().methods] == [(), ()]
     assert [row.problem for row in comparison.table().methods] == ["", ""]
+
+
+def test_a_training_that_fails_once_does_not_count(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path / "study")
+    comparison = tiny_comparison(study)
+    annotation = study.annotation_path(study.cases[0])
+    content, broken = annotation.read_bytes(), []
+
+    class BreaksOnce(FinishedWorker):
+        def __init__(self, folder: JobFolder) -> None:
+            if not broken:
+                broken.append(folder.name)
+                annotation.write_bytes(b"damaged")
+            super().__init__(folder)
+            annotation.write_bytes(content)
+
+    assert run(comparison, BreaksOnce) == EXIT_FINISHED
+    assert broken == [comparison.trainings()[0].folder.name]
+    assert [(row.finished, row.missing) for row in comparison.table().methods] == [(2, ()), (2, ())]
 
 
 def test_a_comparison_runs_only_once_at_a_time(finished: Comparison, capfd: pytest.CaptureFixture[str]) -> None:

@@ -145,14 +145,15 @@ class MethodComparison(SectionPart):
         widget.setVisible(bool(rows))
         widget.setRowCount(len(rows))
         for number, row in enumerate(rows):
-            details = zip(TITLES, cells(row, table.best), strict=True)
+            details = zip(TITLES, cells(row, table), strict=True)
             hint = row.problem or "\n".join(f"{_(title)}: {text}" for title, text in details if text)
             for place, text in enumerate(short_cells(row)):
                 cell = makeCell(text)
                 cell.setToolTip(plain_tooltip(hint))
                 widget.setItem(number, place, cell)
         widget.setFixedHeight(widget.horizontalHeader().height + 2 + len(rows) * _rowHeight(widget))
-        failed = next((row.problem for row in rows if row.problem), "")
+        # Of what has failed for good, the remark gives name and reason.
+        failed = next((row.problem for row in rows if row.problem and not row.missing), "")
         text = "" if table is None else remark(table)
         self.ui.compareLabel.setText(_(failed or text))
         self.ui.compareLabel.setVisible(bool(failed or text))

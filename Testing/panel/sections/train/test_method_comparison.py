@@ -183,6 +183,24 @@ def test_the_table_of_an_earlier_day_and_a_failed_training(make_panel: Any, stud
     assert panel.ui.compareResumeButton.isVisibleTo(panel.widget)
 
 
+def test_the_table_says_which_trainings_are_missing(make_panel: Any, study: Study) -> None:
+    comparison = new_comparison(study, make_comparison_spec(study, ("supervised", "mean_teacher"), "quick", {}))
+    missing = {"problem": "Too big. Lower it.", "missing": ("fold 2 of 2",)}
+    rows = (
+        MethodScores("supervised", 2, 2, 6, 0.5, labels=4, is_best=True),
+        MethodScores("mean_teacher", 2, 1, 3, 0.4, p_value=0.25, labels=4, **missing),
+    )
+    comparison.write_table(ComparisonTable(rows, "supervised"))
+    panel = make_panel(FINISHES)
+    assert [row[0] for row in shown(panel)] == ["Supervised, 4 labeled", "Mean Teacher, 4 labeled"]
+    assert [row[3] for row in shown(panel)] == ["", "0.25"]
+    assert panel.ui.compareLabel.text == (
+        "Supervised, 4 labeled has the highest mean Dice. Chance can explain the lead of the best method over Mean "
+        "Teacher, 4 labeled. Missing, because they failed: Mean Teacher, 4 labeled (fold 2 of 2). Too big. Lower it."
+    )
+    assert panel.ui.compareResumeButton.isVisibleTo(panel.widget)
+
+
 def test_what_cannot_be_trained_comes_last_with_its_reason(study: Study) -> None:
     offered = choices(study)
     proposed = ["supervised", "self_training", "mean_teacher"]
