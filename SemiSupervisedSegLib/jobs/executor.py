@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
@@ -24,6 +24,9 @@ class Executor(Protocol):
 
     def submit(self, folder: JobFolder) -> None:
         """Run a job as soon as there is a place for it; one that has ended is begun or resumed once more."""
+
+    def submit_together(self, folders: Sequence[JobFolder]) -> None:
+        """Run jobs with the same cases as soon as there are places for them; what they share is sent once."""
 
     def state(self, folder: JobFolder) -> JobState:
         """Return how far a submitted job is."""
@@ -60,6 +63,11 @@ class LocalQueue:
         self._outcomes.pop(folder.path, None)
         self._waiting.append(folder)
         self._offsets[folder.path] = folder.end_of_events()
+
+    def submit_together(self, folders: Sequence[JobFolder]) -> None:
+        """Append jobs to the queue."""
+        for folder in folders:
+            self.submit(folder)
 
     def state(self, folder: JobFolder) -> JobState:
         """Return how far a job is, after the next one of the queue was started if it can be."""

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,8 +80,8 @@ class _CompareJob:
         # It says which process to end if need be.
         self._comparison.write_status("running")
         pending = [training for training in self._trainings if not training.folder.is_finished()]
-        for training in pending:
-            self._submit(training)
+        self._expect(pending)
+        self._executor.submit_together([training.folder for training in pending])
         self._update_table()
         while pending:
             ended = [training for training in pending if self._follow(training)]
@@ -93,11 +94,11 @@ class _CompareJob:
             time.sleep(_POLL_SECONDS)
         return self._end()
 
-    def _submit(self, training: Training) -> None:
-        if training.folder.status().state == "failed":
-            # Until it has failed again, the table expects it.
-            training.folder.write_status("waiting", message="It is tried again.")
-        self._executor.submit(training.folder)
+    def _expect(self, trainings: Sequence[Training]) -> None:
+        """Let the table expect trainings that have failed, until they have failed again."""
+        for training in trainings:
+            if training.folder.status().state == "failed":
+                training.folder.write_status("waiting", message="It is tried again.")
 
     def _follow(self, training: Training) -> bool:
         """Repeat the new events of a training, and return whether it has ended for good."""
@@ -127,7 +128,8 @@ class _CompareJob:
         self._reporter.emit(WarningRaised(f"{self._title(training)}: {problem}{end}"))
         if is_repeated:
             self._tried_again.add(training.folder.path)
-            self._submit(training)
+            self._expect([training])
+            self._executor.submit(training.folder)
             return True
         # A worker that was killed, or could not be started, has not said so itself.
         training.folder.write_status("failed", message=problem)

@@ -18,6 +18,7 @@ from .connection import Connection
 from .failures import incomplete, other_version
 from .parcel import check_can_travel
 from .remote_run import PAUSES, Detached, RemoteRun
+from .shipment import Shipment
 
 
 class SshExecutor:
@@ -36,6 +37,7 @@ class SshExecutor:
         self._notices: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._offsets: dict[Path, int] = {}
         self._states: dict[Path, JobState] = {}
+        self._shipments: dict[Path, Shipment] = {}
         self._outcomes: dict[Path, Outcome] = {}
         self._running: set[RemoteRun] = set()
         self._lock = threading.Lock()
@@ -55,6 +57,13 @@ class SshExecutor:
             thread = threading.Thread(target=self._work, name=f"jobs on {self.machine.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def submit_together(self, folders: Sequence[JobFolder]) -> None:
+        """Append jobs with the same cases, whose images are sent once."""
+        shipment = Shipment(folders)
+        for folder in folders:
+            self._shipments[folder.path] = shipment
+            self.submit(folder)
 
     def state(self, folder: JobFolder) -> JobState:
         """Return how far a submitted job is; a stop that was requested in its folder here is passed on."""
@@ -114,7 +123,8 @@ class SshExecutor:
             check_can_travel(folder.spec())
             with folder.lock():
                 folder.clear_cancel()
-                run = RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses)
+                shipment = self._shipments.get(folder.path)
+                run = RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses, shipment)
                 with self._lock:
                     if self._cancelled:
                         return Outcome("stopped", "It was not started.")

@@ -60,10 +60,11 @@ def hello(folder: str) -> dict[str, Any]:
     return {"version": __version__, "digest": package_digest(), "running": len(running), "missing": missing}
 
 
-def hashes(folder: str) -> dict[str, Any]:
-    """Return the SHA-256 of every file in a folder, by its relative path."""
-    home = Path(folder)
-    return {"files": {path.relative_to(home).as_posix(): _hash(path) for path in _files(home)}}
+def hashes(received: str, folder: str) -> dict[str, Any]:
+    """Return the SHA-256 of every file received so far, by its relative path, and whether all has got its place."""
+    home = Path(received)
+    files = {path.relative_to(home).as_posix(): _hash(path) for path in _files(home)}
+    return {"files": files, "is_accepted": _is_accepted(received, folder)}
 
 
 def receive(folder: str) -> dict[str, Any]:
@@ -83,11 +84,11 @@ def receive(folder: str) -> dict[str, Any]:
 
 
 def accept(received: str, folder: str) -> dict[str, Any]:
-    """Give a job its place when everything is there as it was sent, and say what is missing."""
-    if not Path(received).exists() and Path(folder).exists():
+    """Give what was received its place when everything is there as it was sent, and say what is missing."""
+    if _is_accepted(received, folder):
         return {"missing": []}
     expected = json.loads(Path(received, MANIFEST).read_text(encoding="utf-8"))
-    present = hashes(received)["files"]
+    present = hashes(received, folder)["files"]
     missing = [name for name, value in expected.items() if present.get(name) != value]
     if not missing:
         os.replace(received, folder)
@@ -163,9 +164,12 @@ def send(folder: str) -> dict[str, Any]:
     return {}
 
 
-def remove(folder: str) -> dict[str, Any]:
-    """Remove a job, or what was received of one."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove(folder: str, name: str) -> dict[str, Any]:
+    """Remove a job, and the images with the last of those that share them."""
+    rounds = Path(folder, "rounds")
+    shutil.rmtree(rounds / name, ignore_errors=True)
+    if not rounds.is_dir() or not any(rounds.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
     return {}
 
 
@@ -257,6 +261,10 @@ def _read_requests(job: JobFolder, queued: SlurmJob | None) -> None:
             job.request_cancel()
             if queued is not None:
                 queued.stop = True
+
+
+def _is_accepted(received: str, folder: str) -> bool:
+    return not Path(received).exists() and Path(folder).exists()
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -31,21 +31,22 @@ from .pseudonyms import Pseudonyms
 # MetaImage: the only one of the formats that keeps spacing, position and axes to the last bit.
 _SUFFIX = ".mha"
 _EARLIER = "earlier"
+_APPLIED = "model"
 _OWNER_ONLY = 0o600
 
 
 def write_parcel(
-    folder: JobFolder,
+    folders: Sequence[JobFolder],
     names: Pseudonyms,
     present: Mapping[str, str],
     output: IO[bytes],
     on_progress: Callable[[int, int], None],
 ) -> None:
-    """Write everything that a job needs, as a tar that ends with a list of hashes.
+    """Write everything that some jobs need, as a tar that ends with a list of hashes.
 
     Args:
-        folder: Folder of the round.
-        names: Pseudonyms of the job.
+        folders: Folders of the rounds, which have the same structures and model.
+        names: Pseudonyms of the jobs.
         present: Hashes of the files that are there already, which are left out.
         output: Stream of the tar.
         on_progress: Function that is called with the number of cases done and their total, and may raise.
@@ -54,9 +55,10 @@ def write_parcel(
         UserError: A file cannot be read or is no image, or the job needs what cannot be sent.
         OSError: The stream takes no more.
     """
-    spec = folder.spec()
+    specs = {folder.name: folder.spec() for folder in folders}
+    cases, first = _cases_of(specs.values()), next(iter(specs.values()))
     manifest: dict[str, str] = {}
-    temporary = tempfile.TemporaryDirectory(dir=folder.path, prefix=TEMPORARY_PREFIX)
+    temporary = tempfile.TemporaryDirectory(dir=folders[0].path, prefix=TEMPORARY_PREFIX)
     with temporary as home, tarfile.open(fileobj=output, mode="w|") as archive:
 
         def add(name: str, content: bytes) -> None:
@@ -64,13 +66,14 @@ def write_parcel(
             if present.get(name) != manifest[name]:
                 _add(archive, name, content)
 
-        for done, case in enumerate(spec.cases, start=1):
-            for name, content in _case_files(case, names.case(case.id), spec.structures, Path(home)):
+        for done, case in enumerate(cases, start=1):
+            for name, content in _case_files(case, names.case(case.id), first.structures, Path(home)):
                 add(name, content)
-            on_progress(done, len(spec.cases))
-        for name, content in (*_model_files(spec, names), *_checkpoint_files(spec, names)):
+            on_progress(done, len(cases))
+        for name, content in (*_model_files(first, names), *_checkpoint_files(first, names)):
             add(name, content)
-        add(f"rounds/{folder.name}/{folder.spec_file.name}", job_there(spec, names).encode())
+        for folder in folders:
+            add(f"rounds/{folder.name}/{folder.spec_file.name}", job_there(specs[folder.name], names).encode())
         _add(archive, MANIFEST, json.dumps(manifest).encode())
 
 
@@ -80,12 +83,26 @@ def check_can_travel(spec: JobSpec) -> None:
         raise no_checkpoint(earlier_round(spec))
 
 
+def _cases_of(specs: Iterable[JobSpec]) -> list[JobCase]:
+    """Return each case once, as a job has it that needs the annotation if there is one."""
+    cases: dict[str, JobCase] = {}
+    for spec in specs:
+        for case in spec.cases:
+            if case.id not in cases or _is_annotation_needed(case):
+                cases[case.id] = case
+    return list(cases.values())
+
+
+def _is_annotation_needed(case: JobCase) -> bool:
+    return case.annotation is not None and case.role.needs_annotation
+
+
 def _case_files(case: JobCase, name: str, structures: tuple[Structure, ...], home: Path) -> Iterator[tuple[str, bytes]]:
     """Yield image and annotation of a case; one that is trained without labels has none that may be read."""
     try:
         image = read_image(case.image)
         yield f"images/{name}{_SUFFIX}", _encoded(image, home)
-        if case.annotation is not None and case.role.needs_annotation:
+        if case.annotation is not None and _is_annotation_needed(case):
             classes = read_annotation(case.annotation, structures, image, case.structures)
             lookup = np.array([0, *(structure.label for structure in structures)], dtype=np.uint8)
             labels = sitk.GetImageFromArray(lookup[sitk.GetArrayViewFromImage(classes)])
@@ -108,15 +125,17 @@ def _encoded(image: sitk.Image, home: Path) -> bytes:
 
 
 def _model_files(spec: JobSpec, names: Pseudonyms) -> Iterator[tuple[str, bytes]]:
-    """Yield the model that a training starts from, without the name of the study that it was trained on."""
-    if spec.warm_start is None:
+    """Yield the model that a job starts from or applies, without the name of the study that it was trained on."""
+    source = spec.warm_start or spec.model
+    if source is None:
         return
-    model = Path(spec.warm_start)
+    model = Path(source)
+    place = f"{_EARLIER}/{model.name if spec.model is None else _APPLIED}"
     metadata = json.loads((model / METADATA).read_text(encoding="utf-8"))
     metadata[OWN_SECTION]["training"]["study"] = names.hide(spec).study_name
-    yield f"{_EARLIER}/{model.name}/{METADATA}", json.dumps(metadata, indent=2, ensure_ascii=False).encode()
+    yield f"{place}/{METADATA}", json.dumps(metadata, indent=2, ensure_ascii=False).encode()
     for path in sorted((model / "models").glob("*.pt")):
-        yield f"{_EARLIER}/{model.name}/models/{path.name}", path.read_bytes()
+        yield f"{place}/models/{path.name}", path.read_bytes()
 
 
 def _checkpoint_files(spec: JobSpec, names: Pseudonyms) -> Iterator[tuple[str, bytes]]:
@@ -143,14 +162,14 @@ def job_there(spec: JobSpec, names: Pseudonyms) -> str:
         replace(
             case,
             image=f"../../images/{case.id}{_SUFFIX}",
-            annotation=f"../../annotations/{case.id}{_SUFFIX}"
-            if case.annotation is not None and case.role.needs_annotation
-            else None,
+            annotation=f"../../annotations/{case.id}{_SUFFIX}" if _is_annotation_needed(case) else None,
         )
         for case in hidden.cases
     )
     warm_start = None if spec.warm_start is None else f"../../{_EARLIER}/{Path(spec.warm_start).name}"
-    return replace(hidden, cases=tuple(cases), warm_start=warm_start).to_json()
+    # The folder of a model that is applied may have the name of anything.
+    model = None if spec.model is None else f"../../{_EARLIER}/{_APPLIED}"
+    return replace(hidden, cases=tuple(cases), warm_start=warm_start, model=model).to_json()
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

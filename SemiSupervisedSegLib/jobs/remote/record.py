@@ -35,10 +35,19 @@ class RemoteRecord:
     is_sent: bool = False
 
 
-def new_record(folder: JobFolder, machine: str) -> RemoteRecord:
-    """Make and keep the record of a round that is to run on a machine; raises UserError when it cannot be written."""
-    record = RemoteRecord(machine, Pseudonyms.of(folder.spec(), new_token()), _digest(folder))
-    return keep_record(folder, record)
+def new_record(folder: JobFolder, machine: str, names: Pseudonyms | None = None) -> RemoteRecord:
+    """Make and keep the record of a round that is to run on a machine.
+
+    Args:
+        folder: Folder of the round.
+        machine: Name of the machine.
+        names: Pseudonyms, None for new ones.
+
+    Raises:
+        UserError: The record cannot be written.
+    """
+    names = names or Pseudonyms.of(folder.spec(), new_token())
+    return keep_record(folder, RemoteRecord(machine, names, _digest(folder)))
 
 
 def keep_record(folder: JobFolder, record: RemoteRecord, **changes: int | bool) -> RemoteRecord:

@@ -7,6 +7,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ... import __version__
@@ -31,7 +32,8 @@ from .connection import Connection, Session, check_answer
 from .failures import Unreachable, other_version
 from .parcel import write_parcel
 from .pseudonyms import in_json
-from .record import keep_record, new_record, read_record, remove_record
+from .record import keep_record, remove_record
+from .shipment import Shipment
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to connect; the last one is repeated."""
@@ -56,6 +58,7 @@ class RemoteRun:
         connection: Connection to the machine.
         tell: Function that takes sentences about the connection.
         pauses: Seconds between attempts to connect.
+        shipment: Jobs that are sent together with this one; None for this one alone.
     """
 
     def __init__(
@@ -64,10 +67,12 @@ class RemoteRun:
         connection: Connection,
         tell: Callable[[str], None],
         pauses: Sequence[float] = PAUSES,
+        shipment: Shipment | None = None,
     ) -> None:
         self._folder, self._connection, self._tell, self._pauses = folder, connection, tell, pauses
         machine = connection.machine.name
-        self._record = read_record(folder) or new_record(folder, machine)
+        self._shipment = shipment or Shipment([folder])
+        self._record = self._shipment.record(folder, machine)
         if self._record.machine != machine:
             raise UserError(
                 f"The round {folder.name} runs on {self._record.machine}.", f"Use --on {self._record.machine}."
@@ -138,12 +143,23 @@ class RemoteRun:
         raise AssertionError("attempts do not end")
 
     def _send(self) -> None:
+        with self._shipment.lock:
+            together = self._shipment.unsent(self._record.names)
+            # Another one of the shipment may have been faster.
+            if self._folder.path in [folder.path for folder in together]:
+                self._send_together(together)
+                self._shipment.keep_sent(together)
+        self._record = replace(self._record, is_sent=True)
+
+    def _send_together(self, folders: Sequence[JobFolder]) -> None:
         received = f"{self._home}.part"
-        present = self._connection.call("hashes", received)["files"]
+        answer = self._connection.call("hashes", received, self._home)
+        if answer["is_accepted"]:
+            return
         self._begin("send", "Sending images to", len(self._folder.spec().cases))
         with self._connection.far_end("receive", received) as session:
             try:
-                write_parcel(self._folder, self._record.names, present, session.input, self._on_sent)
+                write_parcel(folders, self._record.names, answer["files"], session.input, self._on_sent)
                 session.input.close()
             except (BrokenPipeError, ConnectionResetError):
                 # Why nothing more was taken, the answer or the exit code says.
@@ -153,7 +169,6 @@ class RemoteRun:
         missing = self._connection.call("accept", received, self._home)["missing"]
         if missing:
             raise Unreachable(f"{len(missing)} files arrived damaged.", "Try it again.")
-        self._record = keep_record(self._folder, self._record, is_sent=True)
 
     def _start(self) -> dict[str, Any]:
         slurm = self._connection.machine.slurm
@@ -260,7 +275,7 @@ class RemoteRun:
 
     def _forget(self) -> None:
         """Remove what lies there of a complete round."""
-        self._persist(lambda: self._connection.call("remove", self._home))
+        self._persist(lambda: self._connection.call("remove", self._home, self._folder.name))
         remove_record(self._folder)
 
     def _request(self, session: Session) -> None:

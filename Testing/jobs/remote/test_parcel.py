@@ -32,7 +32,7 @@ def job(tmp_path: Path) -> JobFolder:
 
 def parcel_of(job: JobFolder, names: Pseudonyms, present: dict[str, str] | None = None) -> dict[str, bytes]:
     target = io.BytesIO()
-    write_parcel(job, names, present or {}, target, lambda done, total: None)
+    write_parcel([job], names, present or {}, target, lambda done, total: None)
     target.seek(0)
     with tarfile.open(fileobj=target) as archive:
         return {entry.name: archive.extractfile(entry).read() for entry in archive}
