@@ -37,6 +37,9 @@ class Executor(Protocol):
     def outcome(self, folder: JobFolder) -> Outcome:
         """Return how a job ended, whose state says that it did."""
 
+    def notices(self) -> list[str]:
+        """Return what there is to say of the place since the last call, such as that it cannot be reached now."""
+
     def cancel(self) -> None:
         """Start no further job, and request that running ones save what they learned and end."""
 
@@ -85,6 +88,10 @@ class LocalQueue:
     def outcome(self, folder: JobFolder) -> Outcome:
         """Return how a job ended, whose state says that it did."""
         return self._outcomes[folder.path]
+
+    def notices(self) -> list[str]:
+        """Return nothing: this computer is always there."""
+        return []
 
     def cancel(self) -> None:
         """Empty the queue, and request a stop of the running jobs."""

@@ -70,6 +70,20 @@ def with_whole_series(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(series.get(path, path) for path in paths))
 
 
+def images_in(paths: Iterable[Path]) -> list[Path]:
+    """Return files and folders with the folder of a DICOM series in the place of its slices.
+
+    A folder without slices stands for the images in it, and for the DICOM series in the folders in it.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() and not holds_dicom(path) else []
+        images = [item for item in inside if (holds_dicom(item) if item.is_dir() else is_image_name(item.name))]
+        # One that holds none is told apart by whoever reads it.
+        found += images or [path]
+    return with_whole_series(found)
+
+
 def matching_paths(pattern: str) -> list[Path]:
     """Return what matches a pattern such as images/*.nrrd, sorted by path; raises UserError when nothing does."""
     for spelling in dict.fromkeys(_spellings(pattern)):

@@ -88,6 +88,8 @@ class _CompareJob:
             if ended:
                 pending = [training for training in pending if training not in ended]
                 self._update_table()
+            for notice in self._executor.notices():
+                self._reporter.emit(WarningRaised(notice))
             if not self._is_cancelled and self._reporter.stop_requested():
                 self._is_cancelled = True
                 self._executor.cancel()

@@ -13,7 +13,7 @@ from ..folder import JobFolder
 from ..records import from_plain, to_plain
 from .pseudonyms import Pseudonyms, new_token
 
-_FILE = "remote.json"
+_FILE, _OFFSET = "remote.json", "remote.offset"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RemoteRecord:
         machine: Name of the machine.
         names: Pseudonyms of the job.
         job: Hash of job.json of the round they belong to.
-        offset: Number of bytes of the events there that are here already.
+        offset: Number of bytes of the events there that are here already; remote.offset has it.
         is_sent: Whether everything that the job needs lies there.
     """
 
@@ -53,7 +53,10 @@ def new_record(folder: JobFolder, machine: str, names: Pseudonyms | None = None)
 def keep_record(folder: JobFolder, record: RemoteRecord, **changes: int | bool) -> RemoteRecord:
     """Write a record with some changes and return it; raises UserError when it cannot be written."""
     record = replace(record, **changes)  # type: ignore[arg-type]
-    write_text_atomically(_path(folder), json.dumps(to_plain(record), indent=2) + "\n")
+    # It changes with every event, and the names of thousands of cases take long to write.
+    write_text_atomically(folder.path / _OFFSET, f"{record.offset}\n")
+    if changes.keys() != {"offset"}:
+        write_text_atomically(_path(folder), json.dumps(to_plain(record), indent=2) + "\n")
     return record
 
 
@@ -66,6 +69,7 @@ def read_record(folder: JobFolder) -> RemoteRecord | None:
     try:
         record = from_plain(RemoteRecord, json.loads(_path(folder).read_text(encoding="utf-8")))
         record.names.check()
+        record = replace(record, offset=_offset(folder, record))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -91,6 +95,7 @@ def is_elsewhere(folder: JobFolder) -> bool:
 def remove_record(folder: JobFolder) -> None:
     """Forget where a round ran, whose results are here."""
     _path(folder).unlink(missing_ok=True)
+    (folder.path / _OFFSET).unlink(missing_ok=True)
 
 
 def check_here(folder: JobFolder) -> None:
@@ -105,6 +110,13 @@ def check_here(folder: JobFolder) -> None:
 
 def _path(folder: JobFolder) -> Path:
     return folder.path / _FILE
+
+
+def _offset(folder: JobFolder, record: RemoteRecord) -> int:
+    try:
+        return int((folder.path / _OFFSET).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return record.offset
 
 
 def _digest(folder: JobFolder) -> str:
