@@ -54,7 +54,8 @@ class SlurmJob:
         self.stop = False
         self._folder = folder
         self._file = folder.path / _FILE
-        self._name = _NAME + folder.path.parent.parent.name
+        # Several jobs may lie in one folder, beside the images that they share.
+        self._name = f"{_NAME}{folder.path.parent.parent.name}-{folder.name}"
         self._state = self._said = ""
         self._ask_at = self._stop_at = 0.0
         self._pause = _FIRST_PAUSE
@@ -179,7 +180,7 @@ def queued_names() -> set[str]:
         entries = slurm_commands.entries()
     except UserError:
         return set()
-    return {entry.name.removeprefix(_NAME) for entry in entries if entry.state not in _ENDED}
+    return {entry.name.removeprefix(_NAME).split("-")[0] for entry in entries if entry.state not in _ENDED}
 
 
 def sbatch_options(request: SlurmRequest) -> list[str]:

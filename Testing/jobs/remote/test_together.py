@@ -18,9 +18,12 @@ from SemiSupervisedSegLib.jobs.events import StageStarted, Started, WarningRaise
 from SemiSupervisedSegLib.jobs.executor import ENDED
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.machines import add_machine
+from SemiSupervisedSegLib.jobs.remote import slurm_commands
 from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
 from SemiSupervisedSegLib.jobs.remote.record import read_record
 from SemiSupervisedSegLib.jobs.remote.shipment import Shipment
+from SemiSupervisedSegLib.jobs.remote.slurm_commands import QueueEntry
+from SemiSupervisedSegLib.jobs.remote.slurm_job import SlurmJob, queued_names
 
 from ...engine.worker.comparing import tiny_comparison
 from ...engine.worker.rounds import tiny_study
@@ -82,6 +85,18 @@ def test_jobs_get_the_same_pseudonyms_also_after_an_attempt_that_ended_early(tmp
     shipment.keep_sent(jobs[2:])
     late = new_private_round(study)
     assert Shipment([*jobs, late]).record(late, "box").names.token != first.names.token
+
+
+def test_jobs_beside_each_other_have_names_of_their_own_in_the_queue(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(slurm_commands, "entries", lambda *filters: asked.append(filters) or [])
+    for name in ("001-supervised", "002-supervised"):
+        assert not SlurmJob(JobFolder(tmp_path / "0123456789ab" / "rounds" / name)).is_queued()
+    names = [filters[0].removeprefix("--name=") for filters in asked]
+    assert len(set(names)) == 2
+    entries = [QueueEntry("7", "RUNNING", "None", names[0]), QueueEntry("8", "COMPLETED", "None", "other-job")]
+    monkeypatch.setattr(slurm_commands, "entries", lambda *filters: entries)
+    assert queued_names() == {"0123456789ab"}
 
 
 @pytest.mark.slow
