@@ -41,7 +41,8 @@ def measure(home: Path, size: tuple[int, int, int]) -> None:
     for stage in ("inspect", "preprocess", "predict"):
         print(f"{stage} {seconds_of(folder, stage) / cases:.2f} s, ", end="")
     prepared, segmented = (size_of(place) / cases for place in (study.layout.cache, folder.predictions))
-    print(f"{prepared:.1f} MB prepared, {segmented:.1f} MB segmented")
+    maps = sum(path.stat().st_size for path in folder.predictions.glob("*/*.nrrd") if ".seg." not in path.name) / 1e6
+    print(f"{prepared:.1f} MB prepared, {segmented:.1f} MB segmented, {maps / cases:.1f} MB of them maps")
     print(f"model {size_of(folder.model):.1f} MB, checkpoints {size_of(folder.checkpoints):.1f} MB")
 
 
