@@ -60,7 +60,7 @@ class SshExecutor:
 
     def submit_together(self, folders: Sequence[JobFolder]) -> None:
         """Append jobs with the same cases, whose images are sent once."""
-        shipment = Shipment(folders)
+        shipment = Shipment(folders, self._limit)
         for folder in folders:
             self._shipments[folder.path] = shipment
             self.submit(folder)
@@ -126,9 +126,12 @@ class SshExecutor:
                 shipment = self._shipments.get(folder.path)
                 run = RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses, shipment)
                 with self._lock:
-                    if self._cancelled:
-                        return Outcome("stopped", "It was not started.")
-                    self._running.add(run)
+                    is_cancelled = self._cancelled
+                    if not is_cancelled:
+                        self._running.add(run)
+                if is_cancelled:
+                    run.withdraw()
+                    return Outcome("stopped", "It was not started.")
                 self._states[folder.path] = "running"
                 return run.run()
         except UserError as error:

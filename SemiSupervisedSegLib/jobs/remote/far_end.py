@@ -24,16 +24,16 @@ from typing import Any
 
 from ...study.errors import UserError
 from ...study.files import TEMPORARY_PREFIX
-from ...study.locking import hold_lock, is_locked
+from ...study.locking import is_locked
 from ..events import Cancelled, Failed, Finished, PreviewReady, from_line
 from ..folder import LAST_CHECKPOINT, JobFolder
-from ..launcher import launch
 from ..slurm_request import SlurmRequest
 from ..versions import missing_packages, package_digest
 from . import slurm_commands
 from .connection import MARK
 from .slurm_commands import SlurmAway
 from .slurm_job import SlurmJob, queued_names, sbatch_options
+from .starting import start, start_together, withdraw
 
 MANIFEST = "manifest.json"
 """File with the hash of every file that was sent; it is sent last."""
@@ -45,8 +45,6 @@ _NO_SPACE = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 10.0
 _CHUNK = 1 << 20
-# Each waits a moment itself.
-_ATTEMPTS = 300
 
 
 def hello(folder: str) -> dict[str, Any]:
@@ -93,38 +91,6 @@ def accept(received: str, folder: str) -> dict[str, Any]:
     if not missing:
         os.replace(received, folder)
     return {"missing": missing}
-
-
-def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any]:
-    """Start the worker of a job, unless it runs, is complete, or has ended with events that were not read yet.
-
-    A program that is not the one of the given digest starts nothing and says which version it is. Where something is
-    requested of Slurm, the job is queued, and the answer has its id.
-    """
-    from ... import __version__
-
-    job = JobFolder(folder)
-    queued = SlurmJob(job)
-    if not job.exists():
-        raise UserError("The round is not there any more.", "Its results may have been fetched to another computer.")
-    with _alone(job):
-        is_working = queued.is_queued() if request else job.is_running()
-        if is_working and request:
-            # Its id was not kept where the connection was cut too early.
-            queued.submit(SlurmRequest.from_words(request))
-        if is_working or job.is_finished() or job.end_of_events() > int(offset):
-            return {}
-        if package_digest() != digest:
-            return {"other_version": __version__}
-        if missing := missing_packages():
-            raise UserError(f"{', '.join(missing)} is not installed.", "Run machine setup, and then the round again.")
-        if request:
-            return {"job": queued.submit(SlurmRequest.from_words(request))}
-        worker = launch(job, detached=True)
-        # Until it holds the job, or has given up, nobody could tell that it runs.
-        while worker.poll() is None and not job.is_running():
-            time.sleep(_POLL_SECONDS / 10)
-    return {}
 
 
 def watch(folder: str, offset: str) -> dict[str, Any]:
@@ -186,7 +152,21 @@ def trial(*request: str) -> dict[str, Any]:
 
 _COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     command.__name__: command
-    for command in (hello, hashes, receive, accept, start, watch, results, send, remove, partitions, trial)
+    for command in (
+        hello,
+        hashes,
+        receive,
+        accept,
+        start,
+        start_together,
+        withdraw,
+        watch,
+        results,
+        send,
+        remove,
+        partitions,
+        trial,
+    )
 }
 
 
@@ -211,20 +191,6 @@ def main(arguments: list[str]) -> int:
         return 1
     _say(answer)
     return 0
-
-
-@contextlib.contextmanager
-def _alone(job: JobFolder) -> Iterator[None]:
-    """Wait until no other connection starts the job; raises UserError when that takes long."""
-    with contextlib.ExitStack() as stack:
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                stack.enter_context(hold_lock(job.path / "start.lock", "The start of the round"))
-                break
-            except UserError:
-                if not left:
-                    raise
-        yield
 
 
 def _news(job: JobFolder, position: int, queued: SlurmJob | None) -> Iterator[dict[str, Any]]:

@@ -76,6 +76,12 @@ class QueuedWorker:
 
 def _queue_again() -> None:
     """Have this job queued again after a signal to its worker, unless Slurm ends it or queues it again itself."""
-    job_id = os.environ["SLURM_JOB_ID"]
+    job_id = _own_id()
     if slurm_commands.find(job_id).state == "RUNNING":
         slurm_commands.run("scontrol", "requeue", job_id)
+
+
+def _own_id() -> str:
+    """Return the id of this job as the queue shows it, such as 17, or 17_3 in an array."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]

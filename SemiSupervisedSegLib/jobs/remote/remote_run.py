@@ -33,7 +33,7 @@ from .failures import Unreachable, other_version
 from .parcel import write_parcel
 from .pseudonyms import in_json
 from .record import keep_record, remove_record
-from .shipment import Shipment
+from .shipment import Shipment, queue_together
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to connect; the last one is repeated."""
@@ -148,6 +148,8 @@ class RemoteRun:
             # Another one of the shipment may have been faster.
             if self._folder.path in [folder.path for folder in together]:
                 self._send_together(together)
+                if job := queue_together(self._connection, self._home, together, self._shipment.limit):
+                    self._tell(f"{len(together)} jobs were given to {self._connection.machine.name} as array {job}.")
                 self._shipment.keep_sent(together)
         self._record = replace(self._record, is_sent=True)
 
@@ -169,6 +171,11 @@ class RemoteRun:
         missing = self._connection.call("accept", received, self._home)["missing"]
         if missing:
             raise Unreachable(f"{len(missing)} files arrived damaged.", "Try it again.")
+
+    def withdraw(self) -> None:
+        """Take what was sent with this job, and has not begun, out of the queue of a cluster; raises UserError."""
+        if self._record.is_sent:
+            self._persist(lambda: self._shipment.withdraw(self._connection, self._job))
 
     def _start(self) -> dict[str, Any]:
         slurm = self._connection.machine.slurm
@@ -224,7 +231,8 @@ class RemoteRun:
         """Add the end of a job that its worker could not report itself."""
         if any(isinstance(event, Cancelled | Failed) for event in self._events):
             return
-        if frame.get("stopped"):
+        # Another job of the array may have withdrawn it before the request to stop was there.
+        if frame.get("stopped") or (frame.get("gone") and self._cancel.is_set()):
             saved = [event.step for event in self._folder.events()[0] if isinstance(event, CheckpointSaved)]
             self._last.append(Cancelled(saved[-1] if saved else 0))
         elif "failure" in frame:

@@ -61,7 +61,7 @@ def refusal(said: str) -> SlurmRefused:
 def entries(*filters: str) -> list[QueueEntry]:
     """Return the jobs of this user that Slurm remembers, ended ones for some minutes; raises SlurmAway."""
     try:
-        said = run("squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r|%j", *filters)
+        said = run("squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i|%T|%r|%j", *filters)
     except SlurmRefused as error:
         raise _away() from error
     return [QueueEntry(*line.split("|", 3)) for line in said.splitlines() if line.count("|") >= 3]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from ..records import from_plain, to_plain
 from ..slurm_request import SlurmRequest
 from . import slurm_commands
 from .queued_worker import WARNING_SECONDS, QueuedWorker
-from .slurm_commands import UNKNOWN, QueueEntry, SlurmAway
+from .slurm_commands import UNKNOWN, QueueEntry, SlurmAway, SlurmRefused
 from .slurm_words import describe_end, describe_wait
 
 _FILE, _LOGS = "slurm.json", "slurm"
@@ -54,8 +56,10 @@ class SlurmJob:
         self.stop = False
         self._folder = folder
         self._file = folder.path / _FILE
-        # Several jobs may lie in one folder, beside the images that they share.
-        self._name = f"{_NAME}{folder.path.parent.parent.name}-{folder.name}"
+        # Several jobs may lie in one folder, beside the images that they share; an array of them has its name.
+        self._home = folder.path.parent.parent
+        self._array_name = f"{_NAME}{self._home.name}"
+        self._name = f"{self._array_name}-{folder.name}"
         self._state = self._said = ""
         self._ask_at = self._stop_at = 0.0
         self._pause = _FIRST_PAUSE
@@ -75,10 +79,20 @@ class SlurmJob:
         known = self._queued()
         if not known:
             self._folder.clear_cancel()
-        job_id = known[-1] if known else _submit(self._folder, self._name, request)
+        job_id = known[-1] if known else _submit([self._folder], self._folder.path / _LOGS, self._name, request)[0]
+        self.keep(job_id, request, submissions)
+        return job_id
+
+    def keep(self, job_id: str, request: SlurmRequest, submissions: int = 1) -> None:
+        """Keep the id of the job in the queue; raises UserError when it cannot be written."""
         record = _Record(job_id, request, submissions)
         write_text_atomically(self._file, json.dumps(to_plain(record), indent=2) + "\n")
-        return job_id
+
+    def withdraw(self) -> None:
+        """Take what has not begun of this job, and of its array, out of the queue."""
+        # What has ended cannot be cancelled.
+        with contextlib.suppress(SlurmRefused):
+            slurm_commands.run("scancel", "--state=PENDING", self._record().id.split("_")[0])
 
     def goes_on(self) -> bool:
         """Return whether the job waits or runs, or was queued again now; Slurm is asked now and then."""
@@ -110,7 +124,9 @@ class SlurmJob:
         """Return how the job ended, empty where the worker has said it itself or its log does."""
         if self._folder.is_finished():
             return {}
-        if self._state == "CANCELLED" and self._is_to_stop():
+        # What was cancelled before it began, Slurm forgets at once where it was part of an array.
+        is_gone = self._state in ("CANCELLED", UNKNOWN)
+        if is_gone and self._is_to_stop():
             return {"stopped": True}
         job_id = self._record().id
         lines = self._log(job_id)
@@ -119,7 +135,7 @@ class SlurmJob:
         if state == "COMPLETED":
             return {}
         message, advice = describe_end(job_id, state, lines[-1] if lines else "")
-        return {"failure": message, "advice": advice}
+        return {"failure": message, "advice": advice, "gone": is_gone}
 
     def _take(self, entry: QueueEntry) -> None:
         if entry.state != self._state:
@@ -147,14 +163,17 @@ class SlurmJob:
         """End a job that waits at once, and one that saves nothing for long."""
         self._stop_at = self._stop_at or time.monotonic() + _GRACE_SECONDS
         if entry.state == "PENDING":
-            # Not one that has begun to run meanwhile, which saves what it learned.
-            slurm_commands.run("scancel", "--state=PENDING", entry.id)
+            # Not one that has begun to run meanwhile, which saves what it learned, or was withdrawn with its array.
+            with contextlib.suppress(SlurmRefused):
+                slurm_commands.run("scancel", "--state=PENDING", entry.id)
         elif time.monotonic() > self._stop_at:
             slurm_commands.run("scancel", entry.id)
 
     def _queued(self) -> list[str]:
-        entries = slurm_commands.entries(f"--name={self._name}")
-        return [entry.id for entry in entries if entry.state not in _ENDED]
+        kept = self._record().id if self.exists() else ""
+        entries = slurm_commands.entries(f"--name={self._name},{self._array_name}")
+        going_on = (entry for entry in entries if entry.state not in _ENDED)
+        return [entry.id for entry in going_on if entry.name == self._name or entry.id == kept]
 
     def _record(self) -> _Record:
         try:
@@ -164,7 +183,8 @@ class SlurmJob:
 
     def _log(self, job_id: str) -> list[str]:
         """Return the lines that Slurm and submitit wrote as errors of a job."""
-        logs = sorted((self._folder.path / _LOGS).glob(f"{job_id}_*_log.err"))
+        places = (self._folder.path / _LOGS, self._home / _LOGS)
+        logs = sorted(path for place in places for path in place.glob(f"{job_id}_*_log.err"))
         text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
         return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -172,6 +192,27 @@ class SlurmJob:
         if text != self._said:
             self._said = text
             self._notices.append(text)
+
+
+def submit_array(folders: Sequence[JobFolder], limit: int, request: SlurmRequest) -> str:
+    """Have jobs that lie beside each other queued as one array, and return its id; raises UserError.
+
+    Args:
+        folders: Folders of the jobs, in the order in which they are to run.
+        limit: Number of jobs that run at the same time.
+        request: What each asks for.
+    """
+    home = folders[0].path.parent.parent
+    name = _NAME + home.name
+    # One whose submission was cut off before its ids were kept is found by its name.
+    known = [entry.id.split("_")[0] for entry in slurm_commands.entries(f"--name={name}") if "_" in entry.id]
+    if known:
+        ids = [f"{known[-1]}_{number}" for number in range(len(folders))]
+    else:
+        ids = _submit(folders, home / _LOGS, name, request, limit)
+    for folder, job_id in zip(folders, ids, strict=True):
+        SlurmJob(folder).keep(job_id, request)
+    return ids[0].split("_")[0]
 
 
 def queued_names() -> set[str]:
@@ -201,23 +242,26 @@ def _parameters(request: SlurmRequest) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def _submit(folder: JobFolder, name: str, request: SlurmRequest) -> str:
-    """Have submitit submit a job and return its id; raises UserError."""
+def _submit(folders: Sequence[JobFolder], logs: Path, name: str, request: SlurmRequest, limit: int = 1) -> list[str]:
+    """Have submitit submit a job, or several as an array, and return their ids; raises UserError."""
     # Not at the top: only machines with Slurm need it.
     from submitit.core.utils import FailedJobError
     from submitit.slurm.slurm import SlurmExecutor
 
     slurm_commands.run("sbatch", "--version")
-    executor = SlurmExecutor(folder.path / _LOGS, max_num_timeout=_MOST_TURNS)
+    executor = SlurmExecutor(logs, max_num_timeout=_MOST_TURNS)
     executor.update_parameters(
         **_parameters(request),
         job_name=name,
+        array_parallelism=limit,
         signal_delay_s=WARNING_SECONDS,
         additional_parameters={"requeue": True},
         # Since Slurm 22.05 srun does not take it over from sbatch.
         srun_args=[f"--cpus-per-task={request.cores}"] if request.cores else [],
     )
     try:
-        return str(executor.submit(QueuedWorker(os.fspath(Path(folder.path).absolute()))).job_id)
+        with executor.batch():
+            jobs = [executor.submit(QueuedWorker(os.fspath(folder.path))) for folder in folders]
+        return [str(job.job_id) for job in jobs]
     except FailedJobError as error:
         raise slurm_commands.refusal(str(error)) from error
