@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.__main__ import main as command
 from SemiSupervisedSegLib.engine.worker import compare_job
 from SemiSupervisedSegLib.jobs.comparison import Comparison
 from SemiSupervisedSegLib.jobs.events import StageStarted, Started, WarningRaised
-from SemiSupervisedSegLib.jobs.executor import ENDED
+from SemiSupervisedSegLib.jobs.executor import ENDED, LocalQueue
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.machines import add_machine
 from SemiSupervisedSegLib.jobs.remote import slurm_commands
@@ -25,7 +25,7 @@ from SemiSupervisedSegLib.jobs.remote.shipment import Shipment
 from SemiSupervisedSegLib.jobs.remote.slurm_commands import QueueEntry
 from SemiSupervisedSegLib.jobs.remote.slurm_job import SlurmJob, queued_names
 
-from ...engine.worker.comparing import tiny_comparison
+from ...engine.worker.comparing import FinishedWorker, tiny_comparison
 from ...engine.worker.rounds import tiny_study
 from .private_study import leaks, new_private_round, private_study
 
@@ -103,7 +103,8 @@ def test_jobs_beside_each_other_have_names_of_their_own_in_the_queue(tmp_path, m
 def test_a_comparison_there_is_the_one_here_although_a_worker_was_killed(far, tmp_path):
     add_machine(far.machine)
     here = tiny_comparison(tiny_study(tmp_path / "here"))
-    assert compare_job.main(here.path) == 0
+    # In this process, which takes a fraction of the time.
+    assert compare_job.main(here.path, LocalQueue(FinishedWorker)) == 0
     there = tiny_comparison(tiny_study(tmp_path / "there"))
     there.write_request(replace(there.request(), at_once=2, machine="box"))
     killer = threading.Thread(target=_kill_worker_of, args=(there.trainings()[2].folder,), daemon=True)
