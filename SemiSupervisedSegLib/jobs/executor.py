@@ -37,6 +37,9 @@ class Executor(Protocol):
     def outcome(self, folder: JobFolder) -> Outcome:
         """Return how a job ended, whose state says that it did."""
 
+    def forget(self, folder: JobFolder) -> None:
+        """Remove what a job that has ended and is given up has left elsewhere."""
+
     def notices(self) -> list[str]:
         """Return what there is to say of the place since the last call, such as that it cannot be reached now."""
 
@@ -88,6 +91,9 @@ class LocalQueue:
     def outcome(self, folder: JobFolder) -> Outcome:
         """Return how a job ended, whose state says that it did."""
         return self._outcomes[folder.path]
+
+    def forget(self, folder: JobFolder) -> None:
+        """Do nothing: all of a job is in its folder."""
 
     def notices(self) -> list[str]:
         """Return nothing: this computer is always there."""

@@ -131,7 +131,7 @@ class ShardedPrediction:
             shutil.rmtree(shard.folder.path, ignore_errors=True)
 
     def _fail(self, shard: _Shard, outcome: Outcome) -> None:
-        culprit = shard.current
+        culprit = shard.current or _unreadable(shard, outcome)
         key = shard.folder.name if culprit is None else culprit.id
         self._ends[key] += 1
         if self._ends[key] < _MOST_ATTEMPTS:
@@ -144,6 +144,7 @@ class ShardedPrediction:
         lost = left if culprit is None else [culprit]
         for case in lost:
             self._lose(shard, case, outcome)
+        self._executor.forget(shard.folder)
         shutil.rmtree(shard.folder.path, ignore_errors=True)
         if rest := [case for case in left if case not in lost]:
             again = self._new_shard(rest)
@@ -151,7 +152,8 @@ class ShardedPrediction:
             self._executor.submit(again.folder)
 
     def _lose(self, shard: _Shard, case: JobCase, outcome: Outcome) -> None:
-        text = shard.said.get(case.id) or f"Case {case.id}: {outcome.message}"
+        name = f"Case {case.id}: "
+        text = shard.said.get(case.id) or name + outcome.message.removeprefix(name)
         self._failures[case.id] = UserError(text, outcome.advice)
 
     def _new_shard(self, cases: Sequence[JobCase]) -> _Shard:
@@ -173,6 +175,13 @@ class ShardedPrediction:
 
     def _emit(self, event: Event) -> None:
         self._tell(self._folder.append_event(event))
+
+
+def _unreadable(shard: _Shard, outcome: Outcome) -> JobCase | None:
+    """Return the case that could not be sent to another machine, None where that is not the reason."""
+    if shard.done is not None:
+        return None
+    return next((case for case in shard.cases if outcome.message.startswith(f"Case {case.id}: ")), None)
 
 
 def gather(folder: JobFolder) -> None:

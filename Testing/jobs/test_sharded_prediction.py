@@ -35,6 +35,10 @@ done = open(folder.path.parents[1] / "segmented.txt", "a")
 if "cannot start" in spec.study_name:
     folder.append_event(Failed("There is no device.", "Use another one."))
     sys.exit(2)
+for case in spec.cases:
+    if "unreadable" in case.id:
+        folder.append_event(Failed(f"Case {case.id}: It cannot be read.", "Export it again."))
+        sys.exit(2)
 with folder.lock():
     failed = []
     folder.append_event(StageStarted("predict", "Segmenting images", len(spec.cases)))
@@ -165,6 +169,13 @@ def test_a_place_where_nothing_starts_fails_every_image_with_its_reason(make_job
         run(folder, 2)
     assert folder.status().state == "failed"
     assert folder.result() is None
+
+
+def test_an_image_that_cannot_be_sent_ends_no_other(make_job):
+    folder = make_job("case-0", "unreadable-1", "case-2")
+    result = run(folder, 1)
+    assert segmented(folder) == ["case-0", "case-2"]
+    assert result["failed"] == [{"message": "Case unreadable-1: It cannot be read.", "advice": "Export it again."}]
 
 
 def test_shards_on_another_machine_stay_as_they_are(make_job):

@@ -17,6 +17,7 @@ from ..versions import installed_versions, package_digest
 from .connection import Connection
 from .failures import incomplete, other_version
 from .parcel import check_can_travel
+from .record import read_record
 from .remote_run import PAUSES, Detached, RemoteRun
 from .shipment import Shipment
 
@@ -79,6 +80,17 @@ class SshExecutor:
     def outcome(self, folder: JobFolder) -> Outcome:
         """Return how a job ended, whose state says that it did."""
         return self._outcomes[folder.path]
+
+    def forget(self, folder: JobFolder) -> None:
+        """Remove what a job that has ended and is given up has left there; where that fails, a notice says so."""
+        record = read_record(folder)
+        if record is None:
+            return
+        home = self.machine.place("jobs", record.names.token)
+        try:
+            Connection(self.machine).call("remove", home, folder.name)
+        except UserError as error:
+            self._notices.put(f"{error.message} What is in {home} stays on {self.machine.name}.")
 
     def notices(self) -> list[str]:
         """Return what there is to say of the connection since the last call."""

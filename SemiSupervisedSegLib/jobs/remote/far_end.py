@@ -136,6 +136,7 @@ def remove(folder: str, name: str) -> dict[str, Any]:
     shutil.rmtree(rounds / name, ignore_errors=True)
     if not rounds.is_dir() or not any(rounds.iterdir()):
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(f"{folder}.part", ignore_errors=True)
     return {}
 
 
