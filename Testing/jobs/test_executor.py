@@ -52,7 +52,7 @@ def make_jobs(tmp_path: Path) -> Callable[[int], list[JobFolder]]:
     return make
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "not in time"
