@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..jobs.machines import Machine, add_machine, find_machine, load_machines, remove_machine
+from ..jobs.machines import DEFAULT_FOLDER, Machine, add_machine, find_machine, load_machines, remove_machine
 from ..jobs.remote.checks import run_checks
 from ..jobs.remote.installation import install
 from ..jobs.slurm_request import SlurmRequest, minutes_of
 from ..study.errors import UserError
 from .columns import print_columns
-
-DEFAULT_FOLDER = "~/semi-supervised-seg"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -97,6 +95,7 @@ def _test(options: argparse.Namespace) -> int:
 
 def _setup(options: argparse.Namespace) -> int:
     install(find_machine(options.name), lambda line: print(line, flush=True))
+    print(f"To see whether all is well: semi-supervised-seg machine test {options.name}")
     return 0
 
 

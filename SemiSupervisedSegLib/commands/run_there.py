@@ -1,4 +1,4 @@
-"""Run a job to its end on another machine, with its progress as on this computer."""
+"""Run a job to its end on another machine, with its progress as on this computer: for a terminal, and as a worker."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import sys
 import time
 from typing import Any
 
+from ..jobs.events import Cancelled, Event, Failed, Progress, StageStarted, StepDone
 from ..jobs.executor import ENDED
 from ..jobs.folder import JobFolder
+from ..jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
 from ..jobs.remote.executor import SshExecutor
 from ..study.errors import UserError
 from .show_progress import ProgressPrinter
 
 _POLL_SECONDS = 0.1
+_CONNECT = "connect"
+_EXIT_CODES = {"finished": EXIT_FINISHED, "stopped": EXIT_CANCELLED, "failed": EXIT_FAILED}
 
 
 class LeftAlone(KeyboardInterrupt):
@@ -35,6 +39,8 @@ def run_there(folder: JobFolder, executor: SshExecutor, printer: ProgressPrinter
         KeyboardInterrupt: The job was stopped before its end.
     """
     printer = printer or ProgressPrinter(sys.stdout)
+    # An old request would stop the job at once.
+    folder.clear_cancel()
     executor.submit(folder)
     try:
         _follow(folder, executor, printer)
@@ -71,3 +77,65 @@ def _follow(folder: JobFolder, executor: SshExecutor, printer: ProgressPrinter) 
             printer.note(
                 f"Stopping: a checkpoint is saved on {executor.machine.name}. Interrupt once more to return at once."
             )
+
+
+def work_there(folder: JobFolder, executor: SshExecutor) -> int:
+    """Let another machine do a job and return the exit code of a worker: 0 finished, 2 failed, 3 stopped on request.
+
+    All that it says stands in the folder, where the panel reads it. A request to stop is passed on.
+
+    Args:
+        folder: Folder of the round.
+        executor: Executor of the machine.
+    """
+    executor.submit(folder)
+    story, state = _Story(folder), executor.state(folder)
+    while state not in ENDED:
+        # Asked before reading, so that the last events are not lost.
+        state = executor.state(folder)
+        for event in executor.events(folder):
+            story.hear(event)
+        for notice in executor.notices():
+            story.note(notice)
+        time.sleep(_POLL_SECONDS)
+    outcome = executor.outcome(folder)
+    story.end(outcome)
+    return _EXIT_CODES[outcome.kind]
+
+
+class _Story:
+    """Completes the events of a job with what only this side knows: the state of the connection, and failures here."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self._folder = folder
+        self._stage: StageStarted | None = None
+        self._is_cut = self._has_end = False
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the job in; what it was doing is said again when the connection is back."""
+        if isinstance(event, StageStarted) and event.name != _CONNECT:
+            self._stage, self._is_cut = event, False
+        elif isinstance(event, StepDone | Progress) and self._is_cut:
+            self._is_cut = False
+            if self._stage is not None:
+                self._folder.append_event(self._stage)
+        elif isinstance(event, Failed | Cancelled):
+            self._has_end = True
+
+    def note(self, notice: str) -> None:
+        """Say what there is to say of the connection, in the place of what the job is doing."""
+        self._is_cut = True
+        self._folder.append_event(StageStarted(_CONNECT, notice, 0))
+
+    def end(self, outcome: Outcome) -> None:
+        """Say how it ended where the machine has not said it."""
+        if outcome.kind == "finished" or self._has_end:
+            return
+        if outcome.kind == "stopped":
+            self._folder.append_event(Cancelled(outcome.step))
+            return
+        sys.stderr.write(f"{outcome.message} {outcome.advice}".strip() + "\n")
+        # Another program may follow the round, whose story is not to be changed then.
+        if not self._folder.is_running():
+            self._folder.append_event(Failed(outcome.message, outcome.advice))
+            self._folder.write_status("failed", message=f"{outcome.message} {outcome.advice}".strip())

@@ -12,10 +12,13 @@ from pathlib import Path
 from ..jobs.comparison import Comparison
 from ..jobs.folder import JobFolder
 from ..jobs.launcher import QUEUE_SIGNAL
+from ..jobs.machines import find_machine
 from ..jobs.parent import watch_parent
+from ..jobs.remote.executor import SshExecutor
 from ..jobs.remote.record import check_here
 from ..jobs.shared_processor import share_processor
 from ..study.errors import UserError
+from .run_there import work_there
 
 _GRACE_SECONDS = 120.0
 
@@ -31,12 +34,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--queued", action="store_true", help="a signal is no stop but a pause: a queue starts the job again"
     )
+    parser.add_argument("--on", metavar="MACHINE", help="let another machine do it, and follow it to its end")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a job and return the exit code; raises UserError when there is none."""
-    folder = _open(options.job)
+    folder = JobFolder(options.job) if options.on else _open(options.job)
     request = folder.request_pause if options.queued else folder.request_cancel
     for number in (signal.SIGINT, signal.SIGTERM, *([QUEUE_SIGNAL] if options.queued else [])):
         signal.signal(number, lambda *_: request())
@@ -44,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         watch_parent(lambda: _stop(folder))
     if options.shared:
         share_processor()
+    if options.on:
+        return work_there(folder, SshExecutor(find_machine(options.on)))
 
     if isinstance(folder, Comparison):
         from ..engine.worker.compare_job import main as compare

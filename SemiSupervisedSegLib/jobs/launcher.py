@@ -133,11 +133,12 @@ def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def worker_arguments(
-    folder: JobFolder, detached: bool = False, shared: bool = False, queued: bool = False
+    folder: JobFolder, detached: bool = False, shared: bool = False, queued: bool = False, machine: str = ""
 ) -> list[str]:
-    """Return the arguments of Python that run a job."""
+    """Return the arguments of Python that run a job, on another machine if one is named."""
     options = {"--detached": detached, "--shared": shared, "--queued": queued}
-    return ["-m", _PACKAGE, "worker", "--job", str(folder.path), *(name for name, given in options.items() if given)]
+    given = [name for name, value in options.items() if value]
+    return ["-m", _PACKAGE, "worker", "--job", str(folder.path), *given, *(["--on", machine] if machine else [])]
 
 
 def _own_group(detached: bool) -> dict[str, Any]:

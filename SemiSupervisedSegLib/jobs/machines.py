@@ -16,6 +16,8 @@ from ..study.files import write_error, write_text_atomically
 from .records import from_plain, to_plain
 from .slurm_request import SlurmRequest
 
+DEFAULT_FOLDER = "~/semi-supervised-seg"
+"""Folder on another machine that belongs to this program, unless the user names one."""
 # Names, hosts and folders become words of commands on the other machine, which no shell may read in another way.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ from ..machines import Machine
 from .failures import Unreachable, explain
 
 _OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3")
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 FAR_END = f"{__package__}.far_end"
 MARK = b"semi-supervised-seg:"
 """Begin of the lines that are meant for this program; files of the login may print others before."""
@@ -149,7 +150,9 @@ class Connection:
         # In a group of its own, so that Ctrl-C in a terminal asks this program and cuts no connection.
         group: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
-            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+            # Without a terminal of its own, which would open where this program has none.
+            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+        group["env"] = system_environment(os.environ)
         if self.machine.is_here:
             # As ssh has it done there.
             words, group = ["sh", "-c", " ".join(command)], {**group, "cwd": Path.home(), "env": worker_environment()}
@@ -160,6 +163,20 @@ class Connection:
                 "The program ssh cannot be started on this computer.",
                 "Install OpenSSH; on Windows it is an optional feature of the system.",
             ) from error
+
+
+def system_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for programs of the system.
+
+    The launcher of Slicer makes programs load its own libraries, with which the system's ssh does not start; it keeps
+    what was there before.
+    """
+    level = variables.get("APPLAUNCHER_LEVEL", "")
+    if not level.isdecimal():
+        return dict(variables)
+    before = {name: variables.get(f"APPLAUNCHER_{int(level) - 1}_{name}") for name in _LIBRARY_PATHS}
+    others = {name: value for name, value in variables.items() if name not in _LIBRARY_PATHS}
+    return others | {name: value for name, value in before.items() if value is not None}
 
 
 def check_answer(machine: Machine, answers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -134,7 +134,6 @@ class SshExecutor:
         try:
             check_can_travel(folder.spec())
             with folder.lock():
-                folder.clear_cancel()
                 shipment = self._shipments.get(folder.path)
                 run = RemoteRun(folder, Connection(self.machine), self._notices.put, self._pauses, shipment)
                 with self._lock:

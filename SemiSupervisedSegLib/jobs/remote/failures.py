@@ -31,15 +31,12 @@ def explain(machine: Machine, code: int, said: str) -> UserError:
         return not_set_up(machine)
     if "No space left on device" in said or "Disk quota exceeded" in said:
         return disk_full(machine)
-    return UserError(f"A command on {machine.name} failed: {_last_line(said)}", f"Try: {_test(machine)}.")
+    return UserError(f"A command on {machine.name} failed: {_last_line(said)}", f"Find out more: {_test(machine)}.")
 
 
 def not_set_up(machine: Machine) -> UserError:
     """Return the error of a machine that does not have this program."""
-    return UserError(
-        f"SemiSupervisedSeg is not installed on {machine.name}.",
-        f"Run: semi-supervised-seg machine setup {machine.name}.",
-    )
+    return UserError(f"SemiSupervisedSeg is not installed on {machine.name}.", _set_up(machine))
 
 
 def incomplete(machine: Machine, missing: Sequence[str]) -> UserError:
@@ -58,9 +55,7 @@ def disk_full(machine: Machine) -> UserError:
 def other_version(machine: Machine, there: str, here: str) -> UserError:
     """Return the error of a machine whose program is not the one here, which might compute something else."""
     what = f"version {there}, and this is {here}" if there != here else f"another state of version {here} than this"
-    return UserError(
-        f"SemiSupervisedSeg on {machine.name} is {what}.", f"Run: semi-supervised-seg machine setup {machine.name}."
-    )
+    return UserError(f"SemiSupervisedSeg on {machine.name} is {what}.", _set_up(machine))
 
 
 def _connection_failure(machine: Machine, said: str) -> UserError:
@@ -69,12 +64,13 @@ def _connection_failure(machine: Machine, said: str) -> UserError:
         return UserError(
             f"The host key of {machine.name} is not the one you know: this may be another machine.",
             "Ask who runs it whether the key was changed. Only then remove the old one with "
-            f"ssh-keygen -R {host}, and connect once with: ssh {machine.host}.",
+            f"ssh-keygen -R {host}, and connect once in a terminal with: ssh {machine.host}.",
         )
     if "Host key verification failed" in said or "host key is known" in said:
         return UserError(
             f"You have not connected to {machine.name} before, so that its host key is unknown.",
-            f"Connect once with: ssh {machine.host}, and compare the key it shows with that of the machine.",
+            f"Connect once in a terminal with: ssh {machine.host}, and compare the key that it shows with the one that "
+            "whoever runs the machine names.",
         )
     if "Permission denied" in said or "Too many authentication failures" in said:
         return UserError(
@@ -95,4 +91,8 @@ def _last_line(said: str) -> str:
 
 
 def _test(machine: Machine) -> str:
-    return f"semi-supervised-seg machine test {machine.name}"
+    return f"Test connection in the panel, or semi-supervised-seg machine test {machine.name}"
+
+
+def _set_up(machine: Machine) -> str:
+    return f"Press Set up in the panel, or run: semi-supervised-seg machine setup {machine.name}."

@@ -42,7 +42,7 @@ def install(machine: Machine, tell: Callable[[str], None]) -> None:
     for line in in_shell(connection, script).splitlines():
         tell(f"  {line}")
     check_version(connection)
-    tell(f"Done. To see whether all is well: semi-supervised-seg machine test {machine.name}")
+    tell("Done.")
 
 
 def _check_idle(connection: Connection) -> None:

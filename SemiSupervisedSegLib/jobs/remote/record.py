@@ -87,9 +87,30 @@ def machine_of(folder: JobFolder) -> str | None:
     return None if record is None else record.machine
 
 
+def kept_machine(folder: JobFolder) -> str:
+    """Return the machine on which a round runs or was stopped, empty for this computer or where that is damaged."""
+    try:
+        return machine_of(folder) or ""
+    except UserError:
+        return ""
+
+
 def is_elsewhere(folder: JobFolder) -> bool:
     """Return whether a round keeps that it runs on another machine, or was stopped there; nothing is checked."""
     return _path(folder).exists()
+
+
+def goes_on_elsewhere(folder: JobFolder) -> bool:
+    """Return whether a round was left running on another machine, or its results were not fetched yet.
+
+    That is what its files here say; one that was to be stopped is left to the user.
+    """
+    if not is_elsewhere(folder) or folder.cancel_requested():
+        return False
+    try:
+        return folder.status().state in ("waiting", "running")
+    except UserError:
+        return False
 
 
 def remove_record(folder: JobFolder) -> None:

@@ -88,7 +88,9 @@ class RemoteRun:
         self._status_at = 0.0
 
     def cancel(self) -> None:
-        """Request that the job saves what it learned and ends."""
+        """Request that the job saves what it learned and ends; said once, however often it is requested."""
+        if self._cancel.is_set():
+            return
         self._cancel.set()
         with self._session_lock:
             if self._session is not None:

@@ -25,7 +25,8 @@ def next_step(facts: Facts) -> str:
     state = state_of(facts)
     if state is PanelState.RUNNING:
         what = {"train": "Training", "compare": "Comparing methods"}.get(facts.run.kind, "Segmenting new images")
-        return f"{what}: {round_title(facts.run.name)}. You can continue working meanwhile."
+        place = f" on {facts.run.machine}" if facts.run.machine else ""
+        return f"{what}{place}: {round_title(facts.run.name)}. You can continue working meanwhile."
     if state is PanelState.STOPPING:
         kept = "the images that it has segmented" if facts.run.kind == "predict" else "what it has learned so far"
         return f"{round_title(facts.run.name)} is stopping and keeps {kept}."
@@ -45,7 +46,7 @@ def next_step(facts: Facts) -> str:
 
 
 def _before_training(facts: Facts) -> str:
-    if facts.missing_packages:
+    if facts.missing_packages and not facts.machine:
         return "Install what training needs, under Train."
     missing = missing_in_study(facts.study, load_catalogue().method(facts.method)) if facts.method else None
     return str(missing or "") or "Start the training under Train, or annotate more images first."

@@ -76,6 +76,7 @@ class Run:
         stopping: Whether a stop was requested.
         detached: Whether it continues when Slicer quits.
         externallyStarted: Whether another program started it; its files are followed.
+        machine: Name of the other machine that it runs on, empty for this computer.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Run:
     stopping: bool = False
     detached: bool = False
     externallyStarted: bool = False
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class Facts:
         round: Round under review, which has a result.
         run: Running worker, None without one (section Train).
         method: Id of the selected method (section Train).
+        machine: Name of the other machine that is to train, empty for this computer (section Train).
         resumable: Name of the stopped or crashed round that can be resumed, empty without one (section Train).
+        resumable_on: Name of the other machine where that round is, empty for this computer (section Train).
         continuable: Name of the round under review if its training can be continued, else empty (section Train).
         missing_packages: Packages that have to be installed before training (section Train).
         device_problem: Reason why no device can train yet, empty when one can (section Train).
@@ -115,7 +119,9 @@ class Facts:
     round: JobFolder | None = None
     run: Run | None = None
     method: str = ""
+    machine: str = ""
     resumable: str = ""
+    resumable_on: str = ""
     continuable: str = ""
     missing_packages: tuple[str, ...] = ()
     device_problem: str = ""
@@ -196,8 +202,20 @@ def _packages(facts: Facts) -> str:
     return f"Not installed yet: {', '.join(facts.missing_packages)}. Click Install."
 
 
-def _device(facts: Facts) -> str:
-    return facts.device_problem
+def _ready_here(facts: Facts) -> str:
+    return _packages(facts) or facts.device_problem
+
+
+# Another machine has its own packages and devices.
+def _ready_to_start(facts: Facts) -> str:
+    return "" if facts.machine else _ready_here(facts)
+
+
+def _ready_to_resume(facts: Facts) -> str:
+    return "" if facts.resumable_on else _ready_here(facts)
+
+
+_here = _unless(lambda facts: not facts.machine, "This runs on this computer only: choose it under Runs on.")
 
 
 def _method(facts: Facts) -> str:
@@ -232,7 +250,8 @@ def _exportable(facts: Facts) -> str:
 
 
 _REVIEW = (_study, _reviewed, _shown, _read, _predicted)
-_TRAIN = (_not_installing, _study, _cases, _idle, _packages, _device)
+_TRAIN = (_not_installing, _study, _cases, _idle)
+_TRAIN_HERE = (*_TRAIN, _here, _ready_here)
 _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.CREATE_STUDY: (_free_to_leave,),
     Action.OPEN_STUDY: (_free_to_leave,),
@@ -247,10 +266,10 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.SAVE_ANNOTATION: (_study, _shown, _editing),
     Action.INSTALL: (_not_installing, _idle, _some_package),
     Action.SET_UP_TRAINING: (_not_installing, _study, _idle),
-    Action.START: (*_TRAIN, _method),
-    Action.RESUME: (*_TRAIN, _resumable),
-    Action.COMPARE_METHODS: (*_TRAIN, _comparable),
-    Action.CONTINUE: (*_TRAIN, _reviewed, _continuable),
+    Action.START: (*_TRAIN, _ready_to_start, _method),
+    Action.RESUME: (*_TRAIN, _ready_to_resume, _resumable),
+    Action.COMPARE_METHODS: (*_TRAIN_HERE, _comparable),
+    Action.CONTINUE: (*_TRAIN_HERE, _reviewed, _continuable),
     Action.STOP: (_running, _not_stopping),
     Action.END_NOW: (_running, _stopping),
     Action.STEP_THROUGH_CASES: (_study, _reviewed),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 import qt
+from slicer.i18n import tr as _
 
 from ...jobs.events import Cancelled, Event, Failed, Started
 from ...jobs.folder import JobFolder
 from ...jobs.outcome import Outcome, determine_outcome
+from ...jobs.remote.record import kept_machine
 from ...study.errors import UserError
 from ..logic.round_names import round_title
 from ..services import Services
@@ -33,12 +35,14 @@ class Runner:
         ended: Signal with the `Outcome`, after all events; by then nothing is running.
         changed: Signal that a job was started, told to stop, or has ended.
         folder: Folder of the present or the last job.
+        machine: Name of the other machine that it runs on, empty for this computer.
     """
 
     def __init__(self, services: Services) -> None:
         self.events, self.ended, self.changed = Signal(), Signal(), Signal()
         self.folder: JobFolder | None = None
-        self.stopping = False
+        self.machine = ""
+        self.stopping = self._isLeft = False
         self._services = services
         self._worker: Worker | None = None
         self._tail: EventTail | None = None
@@ -62,36 +66,46 @@ class Runner:
         """Whether another program started it."""
         return self._worker is not None and self._worker.externallyStarted
 
-    def start(self, folder: JobFolder, detached: bool = False) -> None:
-        """Start or resume the worker of a job; raises UserError when that is not possible."""
+    def start(self, folder: JobFolder, detached: bool = False, machine: str = "") -> None:
+        """Start or resume the worker of a job; raises UserError when that is not possible.
+
+        Args:
+            folder: Folder of the job.
+            detached: Whether it continues when Slicer quits, as it does on another machine.
+            machine: Name of the other machine that does the job, empty for this computer.
+        """
         if self.running:
             raise UserError(f"{round_title(self.folder.name)} is running.", "Wait until it ends, or stop it first.")
         history = folder.end_of_events()
-        self._follow(folder, startWorker(folder, self._services, detached), history)
+        self._follow(folder, startWorker(folder, self._services, detached, machine), history, machine)
 
     def attach(self, folder: JobFolder) -> bool:
         """Follow the worker that runs a job; False when there is none."""
         worker = None if self.running else findWorker(folder)
         if worker is not None:
-            self._follow(folder, worker, 0)
+            self._follow(folder, worker, 0, kept_machine(folder))
         return worker is not None
 
     def stop(self) -> None:
         """Request that the worker saves a checkpoint and ends; one of this Slicer is killed if it does not.
 
-        Raises UserError when the request cannot be written.
+        The connection to another machine may take its time. Raises UserError when the request cannot be written.
         """
         if self.running and not self.stopping:
             self.folder.request_cancel()
             self.stopping = True
-            if not self.externallyStarted:
+            if not self.externallyStarted and not self.machine:
                 self._killAt = time.monotonic() + GRACE_SECONDS
             self.changed.emit()
 
     def kill(self) -> None:
-        """End the worker and everything it started at once; raises UserError when it runs on another computer."""
+        """End the worker and everything it started at once; raises UserError when it runs on another computer.
+
+        What another machine does goes on there, and is no longer followed.
+        """
         if self.running:
             self._worker.kill()
+            self._isLeft = bool(self.machine)
 
     def stopFollowing(self) -> None:
         """Stop following the worker, without a signal; it continues, and `attach` can follow it again."""
@@ -100,8 +114,8 @@ class Runner:
             self._worker.stopFollowing()
             self._worker = None
 
-    def _follow(self, folder: JobFolder, worker: Worker, history: int) -> None:
-        self.folder, self._worker = folder, worker
+    def _follow(self, folder: JobFolder, worker: Worker, history: int, machine: str) -> None:
+        self.folder, self._worker, self.machine, self._isLeft = folder, worker, machine, False
         self._tail = EventTail(folder.events_file, history)
         self._ends, self._askAt = [], 0.0
         self.stopping = worker.externallyStarted and folder.cancel_requested()
@@ -148,6 +162,9 @@ class Runner:
             outcome = determine_outcome(self.folder, worker.exitCode(), self._ends)
         except UserError as error:
             outcome = Outcome("failed", error.message, error.advice)
+        if self._isLeft and outcome.kind == "failed":
+            message = _("It is no longer followed, and what runs on {machine} goes on there.")
+            outcome = Outcome("failed", message.format(machine=self.machine), _("Resume follows it again."))
         worker.stopFollowing()
         self.changed.emit()
         self.ended.emit(outcome)

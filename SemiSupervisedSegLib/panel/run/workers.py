@@ -76,14 +76,21 @@ class ChildWorker:
 
 
 class DetachedWorker:
-    """A worker that continues when Slicer quits."""
+    """A worker that continues when Slicer quits, here or on another machine.
+
+    Args:
+        folder: Folder of the job.
+        services: The world outside.
+        machine: Name of the other machine; the process here sends the job, follows it and fetches its results.
+    """
 
     detached, externallyStarted = True, False
 
-    def __init__(self, folder: JobFolder, services: Services) -> None:
+    def __init__(self, folder: JobFolder, services: Services, machine: str = "") -> None:
         if shutil.which(services.pythonExecutable) is None:
             raise _notStarted(_("{program} is not there").format(program=services.pythonExecutable))
-        command = [services.pythonExecutable, *worker_arguments(folder, detached=True, shared=True)]
+        arguments = worker_arguments(folder, detached=True, shared=True, machine=machine)
+        command = [services.pythonExecutable, *arguments]
         self._process = WorkerProcess(folder, command, detached=True, environment=environment())
 
     def isRunning(self) -> bool:
@@ -96,6 +103,9 @@ class DetachedWorker:
 
     def kill(self) -> None:
         """End it and everything it started."""
+        if self.isRunning():
+            # Connections to another machine have groups of their own.
+            kill_tree(self._process.pid)
         self._process.kill_tree()
 
     def stopFollowing(self) -> None:
@@ -133,7 +143,7 @@ class ExternalWorker:
 Worker = ChildWorker | DetachedWorker | ExternalWorker
 
 
-def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker:
+def startWorker(folder: JobFolder, services: Services, detached: bool, machine: str = "") -> Worker:
     """Start the worker of a job; raises UserError when its folder cannot be written or Python is not there."""
     try:
         # An old request would stop the new worker at once.
@@ -141,7 +151,9 @@ def startWorker(folder: JobFolder, services: Services, detached: bool) -> Worker
         folder.log.touch()
     except OSError as error:
         raise write_error(folder.log, error) from error
-    return DetachedWorker(folder, services) if detached else ChildWorker.start(folder, services)
+    if machine or detached:
+        return DetachedWorker(folder, services, machine)
+    return ChildWorker.start(folder, services)
 
 
 def findWorker(folder: JobFolder) -> Worker | None:

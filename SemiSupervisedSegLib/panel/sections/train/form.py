@@ -24,6 +24,7 @@ from ...services import Services
 from ..buttons import setEnabledWithReason
 from ..section import Widgets
 from .expectation import Expectation
+from .place_box import PlaceBox
 from .settings_form import SettingsForm
 from .start_box import StartBox
 
@@ -44,6 +45,7 @@ class TrainingForm:
         start: What the next round begins with.
         expectation: Times of the rounds of this study.
         finishing: Expected seconds from the last step of the next round to its end, 0 when they are not known.
+        place: Where the next round runs.
     """
 
     def __init__(self, ui: Widgets, onChanged: Callable[[], None], services: Services) -> None:
@@ -55,6 +57,7 @@ class TrainingForm:
         self._startBefore: Path | None = None
         self.expectation = Expectation(services.settings)
         self.start = StartBox(ui.startBox, services.dialogs, self._changed)
+        self.place = PlaceBox(ui, services.settings, self._changed)
         self._presetChosen = False
         self._isChosen = self._isApplying = self._isShowingJob = False
         self._recommended = ""
@@ -89,8 +92,9 @@ class TrainingForm:
 
     @property
     def deviceInfo(self) -> DeviceInfo | None:
-        """What is known of the chosen device, None before one is known."""
-        return next((info for info in self._devices if info.name == self.device), None)
+        """What is known of the chosen device, None before one is known, and for those of another machine."""
+        known = () if self.place.machine else self._devices
+        return next((info for info in known if info.name == self.device), None)
 
     def chooseMethod(self, name: str) -> None:
         """Choose a method by its id; nothing happens when there is none."""
@@ -187,6 +191,7 @@ class TrainingForm:
         }
         for widget, hint in hints.items():
             setEnabledWithReason(widget, reason, hint)
+        self.place.setAvailable(reason)
         changed = reason or ("" if self.settings.overrides() else _("You have changed no setting."))
         setEnabledWithReason(ui.resetButton, changed, _("Forget every value that you changed"))
 

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ....jobs.continuation import make_continued_spec, trained_steps
 from ....jobs.folder import JobFolder
 from ....jobs.job_specs import make_training_spec
+from ....jobs.remote.record import kept_machine
 from ....jobs.rounds import next_round
 from ....jobs.spec import JobSpec
 from ....study.errors import UserError
@@ -78,10 +79,10 @@ class RunControl(SectionPart):
         question = _("The annotation of {cases} is not saved yet and will not be learned from. Start nevertheless?")
         return not unsaved or self._dialogs.confirm(question.format(cases=", ".join(unsaved)))
 
-    def launch(self, folder: JobFolder) -> None:
-        """Start the worker of a job; raises UserError."""
+    def launch(self, folder: JobFolder, machine: str = "") -> None:
+        """Start the worker of a job, on another machine if one is named; raises UserError."""
         try:
-            self._runner.start(folder, detached=self.ui.detachedCheck.checked)
+            self._runner.start(folder, detached=self.ui.detachedCheck.checked, machine=machine)
         finally:
             self._session.refresh_rounds()
 
@@ -90,7 +91,7 @@ class RunControl(SectionPart):
         self._session.check_in_place()
         # Another program may have been quicker.
         if not self._runner.attach(folder):
-            self.launch(folder)
+            self.launch(folder, kept_machine(folder))
 
     def check(self, action: Action) -> None:
         """Raise UserError where an action is not possible now, or the study is gone."""
@@ -105,27 +106,29 @@ class RunControl(SectionPart):
 
     def _startRound(self) -> None:
         self.check(Action.START)
-        form = self._form
+        form, machine = self._form, self._form.place.machine
         self._begin(
             make_training_spec(
                 self._session.study,
                 form.method,
                 form.preset,
                 form.settings.overrides(),
-                device=form.device,
+                # Which ones another machine has, it finds out itself.
+                device="auto" if machine else form.device,
                 warm_start=form.start.model,
                 watched_case=self._session.case_id,
-            )
+            ),
+            machine,
         )
 
     def _continue(self) -> None:
         self.check(Action.CONTINUE)
         self._begin(make_continued_spec(self._session.round, self.ui.continueSpin.value, self._form.device))
 
-    def _begin(self, spec: JobSpec) -> None:
+    def _begin(self, spec: JobSpec, machine: str = "") -> None:
         folder = next_round(self._session.study.folder, spec.method)
         folder.write_spec(spec)
-        self.launch(folder)
+        self.launch(folder, machine)
 
     def _resume(self) -> None:
         name = self._session.facts().resumable
@@ -135,10 +138,11 @@ class RunControl(SectionPart):
         if not self._runner.stopping:
             self._try(self._runner.stop)
             return
-        question = _("End {name} now? What it learned since it last saved is lost.").format(
-            name=round_title(self._runner.folder.name)
-        )
-        if self._dialogs.confirm(question):
+        question = _("End {name} now? What it learned since it last saved is lost.")
+        if self._runner.machine:
+            question = _("Follow {name} no longer? If {machine} has not heard of the stop, it goes on there.")
+        texts = {"name": round_title(self._runner.folder.name), "machine": self._runner.machine}
+        if self._dialogs.confirm(question.format(**texts)):
             self._try(self._runner.kill)
 
     def _showError(self, error: UserError) -> None:

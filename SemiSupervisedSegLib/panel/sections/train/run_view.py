@@ -11,6 +11,7 @@ from ....jobs.comparison import Comparison
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
+from ....jobs.remote.record import kept_machine
 from ....study.errors import UserError
 from ...logic.estimates import rough_duration
 from ...logic.progress import RunProgress
@@ -84,12 +85,12 @@ class RunView:
     def refreshStop(self, facts: Facts) -> None:
         """Enable the button Stop, which ends a run at once where it is stopping already."""
         isStopping = facts.run is not None and facts.run.stopping
-        self.ui.stopButton.setText(_("End now") if isStopping else _("Stop"))
-        hint = (
-            _("Without saving: steps since the last saved state are lost")
-            if isStopping
-            else _("Save what was learned and stop; it can be resumed")
-        )
+        text, hint = _("Stop"), _("Save what was learned and stop; it can be resumed")
+        if isStopping and facts.run.machine:
+            text, hint = _("Leave it"), _("Follow it no longer, for example when the machine cannot be reached")
+        elif isStopping:
+            text, hint = _("End now"), _("Without saving: steps since the last saved state are lost")
+        self.ui.stopButton.setText(text)
         applyAvailability(self.ui.stopButton, Action.END_NOW if isStopping else Action.STOP, facts, hint)
 
     def copyLog(self) -> None:
@@ -122,6 +123,10 @@ def describeInterruption(folder: JobFolder) -> str:
         status = folder.status()
     except UserError as error:
         return str(error)
+    machine = kept_machine(folder)
+    if machine and status.state not in ("failed", "cancelled"):
+        text = _("{name} runs on {machine}, or was stopped there. Resume follows it.")
+        return text.format(name=round_title(folder.name), machine=machine)
     if status.state in ("failed", "cancelled") and status.message:
         return _("{name}: {message}").format(name=round_title(folder.name), message=_(status.message))
     return _("{name} broke off. Resume continues from its last checkpoint.").format(name=round_title(folder.name))

@@ -14,7 +14,7 @@ from ....jobs.continuation import is_unfinished
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
 from ....jobs.outcome import Outcome
-from ....jobs.remote.record import is_elsewhere
+from ....jobs.remote.record import goes_on_elsewhere, kept_machine
 from ....study.errors import UserError
 from ...logic.proposal import propose
 from ...logic.state import Action, Run, availability
@@ -24,6 +24,7 @@ from ..buttons import applyAvailability, setEnabledWithReason
 from ..section import PanelContext, Section
 from .form import TrainingForm
 from .live_preview import LivePreview
+from .machines import Machines
 from .method_comparison import MethodComparison
 from .quit_guard import QuitGuard
 from .run_control import RunControl
@@ -55,7 +56,10 @@ class TrainSection(Section):
         self._quitGuard = QuitGuard(slicer.util.mainWindow(), runner, self._dialogs, self.control.resumeDetached)
         self.preview = LivePreview(session, self._scene, TrainingCurves(), self.ui.curvesButton)
         self.comparison = MethodComparison(self.ui, context, self.form, self.control)
+        self.machines = Machines(self.ui, context, self._noteMachines)
         self._folder: Path | None = None
+        # Each is followed again once; if that fails the user decides.
+        self._followed: set[Path] = set()
         self._connectButtons()
         self._connections = [
             (self.probe.done, self._showDevices),
@@ -74,8 +78,10 @@ class TrainSection(Section):
         self.refresh()
 
     def enter(self) -> None:
-        """Refresh when the module is shown: a package or a graphics card may have changed."""
+        """Refresh when the module is shown: a package, a graphics card or a machine may have changed."""
         self.lookForPackages()
+        self.machines.show()
+        self._noteMachines()
 
     def exit(self) -> None:
         """Give the layout back: Slicer keeps the one that it has when it is closed for its next start."""
@@ -88,6 +94,7 @@ class TrainSection(Section):
         self.probe.cancel()
         self.preview.cleanup()
         self._quitGuard.cleanup()
+        self.machines.cleanup()
         self._runner.stopFollowing()
 
     def viewSettings(self) -> dict[str, str]:
@@ -111,10 +118,11 @@ class TrainSection(Section):
             facts,
             _("Download and install: {packages}").format(packages=", ".join(facts.missing_packages)),
         )
-        ui.installPanel.setVisible(bool(facts.missing_packages))
+        ui.installPanel.setVisible(bool(facts.missing_packages) and not facts.machine)
         self.view.refreshStop(facts)
         self.control.refresh()
         self.comparison.refresh()
+        self.machines.refresh()
 
     def offerNextRound(self) -> None:
         """Set the next round up to build on the one under review; the user may choose otherwise, and starts it."""
@@ -207,11 +215,20 @@ class TrainSection(Section):
         if self._runner.running:
             return
         candidates = [*reversed(rounds[-_LOOKED_AT:]), *self.comparison.latest()]
-        if any(self._runner.attach(folder) for folder in candidates):
+        if any(self._runner.attach(folder) for folder in candidates) or self._followElsewhere(rounds):
             return
-        last = rounds[-1] if rounds else None
-        is_here = last is not None and is_unfinished(last) and not is_elsewhere(last)
-        self._session.set_facts(resumable=last.name if is_here else "")
+        last = rounds[-1] if rounds and is_unfinished(rounds[-1]) else None
+        machine = "" if last is None else kept_machine(last)
+        self._session.set_facts(resumable="" if last is None else last.name, resumable_on=machine)
+
+    def _followElsewhere(self, rounds: Sequence[JobFolder]) -> bool:
+        """Follow a round that was left running on another machine, and return whether there is one."""
+        left = (folder for folder in rounds if folder.path not in self._followed and goes_on_elsewhere(folder))
+        folder = next(left, None)
+        if folder is None:
+            return False
+        self._followed.add(folder.path)
+        return self._try(lambda: self._runner.start(folder, machine=kept_machine(folder)))
 
     def _noteRun(self) -> None:
         runner = self._runner
@@ -226,17 +243,22 @@ class TrainSection(Section):
             # The progress lies below the settings, which cannot be changed now.
             self.ui.advancedButton.setProperty("collapsed", True)
         kind = runner.folder.head().kind or "train"
-        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted)
-        self._session.set_facts(run=run, resumable="")
+        run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted, runner.machine)
+        self._session.set_facts(run=run, resumable="", resumable_on="")
 
     def _showJob(self, folder: JobFolder) -> None:
         """Show in the form what the running round trains; a damaged job leaves it as it is."""
         with contextlib.suppress(UserError):
             if folder.head().kind == "train":
+                self.form.place.show(self._runner.machine)
                 self.form.showJob(folder.spec())
 
+    def _noteMachines(self) -> None:
+        self.form.place.fill()
+        self._noteForm()
+
     def _noteForm(self) -> None:
-        self._session.set_facts(method=self.form.method)
+        self._session.set_facts(method=self.form.method, machine=self.form.place.machine)
         self.refresh()
 
     def _showDevices(self) -> None:

@@ -1,0 +1,61 @@
+"""The process that tests or sets up another machine, so that the panel never waits for the network.
+
+python -m SemiSupervisedSegLib.panel.logic.machine_process test|setup NAME
+
+It writes a line of JSON for each thing that it has done.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from ...jobs.machines import find_machine
+from ...jobs.records import from_plain, to_plain
+from ...jobs.remote.checks import Check, run_checks
+from ...jobs.remote.installation import install
+from ...study.errors import UserError
+
+MODULE = __name__
+
+
+def read_check(line: str) -> Check | None:
+    """Return what a line says; None for one that is not of this process, as some of Python's own are not."""
+    try:
+        return from_plain(Check, json.loads(line))
+    except (ValueError, TypeError):
+        return None
+
+
+def in_words(check: Check) -> str:
+    """Return a check as a line for the user, marked as passed or failed, with what to do."""
+    text = f"{check.title}: {check.found}" if check.title else check.found
+    return f"{'✗' if check.advice else '✓'} {text} {check.advice}".rstrip()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Test a machine, or set it up and test it then; 1 says that something failed."""
+    action, name = arguments
+    try:
+        machine = find_machine(name)
+        if action == "setup":
+            install(machine, lambda line: _say(Check("", line)))
+        failed = 0
+        for check in run_checks(machine):
+            _say(check)
+            failed += bool(check.advice)
+        return 1 if failed else 0
+    except UserError as error:
+        _say(Check("", error.message, error.advice or "Try it again."))
+        return 1
+
+
+def _say(check: Check) -> None:
+    # What pip says is indented, and for the curious only.
+    if not check.found.startswith(" "):
+        print(json.dumps(to_plain(check)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""Other machines in section Train: they are added, tested, set up and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+from slicer.i18n import tr as _
+
+from ....jobs.machines import DEFAULT_FOLDER, Machine, add_machine, find_machine, load_machines, remove_machine
+from ....jobs.remote.checks import Check
+from ....study.errors import UserError
+from ...logic.machine_process import in_words
+from ...run.machine_work import MachineWork
+from ..buttons import setEnabledWithReason
+from ..section import PanelContext, SectionPart, Widgets
+
+_SHOWN_MACHINES = 3
+
+
+class Machines(SectionPart):
+    """The fold "Other machines"; whatever needs the network is done by a process.
+
+    Args:
+        ui: Widgets of Train.ui.
+        context: What the panel works with.
+        onChanged: Function called when there are other machines than before.
+    """
+
+    def __init__(self, ui: Widgets, context: PanelContext, onChanged: Callable[[], None]) -> None:
+        super().__init__(ui, context)
+        self._runner, self._onChanged = context.runner, onChanged
+        self._work = MachineWork(context.services, self._note, self.refresh)
+        self._lines: list[str] = []
+        rowHeight = ui.machinesList.fontMetrics().height()
+        ui.machinesList.setFixedHeight((_SHOWN_MACHINES + 1) * rowHeight)
+        ui.machineFolderEdit.setText(DEFAULT_FOLDER)
+        ui.testMachineButton.connect("clicked()", lambda: self._begin("test", _("Testing the connection to {name}...")))
+        ui.setUpMachineButton.connect("clicked()", self._setUp)
+        ui.removeMachineButton.connect("clicked()", lambda: self._try(self._remove))
+        ui.cancelMachineButton.connect("clicked()", self._work.cancel)
+        ui.addMachineButton.connect("clicked()", lambda: self._try(self._add))
+        ui.machinesList.connect("itemSelectionChanged()", self.refresh)
+        for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit):
+            edit.connect("textChanged(QString)", lambda text: self.refresh())
+        self.show()
+
+    def show(self, name: str = "") -> None:
+        """Show the machines that there are now, and select one of them."""
+        items: list[Machine] = []
+        self._try(lambda: items.extend(load_machines()))
+        box, before = self.ui.machinesList, name or self._selected()
+        box.clear()
+        for row, machine in enumerate(items):
+            item = qt.QListWidgetItem(f"{machine.name}   {machine.host}")
+            item.setData(qt.Qt.UserRole, machine.name)
+            box.addItem(item)
+            if machine.name == before or not row:
+                box.setCurrentRow(row)
+        box.setVisible(bool(items))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable what can be done now and say why the rest cannot."""
+        ui, name, isBusy = self.ui, self._selected(), self._work.running
+        busy = _("Wait until this is done, or cancel it.") if isBusy else ""
+        reason = busy or ("" if name else _("Add a machine first."))
+        setEnabledWithReason(ui.testMachineButton, reason, _("Check login, Python, program, graphics card and disk"))
+        hint = _("Install this program with PyTorch there, or bring it up to date")
+        setEnabledWithReason(ui.setUpMachineButton, reason, hint)
+        used = _("A round is running on it.") if self._runner.running and self._runner.machine == name else ""
+        hint = _("Take it off the list; nothing is removed there")
+        setEnabledWithReason(ui.removeMachineButton, reason or used, hint)
+        ui.cancelMachineButton.setVisible(isBusy)
+        edits = (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit)
+        incomplete = "" if all(edit.text.strip() for edit in edits) else _("Give it a name and an address first.")
+        setEnabledWithReason(ui.addMachineButton, busy or incomplete, _("Add it, or change the one of this name"))
+
+    def cleanup(self) -> None:
+        """Stop what is going on."""
+        self._work.cleanup()
+
+    def _selected(self) -> str:
+        item = self.ui.machinesList.currentItem()
+        return "" if item is None else item.data(qt.Qt.UserRole)
+
+    def _begin(self, action: str, title: str) -> None:
+        name = self._selected()
+        self._say(title.format(name=name))
+        self._work.start(action, name)
+        self.refresh()
+
+    def _setUp(self) -> None:
+        machine = find_machine(self._selected())
+        question = _(
+            "Install this program with PyTorch in {folder} on {name}? The first time it downloads some gigabytes "
+            "there. Nothing outside that folder is changed."
+        )
+        if self._dialogs.confirm(question.format(folder=machine.folder, name=machine.name)):
+            self._begin("setup", _("Setting up {name}..."))
+
+    def _add(self) -> None:
+        ui = self.ui
+        texts = (edit.text.strip() for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit))
+        machine = Machine(*texts)
+        add_machine(machine)
+        for edit in (ui.machineNameEdit, ui.machineHostEdit):
+            edit.setText("")
+        self._say(_("{name} is in the list. Next: Test connection, then Set up.").format(name=machine.name))
+        self.show(machine.name)
+        self._onChanged()
+
+    def _remove(self) -> None:
+        machine = find_machine(self._selected())
+        question = _("Take {name} off the list? What lies in {folder} there stays.")
+        if self._dialogs.confirm(question.format(name=machine.name, folder=machine.folder)):
+            remove_machine(machine.name)
+            self._say("")
+            self.show()
+            self._onChanged()
+
+    def _note(self, check: Check) -> None:
+        self._lines.append(in_words(check))
+        self.ui.machineLabel.setText("\n".join(self._lines))
+
+    def _say(self, text: str) -> None:
+        self._lines = [text] if text else []
+        self.ui.machineLabel.setText(text)
+        self.ui.machineLabel.setVisible(bool(text))
+
+    def _showError(self, error: UserError) -> None:
+        self._say(_(str(error)))

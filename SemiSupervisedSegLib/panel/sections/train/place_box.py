@@ -1,0 +1,86 @@
+"""Where the next round runs: this computer, or another machine by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from ....jobs.machines import load_machines
+from ....study.errors import UserError
+from ...services import Preferences
+from ..buttons import setEnabledWithReason
+from ..section import Widgets
+
+_CHOSEN = "SemiSupervisedSeg/RunsOn"
+_ANOTHER = " another"
+
+
+class PlaceBox:
+    """The combo box *Runs on* and what depends on it; its last entry leads to where machines are added.
+
+    Args:
+        ui: Widgets of Train.ui.
+        preferences: Preferences of this computer, which keep the choice.
+        onChanged: Function called when another place was chosen.
+    """
+
+    def __init__(self, ui: Widgets, preferences: Preferences, onChanged: Callable[[], None]) -> None:
+        self.ui, self._preferences, self._onChanged = ui, preferences, onChanged
+        self._machine = str(preferences.value(_CHOSEN) or "")
+        self.fill()
+        ui.placeBox.connect("activated(int)", self._choose)
+
+    @property
+    def machine(self) -> str:
+        """The name of the other machine, empty for this computer."""
+        return self._machine
+
+    def fill(self) -> None:
+        """Offer the machines that there are now; the chosen one stays when it is still there."""
+        try:
+            machines = load_machines()
+        except UserError:
+            # The fold with the machines says what is wrong.
+            machines = ()
+        box = self.ui.placeBox
+        box.clear()
+        box.addItem(_("This computer"), "")
+        for machine in machines:
+            box.addItem(machine.name, machine.name)
+        box.addItem(_("Another machine..."), _ANOTHER)
+        self.show(self._machine)
+
+    def show(self, machine: str) -> None:
+        """Choose a machine by its name, this computer where it is not in the list."""
+        box = self.ui.placeBox
+        box.setCurrentIndex(max(0, box.findData(machine)))
+        self._machine = box.currentData
+        self._refresh()
+
+    def setAvailable(self, reason: str) -> None:
+        """Enable the choice, or show why it is disabled."""
+        setEnabledWithReason(self.ui.placeBox, reason, _("The computer that trains"))
+
+    def _choose(self, index: int) -> None:
+        chosen = self.ui.placeBox.itemData(index)
+        if chosen == _ANOTHER:
+            self.show(self._machine)
+            self.ui.machinesButton.setProperty("collapsed", False)
+            return
+        self._machine = chosen
+        self._preferences.setValue(_CHOSEN, chosen)
+        self._refresh()
+        self._onChanged()
+
+    def _refresh(self) -> None:
+        ui, isHere = self.ui, not self._machine
+        # It takes the best device that it has, and does not stop with Slicer.
+        for widget in (ui.deviceCaption, ui.deviceBox, ui.deviceButton, ui.detachedCheck):
+            widget.setVisible(isHere)
+        text = _(
+            "Images go to {machine} without names of patients, cases or sites, and results come back. Training goes on "
+            "there when Slicer is closed."
+        )
+        ui.placeLabel.setText("" if isHere else text.format(machine=self._machine))
+        ui.placeLabel.setVisible(not isHere)
