@@ -11,7 +11,7 @@ from ...jobs.remote.checks import Check
 from ..logic.machine_process import MODULE, read_check
 from ..services import Services
 from .process_tree import kill_tree
-from .processes import failedToStart, makeProcess, startPython
+from .processes import exitCode, failedToStart, makeProcess, startPython
 
 
 class MachineWork:
@@ -20,10 +20,10 @@ class MachineWork:
     Args:
         services: The world outside.
         onCheck: Function that takes each thing that was done.
-        onEnd: Function that is called when it has ended, in any way.
+        onEnd: Function that is called when it has ended, in any way, with whether all went well.
     """
 
-    def __init__(self, services: Services, onCheck: Callable[[Check], None], onEnd: Callable[[], None]) -> None:
+    def __init__(self, services: Services, onCheck: Callable[[Check], None], onEnd: Callable[[bool], None]) -> None:
         self._services, self._onCheck, self._onEnd = services, onCheck, onEnd
         self._process: qt.QProcess | None = None
 
@@ -63,7 +63,7 @@ class MachineWork:
         self._take()
         self._process = None
         process.deleteLater()
-        self._onEnd()
+        self._onEnd(not failedToStart(process) and exitCode(process) == 0)
 
     def _take(self) -> None:
         while self._process is not None and self._process.canReadLine():

@@ -24,16 +24,15 @@ class Machines(SectionPart):
     Args:
         ui: Widgets of Train.ui.
         context: What the panel works with.
-        onChanged: Function called when there are other machines than before.
+        onChanged: Function called with the machine that was added, or with an empty name when one was removed.
     """
 
-    def __init__(self, ui: Widgets, context: PanelContext, onChanged: Callable[[], None]) -> None:
+    def __init__(self, ui: Widgets, context: PanelContext, onChanged: Callable[[str], None]) -> None:
         super().__init__(ui, context)
         self._runner, self._onChanged = context.runner, onChanged
-        self._work = MachineWork(context.services, self._note, self.refresh)
+        self._work = MachineWork(context.services, self._note, self._end)
+        self._name = ""
         self._lines: list[str] = []
-        rowHeight = ui.machinesList.fontMetrics().height()
-        ui.machinesList.setFixedHeight((_SHOWN_MACHINES + 1) * rowHeight)
         ui.machineFolderEdit.setText(DEFAULT_FOLDER)
         ui.testMachineButton.connect("clicked()", lambda: self._begin("test", _("Testing the connection to {name}...")))
         ui.setUpMachineButton.connect("clicked()", self._setUp)
@@ -43,13 +42,14 @@ class Machines(SectionPart):
         ui.machinesList.connect("itemSelectionChanged()", self.refresh)
         for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit):
             edit.connect("textChanged(QString)", lambda text: self.refresh())
+        self._say("")
         self.show()
 
     def show(self, name: str = "") -> None:
         """Show the machines that there are now, and select one of them."""
         items: list[Machine] = []
         self._try(lambda: items.extend(load_machines()))
-        box, before = self.ui.machinesList, name or self._selected()
+        ui, box, before = self.ui, self.ui.machinesList, name or self._selected()
         box.clear()
         for row, machine in enumerate(items):
             item = qt.QListWidgetItem(f"{machine.name}   {machine.host}")
@@ -57,7 +57,10 @@ class Machines(SectionPart):
             box.addItem(item)
             if machine.name == before or not row:
                 box.setCurrentRow(row)
-        box.setVisible(bool(items))
+        shownRows = min(len(items), _SHOWN_MACHINES)
+        box.setFixedHeight(shownRows * box.sizeHintForRow(0) + 2 * box.frameWidth if items else 0)
+        for widget in (box, ui.testMachineButton, ui.setUpMachineButton, ui.removeMachineButton):
+            widget.setVisible(bool(items))
         self.refresh()
 
     def refresh(self) -> None:
@@ -85,9 +88,15 @@ class Machines(SectionPart):
         return "" if item is None else item.data(qt.Qt.UserRole)
 
     def _begin(self, action: str, title: str) -> None:
-        name = self._selected()
-        self._say(title.format(name=name))
-        self._work.start(action, name)
+        self._name = self._selected()
+        self._say(title.format(name=self._name))
+        self._work.start(action, self._name)
+        self.refresh()
+
+    def _end(self, isReady: bool) -> None:
+        text = _("{name} is ready.") if isReady else _("{name} is not ready yet.")
+        self._lines[0] = text.format(name=self._name)
+        self._showLines()
         self.refresh()
 
     def _setUp(self) -> None:
@@ -106,9 +115,10 @@ class Machines(SectionPart):
         add_machine(machine)
         for edit in (ui.machineNameEdit, ui.machineHostEdit):
             edit.setText("")
+        ui.machineFolderEdit.setText(DEFAULT_FOLDER)
         self._say(_("{name} is in the list. Next: Test connection, then Set up.").format(name=machine.name))
         self.show(machine.name)
-        self._onChanged()
+        self._onChanged(machine.name)
 
     def _remove(self) -> None:
         machine = find_machine(self._selected())
@@ -117,16 +127,19 @@ class Machines(SectionPart):
             remove_machine(machine.name)
             self._say("")
             self.show()
-            self._onChanged()
+            self._onChanged("")
 
     def _note(self, check: Check) -> None:
         self._lines.append(in_words(check))
-        self.ui.machineLabel.setText("\n".join(self._lines))
+        self._showLines()
 
     def _say(self, text: str) -> None:
         self._lines = [text] if text else []
-        self.ui.machineLabel.setText(text)
-        self.ui.machineLabel.setVisible(bool(text))
+        self._showLines()
+
+    def _showLines(self) -> None:
+        self.ui.machineLabel.setText("\n".join(self._lines))
+        self.ui.machineLabel.setVisible(bool(self._lines))
 
     def _showError(self, error: UserError) -> None:
         self._say(_(str(error)))

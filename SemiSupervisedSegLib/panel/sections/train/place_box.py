@@ -51,8 +51,13 @@ class PlaceBox:
         box.addItem(_("Another machine..."), _ANOTHER)
         self.show(self._machine)
 
+    def choose(self, machine: str) -> None:
+        """Choose a machine by its name for this and later rounds."""
+        self._preferences.setValue(_CHOSEN, machine)
+        self.show(machine)
+
     def show(self, machine: str) -> None:
-        """Choose a machine by its name, this computer where it is not in the list."""
+        """Show a machine by its name, this computer where it is not in the list."""
         box = self.ui.placeBox
         box.setCurrentIndex(max(0, box.findData(machine)))
         self._machine = box.currentData
@@ -68,9 +73,7 @@ class PlaceBox:
             self.show(self._machine)
             self.ui.machinesButton.setProperty("collapsed", False)
             return
-        self._machine = chosen
-        self._preferences.setValue(_CHOSEN, chosen)
-        self._refresh()
+        self.choose(chosen)
         self._onChanged()
 
     def _refresh(self) -> None:

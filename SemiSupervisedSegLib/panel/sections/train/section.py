@@ -139,7 +139,7 @@ class TrainSection(Section):
             versions = ", ".join(f"{name} {version}" for name, version in installer.versions().items() if version)
         except UserError as error:
             missing, problem, versions = (), str(error), ""
-        text = _("Training needs packages that are not installed yet: {packages}.")
+        text = _("Training on this computer needs packages that are not installed yet: {packages}.")
         self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
         self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
         self._session.set_facts(missing_packages=missing, device_problem=problem or self._whyNoDevice())
@@ -253,8 +253,10 @@ class TrainSection(Section):
                 self.form.place.show(self._runner.machine)
                 self.form.showJob(folder.spec())
 
-    def _noteMachines(self) -> None:
+    def _noteMachines(self, added: str = "") -> None:
         self.form.place.fill()
+        if added:
+            self.form.place.choose(added)
         self._noteForm()
 
     def _noteForm(self) -> None:

@@ -83,7 +83,8 @@ def test_machines_are_added_chosen_and_removed(panel, silent, dialogs):
     add(shown)
     assert load_machines() == (Machine("box", "far", "there"),)
     assert places(shown) == ["This computer", "box", "Another machine..."]
-    choose(shown, "box")
+    # Who adds a machine wants to use it.
+    assert shown.ui.placeBox.currentText == "box"
     assert shown.ui.deviceBox.isHidden()
     assert "without names" in shown.ui.placeLabel.text
     assert not shown.ui.compareStartButton.enabled
@@ -121,10 +122,11 @@ def test_each_check_is_a_line(panel, far, spin):
     shown = panel()
     add(shown, folder=str(far.folder))
     shown.ui.testMachineButton.click()
+    assert lines(shown) == ["Testing the connection to box..."]
     assert not shown.ui.testMachineButton.enabled
     spin(lambda: shown.ui.testMachineButton.enabled, 120)
     found = lines(shown)
-    assert found[0] == "Testing the connection to box..."
+    assert found[0] == "box is ready."
     titles = ("Host key and login", "Python", "Free disk", "SemiSupervisedSeg", "PyTorch")
     assert [line.split(":")[0] for line in found[1:]] == [f"✓ {title}" for title in titles]
 
@@ -151,7 +153,7 @@ def test_setting_up_asks_first_and_says_why_it_failed(panel, far, spin, dialogs)
     (far.home / "known_hosts").write_text("")
     shown.ui.setUpMachineButton.click()
     spin(lambda: shown.ui.testMachineButton.enabled, 60)
-    assert lines(shown)[0] == "Setting up box..."
+    assert lines(shown)[0] == "box is not ready yet."
     assert lines(shown)[1].startswith("✗ You have not connected to box before")
     assert str(far.folder) in dialogs.asked[0]
 
