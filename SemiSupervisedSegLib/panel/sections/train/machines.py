@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ....jobs.machines import DEFAULT_FOLDER, Machine, add_machine, find_machine, load_machines, remove_machine
 from ....jobs.remote.checks import Check
+from ....jobs.slurm_request import SlurmRequest, minutes_of
 from ....study.errors import UserError
 from ...logic.machine_process import in_words
 from ...run.machine_work import MachineWork
@@ -40,8 +41,9 @@ class Machines(SectionPart):
         ui.cancelMachineButton.connect("clicked()", self._work.cancel)
         ui.addMachineButton.connect("clicked()", lambda: self._try(self._add))
         ui.machinesList.connect("itemSelectionChanged()", self.refresh)
-        for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit):
+        for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit, ui.slurmTimeEdit):
             edit.connect("textChanged(QString)", lambda text: self.refresh())
+        ui.slurmCheck.connect("toggled(bool)", lambda isCluster: self.refresh())
         self._say("")
         self.show()
 
@@ -52,7 +54,7 @@ class Machines(SectionPart):
         ui, box, before = self.ui, self.ui.machinesList, name or self._selected()
         box.clear()
         for row, machine in enumerate(items):
-            item = qt.QListWidgetItem(f"{machine.name}   {machine.host}")
+            item = qt.QListWidgetItem(f"{machine.name}   {machine.host or _('this computer')}")
             item.setData(qt.Qt.UserRole, machine.name)
             box.addItem(item)
             if machine.name == before or not row:
@@ -75,9 +77,9 @@ class Machines(SectionPart):
         hint = _("Take it off the list; nothing is removed there")
         setEnabledWithReason(ui.removeMachineButton, reason or used, hint)
         ui.cancelMachineButton.setVisible(isBusy)
-        edits = (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit)
-        incomplete = "" if all(edit.text.strip() for edit in edits) else _("Give it a name and an address first.")
-        setEnabledWithReason(ui.addMachineButton, busy or incomplete, _("Add it, or change the one of this name"))
+        ui.slurmPanel.setVisible(ui.slurmCheck.checked)
+        hint = _("Add it, or change the one of this name")
+        setEnabledWithReason(ui.addMachineButton, busy or self._missing(), hint)
 
     def cleanup(self) -> None:
         """Stop what is going on."""
@@ -86,6 +88,17 @@ class Machines(SectionPart):
     def _selected(self) -> str:
         item = self.ui.machinesList.currentItem()
         return "" if item is None else item.data(qt.Qt.UserRole)
+
+    def _missing(self) -> str:
+        ui, isCluster = self.ui, self.ui.slurmCheck.checked
+        if not ui.machineNameEdit.text.strip():
+            return _("Give it a name first.")
+        # A computer that can submit to a cluster itself needs no address of it.
+        if not ui.machineHostEdit.text.strip() and not isCluster:
+            return _("Give its address first.")
+        if isCluster and not ui.slurmTimeEdit.text.strip():
+            return _("Say first how long a job may take, such as 24:00:00.")
+        return "" if ui.machineFolderEdit.text.strip() else _("Name a folder there first.")
 
     def _begin(self, action: str, title: str) -> None:
         self._name = self._selected()
@@ -111,14 +124,26 @@ class Machines(SectionPart):
     def _add(self) -> None:
         ui = self.ui
         texts = (edit.text.strip() for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit))
-        machine = Machine(*texts)
+        machine = Machine(*texts, slurm=self._request())
         add_machine(machine)
         for edit in (ui.machineNameEdit, ui.machineHostEdit):
             edit.setText("")
         ui.machineFolderEdit.setText(DEFAULT_FOLDER)
-        self._say(_("{name} is in the list. Next: Test connection, then Set up.").format(name=machine.name))
+        self._say(_("{name} is in the list. Next: Set up, or Test connection.").format(name=machine.name))
         self.show(machine.name)
         self._onChanged(machine.name)
+
+    def _request(self) -> SlurmRequest | None:
+        ui = self.ui
+        if not ui.slurmCheck.checked:
+            return None
+        try:
+            minutes = minutes_of(ui.slurmTimeEdit.text.strip())
+        except ValueError as error:
+            raise UserError(_("This is no time: {error}.").format(error=error), _("Write it as 24:00:00.")) from error
+        return SlurmRequest(
+            minutes, ui.slurmPartitionEdit.text.strip(), ui.slurmAccountEdit.text.strip(), ui.slurmCardsBox.value
+        )
 
     def _remove(self) -> None:
         machine = find_machine(self._selected())

@@ -14,6 +14,7 @@ from ..section import Widgets
 
 _CHOSEN = "SemiSupervisedSeg/RunsOn"
 _ANOTHER = " another"
+_KINDS = {"ssh": "SSH", "slurm": "Slurm"}
 
 
 class PlaceBox:
@@ -47,7 +48,7 @@ class PlaceBox:
         box.clear()
         box.addItem(_("This computer"), "")
         for machine in machines:
-            box.addItem(machine.name, machine.name)
+            box.addItem(f"{machine.name} ({_KINDS[machine.kind]})", machine.name)
         box.addItem(_("Another machine..."), _ANOTHER)
         self.show(self._machine)
 

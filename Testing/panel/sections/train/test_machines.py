@@ -13,6 +13,7 @@ from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
 from SemiSupervisedSegLib.jobs.machines import Machine, add_machine, load_machines
 from SemiSupervisedSegLib.jobs.remote.record import keep_record, machine_of, new_record
 from SemiSupervisedSegLib.jobs.rounds import next_round
+from SemiSupervisedSegLib.jobs.slurm_request import SlurmRequest
 from SemiSupervisedSegLib.study.model import Study
 
 from ....jobs.remote.ssh_server import FarMachine, far_machine
@@ -82,9 +83,9 @@ def test_machines_are_added_chosen_and_removed(panel, silent, dialogs):
     assert load_machines() == ()
     add(shown)
     assert load_machines() == (Machine("box", "far", "there"),)
-    assert places(shown) == ["This computer", "box", "Another machine..."]
+    assert places(shown) == ["This computer", "box (SSH)", "Another machine..."]
     # Who adds a machine wants to use it.
-    assert shown.ui.placeBox.currentText == "box"
+    assert shown.ui.placeBox.currentText == "box (SSH)"
     assert shown.ui.deviceBox.isHidden()
     assert "without names" in shown.ui.placeLabel.text
     assert not shown.ui.compareStartButton.enabled
@@ -97,6 +98,26 @@ def test_machines_are_added_chosen_and_removed(panel, silent, dialogs):
     assert load_machines() == ()
     assert shown.section.form.place.machine == ""
     assert not shown.ui.deviceBox.isHidden()
+
+
+def test_a_cluster_is_added_with_what_its_jobs_ask_for(panel, silent):
+    shown = panel()
+    ui = shown.ui
+    assert ui.slurmPanel.isHidden()
+    ui.slurmCheck.setChecked(True)
+    assert not ui.slurmPanel.isHidden()
+    ui.machineNameEdit.setText("cluster")
+    assert "how long" in ui.addMachineButton.toolTip
+    ui.slurmTimeEdit.setText("a day")
+    ui.addMachineButton.click()
+    assert "no duration" in ui.machineLabel.text
+    ui.slurmTimeEdit.setText("1-00:00:00")
+    ui.slurmPartitionEdit.setText("gpu")
+    ui.addMachineButton.click()
+    (machine,) = load_machines()
+    assert machine.is_here
+    assert machine.slurm == SlurmRequest(1440, "gpu", cards=1)
+    assert ui.placeBox.currentText == "cluster (Slurm)"
 
 
 def test_the_last_place_leads_to_where_machines_are_added(panel, silent):
@@ -210,7 +231,7 @@ def test_a_round_that_was_left_running_is_followed_when_its_study_is_opened(pane
     shown = panel()
     assert shown.runner.folder.path == job.path
     assert shown.session.facts().run.machine == "box"
-    assert shown.ui.placeBox.currentText == "box"
+    assert shown.ui.placeBox.currentText == "box (SSH)"
     spin(hanging, 60)
     # A second Slicer sees that the first one follows it.
     other = panel()
