@@ -92,7 +92,9 @@ def work_there(folder: JobFolder, executor: SshExecutor) -> int:
     story, state = _Story(folder), executor.state(folder)
     while state not in ENDED:
         # Asked before reading, so that the last events are not lost.
-        state = executor.state(folder)
+        before, state = state, executor.state(folder)
+        if (before, state) == ("waiting", "running"):
+            story.note(f"Connecting to {executor.machine.name}")
         for event in executor.events(folder):
             story.hear(event)
         for notice in executor.notices():
@@ -108,7 +110,8 @@ class _Story:
 
     def __init__(self, folder: JobFolder) -> None:
         self._folder = folder
-        self._stage: StageStarted | None = None
+        stages = [event for event in folder.events()[0] if isinstance(event, StageStarted) and event.name != _CONNECT]
+        self._stage: StageStarted | None = stages[-1] if stages else None
         self._is_cut = self._has_end = False
 
     def hear(self, event: Event) -> None:

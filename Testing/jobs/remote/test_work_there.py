@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, StageStarted
+from SemiSupervisedSegLib.commands.run_there import work_there
+from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments
-from SemiSupervisedSegLib.jobs.machines import add_machine
+from SemiSupervisedSegLib.jobs.machines import add_machine, find_machine
+from SemiSupervisedSegLib.jobs.outcome import Outcome
 from SemiSupervisedSegLib.jobs.remote.connection import system_environment
 from SemiSupervisedSegLib.jobs.remote.record import goes_on_elsewhere, keep_record, kept_machine, new_record
 
@@ -65,8 +67,8 @@ def test_a_failure_is_an_event_and_the_status(far, job, work):
 def test_a_machine_that_is_away_is_said_and_the_round_can_be_stopped(far, job, work):
     far.wire.refuse = 1000
     worker = work()
-    wait_for(lambda: any(isinstance(event, StageStarted) for event in job.events()[0]))
-    said = job.events()[0][0]
+    wait_for(lambda: len(job.events()[0]) > 1)
+    said = job.events()[0][1]
     assert said.name == "connect"
     assert said.title.startswith("box cannot be reached")
     assert "Trying again in" in said.title
@@ -103,7 +105,7 @@ def test_a_stage_is_said_again_when_the_connection_is_back(far, job, work):
     wait_for(lambda: far.wire.cuts)
     assert worker.wait(SECONDS) == 0
     stages = [event.name for event in job.events()[0] if isinstance(event, StageStarted)]
-    assert stages[:3] == ["send", "connect", "send"]
+    assert stages[:4] == ["connect", "send", "connect", "send"]
     assert "fetch" in stages
     assert job.is_finished()
     assert far.jobs() == []
@@ -132,3 +134,35 @@ def test_programs_of_the_system_do_not_load_the_libraries_of_slicer():
     assert system_environment(launched) == launched | {"LD_LIBRARY_PATH": "x"}
     del launched["APPLAUNCHER_0_LD_LIBRARY_PATH"]
     assert "LD_LIBRARY_PATH" not in system_environment(launched)
+
+
+def test_what_a_round_was_doing_is_said_again_when_it_is_followed_again(job):
+    class There:
+        """An executor that has news of a job that trains already."""
+
+        machine = find_machine("box")
+
+        def __init__(self) -> None:
+            self.states = iter(["waiting", "running", "running", "finished", "finished"])
+            self.news = iter([[], [StepDone("train", 5, 9, {}, 0.1)]])
+
+        def submit(self, folder):
+            """Nothing is sent."""
+
+        def state(self, folder):
+            return next(self.states)
+
+        def events(self, folder):
+            return next(self.news, [])
+
+        def notices(self):
+            return []
+
+        def outcome(self, folder):
+            return Outcome("finished")
+
+    training = StageStarted("train", "Training", 9)
+    job.append_event(training)
+    assert work_there(job, There()) == 0
+    said = [(event.name, event.title) for event in job.events()[0]]
+    assert said == [("train", "Training"), ("connect", "Connecting to box"), ("train", "Training")]
