@@ -63,6 +63,8 @@ class SshExecutor:
         """Append jobs with the same cases, whose images are sent once."""
         shipment = Shipment(folders, self._limit)
         for folder in folders:
+            # A stop of an earlier run.
+            folder.clear_cancel()
             self._shipments[folder.path] = shipment
             self.submit(folder)
 

@@ -29,9 +29,10 @@ def read_check(line: str) -> Check | None:
 
 
 def in_words(check: Check) -> str:
-    """Return a check as a line for the user, marked as passed or failed, with what to do."""
-    text = f"{check.title}: {check.found}" if check.title else check.found
-    return f"{'✗' if check.advice else '✓'} {text} {check.advice}".rstrip()
+    """Return a check as a line for the user, marked as passed or failed, with what to do; what has no title began."""
+    if check.advice:
+        return " ".join(filter(None, ["✗", f"{check.title}:" if check.title else "", check.found, check.advice]))
+    return f"✓ {check.title}: {check.found}" if check.title else check.found
 
 
 def main(arguments: Sequence[str]) -> int:

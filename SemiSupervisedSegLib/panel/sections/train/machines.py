@@ -71,7 +71,8 @@ class Machines(SectionPart):
         busy = _("Wait until this is done, or cancel it.") if isBusy else ""
         reason = busy or ("" if name else _("Add a machine first."))
         setEnabledWithReason(ui.testMachineButton, reason, _("Check login, Python, program, graphics card and disk"))
-        hint = _("Install this program with PyTorch there, or bring it up to date")
+        hint = _("Install this program with PyTorch there, or bring it up to date: {command}")
+        hint = hint.format(command=f"semi-supervised-seg machine setup {name}")
         setEnabledWithReason(ui.setUpMachineButton, reason, hint)
         used = _("A round is running on it.") if self._runner.running and self._runner.machine == name else ""
         hint = _("Take it off the list; nothing is removed there")
