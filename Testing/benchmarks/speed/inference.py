@@ -4,8 +4,9 @@
 
 The plain one (`published_inference.py`) is written as public benchmark scripts are. Both make the same maps of the same
 image with the same network: the final prediction alone, and with it the prototype-based one, which the plain scripts
-make in a pass of its own. Each runs in a process of its own and they take turns; the largest difference between their
-probabilities is printed, and the run fails if it is above 1e-4. The network has random weights.
+make in a pass of its own. Each runs in a process of its own and they take turns. This project predicts in the precision
+of a worker, or with --precision in another one. The differences between their probabilities and segmentations are
+printed, and the run fails where they are larger than the precision explains. The network has random weights.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from .published_inference import segment, segment_by_prototypes
 from .published_style import as_published
 from .report import Report, parser
 
-LARGEST_DIFFERENCE = 1e-4
-TARGET = 3.0
+# Of a probability, and the share of voxels that are segmented otherwise. Random weights leave many voxels undecided.
+ALLOWED = {torch.float32: (1e-4, 1e-4), torch.bfloat16: (0.05, 5e-3), torch.float16: (0.02, 2e-3)}
+TARGETS = {"final prediction": 2.5, "both predictions": 5.0}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Task:
     image: tuple[int, int, int]
     device: str = "cpu"
     threads: int = 0
+    precision: str = "auto"
     both: bool = False
     result: str = ""
 
@@ -100,7 +103,7 @@ def overlap_of(task: Task) -> tuple[float, ...] | float:
 
 def serve_project(task: Task, pipe: Connection) -> None:
     """Predict with this project's engine on request; saves the last maps."""
-    device = choose_device(task.device, "float32", task.threads)
+    device = choose_device(task.device, task.precision, task.threads)
     network, classifier, image = make_parts(task)
     dimensions = len(task.patch)
     network = optimize_for_inference(network.to(device.torch))
@@ -116,10 +119,11 @@ def serve_project(task: Task, pipe: Connection) -> None:
             classifier if task.both else None,
             device=device.torch,
             overlap=overlap_of(task),
+            autocast=device.autocast(),
         )
         maps = [part.cpu().numpy() for part in (made.final, made.prototype) if part is not None]
     np.save(task.result, np.stack(maps))
-    pipe.send(device.title)
+    pipe.send(device)
 
 
 def serve_plain(task: Task, pipe: Connection) -> None:
@@ -145,30 +149,39 @@ def compare(task: Task, blocks: int, report: Report) -> None:
         project = Contender(serve_project, replace(task, result=str(files[1])), worker_environment())
         take_turns([plain, project], blocks, 1)
         plain.end()
-        title = project.end(answers=True)
-        difference = float(np.abs(np.load(files[0]) - np.load(files[1])).max())
+        device = project.end(answers=True)
+        largest, otherwise = differences(*map(np.load, files))
     maps = "both predictions" if task.both else "final prediction"
-    print(f"{task.title}; {maps}; {title}")
+    print(f"{task.title}; {maps}; {device.title}")
     for name, contender in (("plain", plain), ("this project", project)):
         print(f"  {name:<16}{contender.median:8.2f} s a case{contender.cpu:10.2f} CPU s")
     ratio, cpu_ratio = plain.median / project.median, plain.cpu / project.cpu
-    print(f"  {'ratio':<16}{ratio:8.2f}{cpu_ratio:17.2f}        largest difference {difference:.1e}", flush=True)
-    if difference > LARGEST_DIFFERENCE:
-        raise SystemExit(f"The outputs differ by {difference:.1e}: their times cannot be compared.")
+    print(f"  {'ratio':<16}{ratio:8.2f}{cpu_ratio:17.2f}", flush=True)
+    print(
+        f"  largest difference of a probability {largest:.1e}, voxels segmented otherwise {otherwise:.2%}", flush=True
+    )
+    if largest > ALLOWED[device.dtype][0] or otherwise > ALLOWED[device.dtype][1]:
+        raise SystemExit("The outputs differ by more than rounding: their times cannot be compared.")
     report.add(
         task=task.title,
         maps=maps,
-        device=title,
+        device=device.title,
         plain_s=plain.median,
         project_s=project.median,
         ratio=ratio,
         plain_cpu_s=plain.cpu,
         project_cpu_s=project.cpu,
         cpu_ratio=cpu_ratio,
-        largest_difference=difference,
+        largest_difference=largest,
+        segmented_otherwise=otherwise,
     )
-    if task.both:
-        report.judge(f"prediction, {task.network}", "at least 3 times", f"{ratio:.2f} times", ratio >= TARGET)
+    target = TARGETS[maps]
+    report.judge(f"{maps}, {task.network}", f"at least {target} times", f"{cpu_ratio:.2f} times", cpu_ratio >= target)
+
+
+def differences(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return the largest difference of probabilities (maps, C, *spatial), and the share of voxels of other classes."""
+    return float(np.abs(first - second).max()), float((first.argmax(axis=1) != second.argmax(axis=1)).mean())
 
 
 def main() -> None:
@@ -177,12 +190,13 @@ def main() -> None:
     options.add_argument("--only", choices=[task.network for task in TASKS], help="one of the networks")
     options.add_argument("--blocks", type=int, default=2, help="turns of each (2)")
     options.add_argument("--threads", type=int, default=0, help="of the CPU; 0 is all")
+    options.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="of this project")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = options.parse_args()
     report = Report("inference", options.output)
     for task in TINY if options.tiny else QUICK if options.quick else TASKS:
         if options.only in (None, task.network):
-            task = replace(task, device=options.device, threads=options.threads)
+            task = replace(task, device=options.device, threads=options.threads, precision=options.precision)
             for both in (True,) if options.tiny else (False, True):
                 compare(replace(task, both=both), 1 if options.tiny else options.blocks, report)
     report.write()
