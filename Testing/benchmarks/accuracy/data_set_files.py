@@ -36,7 +36,9 @@ def write_data_set(name: str, folder: Path, training: int = 3, test: int = 1, *,
     image, annotation, unit = _FILES[name]
     units = [unit.format(number) for number in range(1, 1 + training + test)]
     for number in range(1, 1 + training + test):
-        write_case(data_set(name), folder, image.format(number), annotation.format(number), number)
+        # No two data sets have the same image.
+        seed = 1000 * list(_FILES).index(name) + number
+        write_case(data_set(name), folder, image.format(number), annotation.format(number), seed)
     for number, site in enumerate(data_set(name).sites[1:], 100):
         paths = [path.format(1).replace("RUNMC", site) for path in (image, annotation)]
         write_case(data_set(name), folder, *paths, number)

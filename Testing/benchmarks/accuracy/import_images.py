@@ -95,8 +95,9 @@ def _roles(entry: DataSet, data: Path, local_site: str, test: int) -> Iterator[t
 
 
 def show_progress(done: int, total: int) -> None:
-    """Print how many cases are prepared, over the last such line."""
-    print(f"\r{done} of {total} cases are prepared.", end="\n" if done == total else "", flush=True)
+    """Print how many cases are prepared, on a terminal over the last such line, in a file at the end."""
+    if sys.stdout.isatty() or done == total:
+        print(f"\r{done} of {total} cases are prepared.", end="\n" if done == total else "", flush=True)
 
 
 def main() -> int:

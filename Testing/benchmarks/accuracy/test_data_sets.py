@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 
@@ -130,10 +131,10 @@ def test_without_lists_the_split_has_the_published_sizes(
 
 def test_patients_count_with_all_of_their_images_and_copies_only_once(tmp_path: Path) -> None:
     write_data_set("acdc", tmp_path / "data")
-    for frame, seed in (("10", 50), ("12", 1)):
-        # Frame 12 has the voxels of frame 1 of the same patient.
-        stem = f"patient001/patient001_frame{frame}"
-        write_case(data_set("acdc"), tmp_path / "data", f"{stem}.nii.gz", f"{stem}_gt.nii.gz", seed)
+    first = tmp_path / "data" / "patient001" / "patient001_frame01"
+    write_case(data_set("acdc"), first.parent, "patient001_frame10.nii.gz", "patient001_frame10_gt.nii.gz", 50)
+    for end in (".nii.gz", "_gt.nii.gz"):
+        shutil.copy(f"{first}{end}", first.parent / f"patient001_frame12{end}")
     study = make_study("acdc", tmp_path / "data", tmp_path / "study")
     names = [case.id for case in study.cases_of(Role.LABELED) if case.id.startswith("patient001")]
     assert names == ["patient001_frame01", "patient001_frame10"]
