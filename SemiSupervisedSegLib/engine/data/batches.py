@@ -80,7 +80,7 @@ class BatchSource:
         """Return the batch of a step, counted from 0 over all stages."""
         images, labels = self._draw("labeled", step)
         assert labels is not None, "labeled cases have annotations"
-        labeled = Labeled(images, labels, self._draw_tasks("labeled", step))
+        labeled = Labeled(images, labels, self._draw_tasks("labeled", step), self._draw_extents("labeled", step))
         return Batch(labeled, self._draw_unlabeled("unlabeled", step), self._draw_unlabeled("external", step))
 
     def close(self) -> None:
@@ -91,10 +91,14 @@ class BatchSource:
     def _draw_unlabeled(self, name: str, step: int) -> Unlabeled:
         if name not in self._streams:
             return NO_IMAGES
-        return Unlabeled(self._draw(name, step)[0], self._draw_tasks(name, step))
+        return Unlabeled(self._draw(name, step)[0], self._draw_tasks(name, step), self._draw_extents(name, step))
 
     def _draw_tasks(self, name: str, step: int) -> Tensor:
         return self._tasks[name][self._streams[name].drawn_cases(step, self._counts[name])]
+
+    def _draw_extents(self, name: str, step: int) -> Tensor:
+        tasks = self._tasks[name]
+        return torch.tensor(self._streams[name].drawn_extents(step, self._counts[name]), device=tasks.device)
 
     def _draw(self, name: str, step: int) -> tuple[Tensor, Tensor | None]:
         images, labels = self._streams[name].draw(step, self._counts[name])

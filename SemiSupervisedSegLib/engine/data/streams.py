@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,14 @@ from ...planning.plan import Plan
 from .case_window import CaseWindow, ResidentCase
 from .crops import copy_patch, offset_near, random_foreground, random_offset
 from .randomness import EndlessShuffle, generator_at
+
+
+class _Place(NamedTuple):
+    """Where a sample is cut out of a case; the index of a slice counts in 2D only."""
+
+    case: ResidentCase
+    slice_index: int
+    offset: tuple[int, ...]
 
 
 class CaseStream:
@@ -50,9 +59,10 @@ class CaseStream:
         self._plan = plan
         self._seed = seed
         self._name = name
+        self._is_flat = plan.dimensions == 2
         self._foreground_share = foreground_share
         self._has_labels = all(case.has_labels for case in cases)
-        self._items_per_case = [case.shape[0] if plan.dimensions == 2 else 1 for case in cases]
+        self._items_per_case = [case.shape[0] if self._is_flat else 1 for case in cases]
         self._order = EndlessShuffle(sum(self._items_per_case), seed, f"{name}/items")
 
     def prepare(self, step: int) -> None:
@@ -72,17 +82,13 @@ class CaseStream:
             Images (B, 1, *patch) float32, and class indices (B, *patch) int64 or None. Outside of a volume that is
             smaller than the patch the image is its minimum and the class 0.
         """
-        self._window.advance_to(step)
-        generator = generator_at(self._seed, f"{self._name}/patches", step)
         images = torch.empty((count, 1, *self._plan.patch), dtype=torch.float32, device=self._device)
         labels = None
         if self._has_labels:
             labels = torch.empty((count, *self._plan.patch), dtype=torch.int64, device=self._device)
         # Copies of slices: as few launches on a device as samples, and on a CPU several times faster than one gather.
-        for sample, (index, slice_index) in enumerate(self._choose(step, count, generator)):
-            case = self._window[index]
-            target = None if labels is None else labels[sample]
-            self._cut(case, slice_index, generator, images[sample, 0], target)
+        for sample, place in enumerate(self._places(step, count)):
+            self._cut(place, images[sample, 0], None if labels is None else labels[sample])
         return images, labels
 
     def drawn_cases(self, step: int, count: int) -> list[int]:
@@ -90,6 +96,18 @@ class CaseStream:
         self._window.advance_to(step)
         generator = generator_at(self._seed, f"{self._name}/patches", step)
         return [index for index, _ in self._choose(step, count, generator)]
+
+    def drawn_extents(self, step: int, count: int) -> list[tuple[float, float]]:
+        """Return where the first and the last slice of each sample lie in their case; arguments as of `draw`.
+
+        They go from 0 to 1 along the slice axis, beyond that where a patch exceeds its case.
+        """
+        extents = []
+        for place in self._places(step, count):
+            slices = len(place.case.image)
+            first, length = (place.slice_index, 1) if self._is_flat else (place.offset[0], self._plan.patch[0])
+            extents.append(((first + 0.5) / slices, (first + length - 0.5) / slices))
+        return extents
 
     def close(self) -> None:
         """Release all cases."""
@@ -106,20 +124,22 @@ class CaseStream:
         starts = ends - [self._items_per_case[index] for index in cases]
         return [(cases[place], item - int(starts[place])) for place, item in zip(places, items, strict=True)]
 
-    def _cut(
-        self,
-        case: ResidentCase,
-        slice_index: int,
-        generator: np.random.Generator,
-        image: Tensor,
-        labels: Tensor | None,
-    ) -> None:
-        flat = self._plan.dimensions == 2
-        volume = case.image[slice_index] if flat else case.image
-        offset = self._offset(case, slice_index if flat else None, tuple(volume.shape), generator)
-        copy_patch(image, volume, offset, case.pad_value)
+    def _places(self, step: int, count: int) -> Iterator[_Place]:
+        """Yield where each sample of a step is cut out."""
+        self._window.advance_to(step)
+        generator = generator_at(self._seed, f"{self._name}/patches", step)
+        for index, slice_index in self._choose(step, count, generator):
+            case = self._window[index]
+            shape = tuple(case.image.shape[1:] if self._is_flat else case.image.shape)
+            offset = self._offset(case, slice_index if self._is_flat else None, shape, generator)
+            yield _Place(case, slice_index, offset)
+
+    def _cut(self, place: _Place, image: Tensor, labels: Tensor | None) -> None:
+        case = place.case
+        volume = case.image[place.slice_index] if self._is_flat else case.image
+        copy_patch(image, volume, place.offset, case.pad_value)
         if labels is not None and case.labels is not None:
-            copy_patch(labels, case.labels[slice_index] if flat else case.labels, offset, 0)
+            copy_patch(labels, case.labels[place.slice_index] if self._is_flat else case.labels, place.offset, 0)
 
     def _offset(
         self, case: ResidentCase, slice_index: int | None, shape: tuple[int, ...], generator: np.random.Generator

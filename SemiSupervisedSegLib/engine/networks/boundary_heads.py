@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .base import SegmentationNetwork
 from .distance_head import DistanceHead
 from .dropout import Dropout
+from .slice_grid import grid_means
 
 DROPOUT = 0.1
 GRID = 16
@@ -52,18 +51,4 @@ class BoundaryHeads(nn.Module):
     def forward(self, features: Tensor) -> Boundaries:
         """Return what is predicted from the classifier's input (B, L, *spatial)."""
         distances = self.distances(features)
-        # The slices of volumes join the batch.
-        slices = distances.movedim(2, 1).flatten(0, 1) if distances.dim() == 5 else distances
-        return Boundaries(distances, self.projection(_to_grid(slices).flatten(1)))
-
-
-def _to_grid(slices: Tensor) -> Tensor:
-    """Return the means (N, C, GRID, GRID) of images (N, C, rows, columns) over blocks, as products with matrices.
-
-    The gradient of PyTorch's own pooling is not the same twice on graphics cards.
-    """
-    rows, columns = (
-        functional.adaptive_avg_pool1d(torch.eye(side, dtype=slices.dtype, device=slices.device), GRID)
-        for side in slices.shape[2:]
-    )
-    return rows.mT @ slices @ columns
+        return Boundaries(distances, self.projection(grid_means(distances, GRID).flatten(1)))

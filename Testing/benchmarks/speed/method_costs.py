@@ -50,7 +50,9 @@ def random_batch(patch: tuple[int, ...], batch: int, classes: int, device: torch
         noise = torch.randn(batch, 1, *patch, generator=generator) + labels.unsqueeze(1)
         return noise.to(device).contiguous(memory_format=memory_format)
 
-    return Batch(Labeled(images(), labels.contiguous().to(device)), Unlabeled(images()), Unlabeled(images()))
+    extents = torch.linspace(0, 1, batch, device=device).unsqueeze(1).repeat(1, 2)
+    labeled = Labeled(images(), labels.contiguous().to(device), extents=extents)
+    return Batch(labeled, Unlabeled(images(), extents=extents), Unlabeled(images(), extents=extents))
 
 
 def build(method_id: str, options: argparse.Namespace, patch: tuple[int, ...], device: Device) -> tuple[Method, dict]:

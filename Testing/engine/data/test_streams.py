@@ -150,6 +150,26 @@ def test_steps_read_no_file(cases_in_budget, cached, stream_of):
     assert opened == [__file__]
 
 
+@pytest.mark.parametrize("held", ["all", "window"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_extents_tell_which_slices_of_their_case_were_drawn(held, dimensions, cached, stream_of):
+    shapes = [(18 + 3 * number, 36, 40) for number in range(5)] + [(4, 36, 40)]
+    cases = [cached(number, shape) for number, shape in enumerate(shapes)]
+    budget = PLENTY if held == "all" else 3 * max(case.nbytes for case in cases)
+    stream = stream_of(cases, plan_2d() if dimensions == 2 else plan_3d(), budget, foreground_share=0.5)
+    for step in range(30):
+        images, extents = stream.draw(step, 3)[0], stream.drawn_extents(step, 3)
+        for index, image, extent in zip(stream.drawn_cases(step, 3), images[:, 0], extents, strict=True):
+            length = shapes[index][0]
+            first, last = (image[0, 0], image[0, 0]) if dimensions == 2 else (image[0, 0, 0], image[-1, 0, 0])
+            if dimensions == 3 and length < 16:
+                # Six slices of padding on both sides of four.
+                assert extent == pytest.approx((-5.5 / 4, 9.5 / 4))
+                continue
+            expected = [(float(value) - 1000 * index + 0.5) / length for value in (first, last)]
+            assert extent == pytest.approx(expected, abs=1e-4)
+
+
 def test_crops_reach_both_ends(cached, stream_of):
     case = cached(0, (1, 35, 33))
     ramp = np.arange(35 * 33, dtype=np.float32).reshape(1, 35, 33)

@@ -63,8 +63,13 @@ def only_on_meta(monkeypatch: pytest.MonkeyPatch) -> None:
 def meta_batch(dimensions: int, classes: int) -> Batch:
     """Return a batch of all three streams without values."""
     batch = batch_of(toy_labels(2, SIZES[dimensions], classes))
-    labeled = replace(batch.labeled, images=batch.labeled.images.to(META), labels=batch.labeled.labels.to(META))
-    return Batch(labeled, *(replace(item, images=item.images.to(META)) for item in (batch.unlabeled, batch.external)))
+    streams = (batch.labeled, batch.unlabeled, batch.external)
+    return Batch(
+        *(
+            replace(stream, **{name: value.to(META) for name, value in vars(stream).items() if value is not None})
+            for stream in streams
+        )
+    )
 
 
 def train(method: Method, batch: Batch) -> None:

@@ -101,9 +101,12 @@ def toy_batch(dimensions: int = 2, classes: int = 2, count: int = 2) -> Batch:
 
 
 def batch_of(labels: Tensor) -> Batch:
-    """Return a batch of all three streams whose labeled images have these labels."""
+    """Return a batch of all three streams whose labeled images have these labels, from all over their cases."""
     unlabeled, external = toy_images(labels.flip(-1)), 1.5 * toy_images(labels.flip(0)) + 0.2
-    return Batch(Labeled(toy_images(labels), labels), Unlabeled(unlabeled), Unlabeled(external))
+    last = (torch.arange(len(labels)) + 1) / len(labels)
+    extents = torch.stack([last - 1 / len(labels) if labels.dim() == 4 else last, last], dim=1)
+    labeled = Labeled(toy_images(labels), labels, extents=extents)
+    return Batch(labeled, Unlabeled(unlabeled, extents=extents), Unlabeled(external, extents=extents))
 
 
 def weighted_sum(losses: Losses) -> Tensor:

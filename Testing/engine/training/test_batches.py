@@ -53,6 +53,9 @@ class _Stream:
     def drawn_cases(self, step: int, count: int) -> list[int]:
         return [0, 0]
 
+    def drawn_extents(self, step: int, count: int) -> list[tuple[float, float]]:
+        return [(0.25, 0.25), (0.75, 0.75)]
+
 
 @pytest.mark.parametrize(
     ("augmentation", "same"), [("none", True), ("rotations", False), ("spatial", False), ("strong", False)]
@@ -64,3 +67,4 @@ def test_patches_are_transformed_unless_the_setting_says_not_to(monkeypatch, aug
     source = BatchSource([case(1, Role.LABELED)], streams, plan_2d(num_classes=2), settings, 1, torch.device("cpu"))
     drawn = [source(step).labeled.images for step in range(4)]
     assert all(torch.equal(images, _Stream.images) for images in drawn) == same
+    assert source(0).labeled.extents.tolist() == [[0.25, 0.25], [0.75, 0.75]]
