@@ -3,8 +3,8 @@
     python -m Testing.benchmarks.speed.method_costs [--network v_net --patch 112x112x80] [--methods cu2l ss_net]
 
 Images are random numbers with blocks of classes; networks, losses, optimizers and the environment are those of a
-worker. Each method runs in a process of its own. Memory is the peak of the process (of the graphics card, with
---device cuda), so it holds PyTorch itself as well.
+worker. Each method runs in a process of its own. On a processor, time is that of all its cores together, on which other
+programs have little influence, and memory is the peak of the process beyond what it takes before a method is built.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def measure(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
     """Return the median seconds of a step of the last stage, and the peak memory in MB of all stages."""
     patch = size_of(options.patch)
     device = choose_device(options.device, threads=options.threads)
+    before = peak_megabytes(device)
     method, settings = build(method_id, options, patch, device)
     batch = random_batch(patch, options.batch, options.classes, device.torch)
     method.train()
@@ -81,22 +82,24 @@ def measure(method_id: str, options: argparse.Namespace) -> tuple[float, float]:
             train_step(method, optimizers, batch, TrainingStep(FIRST_STEP + step, STAGE_STEPS, stage.name), device)
             for step in range(WARM_UP + options.steps)
         ]
-    return statistics.median(seconds[WARM_UP:]), peak_megabytes(device)
+    return statistics.median(seconds[WARM_UP:]), peak_megabytes(device) - before
 
 
 def train_step(
     method: Method, optimizers: list[ObjectiveOptimizer], batch: Batch, training_step: TrainingStep, device: Device
 ) -> float:
-    """Do a step as the loop does it, without its reports, and return its seconds."""
-    start = time.perf_counter()
+    """Do a step as the loop does it, without its reports, and return its seconds: of all cores of a processor."""
+    on_card = device.torch.type == "cuda"
+    clock = time.perf_counter if on_card else time.process_time
+    start = clock()
     for optimizer in optimizers:
         with device.autocast():
             losses = optimizer.objective.losses(batch, training_step)
         optimizer.step(sum(loss.weight * loss.value for loss in losses.values() if loss.weight))
     method.after_step(training_step)
-    if device.torch.type == "cuda":
+    if on_card:
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def peak_megabytes(device: Device) -> float:

@@ -40,7 +40,6 @@ def test_method_costs_are_relative_to_mean_teacher() -> None:
     }
     assert rows["mean_teacher"][1] == rows["mean_teacher"][3] == 1.0
     assert all(value > 0 for value in rows["bcp"])
-    assert rows["bcp"][2] > 100, "PyTorch alone takes more MB"
 
 
 def test_inference_has_the_output_of_the_plain_form(tmp_path: Path) -> None:
