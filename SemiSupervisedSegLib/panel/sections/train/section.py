@@ -240,8 +240,9 @@ class TrainSection(Section):
             self._showJob(runner.folder)
             self.view.begin(runner.folder, self.form.finishing)
             self.preview.begin(runner.folder)
-            # The progress lies below the settings, which cannot be changed now.
-            self.ui.advancedButton.setProperty("collapsed", True)
+            # The progress lies below, and settings cannot be changed now.
+            for fold in (self.ui.machinesButton, self.ui.advancedButton):
+                fold.setProperty("collapsed", True)
         kind = runner.folder.head().kind or "train"
         run = Run(runner.folder.name, kind, runner.stopping, runner.detached, runner.externallyStarted, runner.machine)
         self._session.set_facts(run=run, resumable="", resumable_on="")
