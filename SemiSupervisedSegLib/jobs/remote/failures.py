@@ -41,10 +41,7 @@ def not_set_up(machine: Machine) -> UserError:
 
 def incomplete(machine: Machine, missing: Sequence[str]) -> UserError:
     """Return the error of a machine that lacks packages, such as torch."""
-    return UserError(
-        f"{', '.join(missing)} is not installed on {machine.name}.",
-        f"Run: semi-supervised-seg machine setup {machine.name}.",
-    )
+    return UserError(f"{', '.join(missing)} is not installed on {machine.name}.", _set_up(machine))
 
 
 def disk_full(machine: Machine) -> UserError:

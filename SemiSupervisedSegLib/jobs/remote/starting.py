@@ -44,7 +44,7 @@ def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any
         if package_digest() != digest:
             return {"other_version": __version__}
         if missing := missing_packages():
-            raise UserError(f"{', '.join(missing)} is not installed.", "Run machine setup, and then the round again.")
+            raise UserError(f"{', '.join(missing)} is not installed.", "Set the machine up, and run the round again.")
         if request:
             return {"job": queued.submit(SlurmRequest.from_words(request))}
         worker = launch(job, detached=True)

@@ -251,7 +251,6 @@ def _exportable(facts: Facts) -> str:
 
 _REVIEW = (_study, _reviewed, _shown, _read, _predicted)
 _TRAIN = (_not_installing, _study, _cases, _idle)
-_TRAIN_HERE = (*_TRAIN, _here, _ready_here)
 _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.CREATE_STUDY: (_free_to_leave,),
     Action.OPEN_STUDY: (_free_to_leave,),
@@ -268,8 +267,8 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.SET_UP_TRAINING: (_not_installing, _study, _idle),
     Action.START: (*_TRAIN, _ready_to_start, _method),
     Action.RESUME: (*_TRAIN, _ready_to_resume, _resumable),
-    Action.COMPARE_METHODS: (*_TRAIN_HERE, _comparable),
-    Action.CONTINUE: (*_TRAIN_HERE, _reviewed, _continuable),
+    Action.COMPARE_METHODS: (*_TRAIN, _here, _ready_here, _comparable),
+    Action.CONTINUE: (*_TRAIN, _ready_to_start, _reviewed, _continuable),
     Action.STOP: (_running, _not_stopping),
     Action.END_NOW: (_running, _stopping),
     Action.STEP_THROUGH_CASES: (_study, _reviewed),

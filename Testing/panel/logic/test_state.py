@@ -168,3 +168,25 @@ def test_a_run_that_needs_nobody_does_not_hold_the_study() -> None:
 def assert_is_sentence(text: str) -> None:
     assert text[:1].isupper() or text.startswith("case-") or text[:1].isdigit(), text
     assert text.endswith("."), text
+
+
+def test_another_machine_has_its_own_packages_and_devices():
+    bare = dataclasses.replace(
+        REVIEWING, continuable="001-cu2l", missing_packages=("torch",), device_problem="There is no device."
+    )
+    elsewhere = dataclasses.replace(bare, machine="box")
+    for action in (Action.START, Action.CONTINUE):
+        assert availability(bare, action)
+        assert not availability(elsewhere, action)
+    assert "Runs on" in availability(elsewhere, Action.COMPARE_METHODS)
+    stopped = dataclasses.replace(bare, resumable="002-cu2l")
+    assert "torch" in availability(stopped, Action.RESUME)
+    # Where it was begun decides, not what is chosen for the next round.
+    assert "torch" in availability(dataclasses.replace(stopped, machine="box"), Action.RESUME)
+    assert not availability(dataclasses.replace(stopped, resumable_on="box"), Action.RESUME)
+
+
+def test_the_first_sentence_names_the_machine():
+    running = dataclasses.replace(READY, run=Run("002-cu2l", machine="box"))
+    assert next_step(running).startswith("Training on box: ")
+    assert "Install" not in next_step(dataclasses.replace(READY, machine="box", missing_packages=("torch",)))

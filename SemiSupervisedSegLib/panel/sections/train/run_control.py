@@ -123,7 +123,9 @@ class RunControl(SectionPart):
 
     def _continue(self) -> None:
         self.check(Action.CONTINUE)
-        self._begin(make_continued_spec(self._session.round, self.ui.continueSpin.value, self._form.device))
+        machine = self._form.place.machine
+        device = "auto" if machine else self._form.device
+        self._begin(make_continued_spec(self._session.round, self.ui.continueSpin.value, device), machine)
 
     def _begin(self, spec: JobSpec, machine: str = "") -> None:
         folder = next_round(self._session.study.folder, spec.method)
