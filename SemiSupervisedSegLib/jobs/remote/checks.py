@@ -13,8 +13,8 @@ from ...study.errors import UserError
 from ..machines import Machine
 from ..slurm_request import minutes_of
 from .connection import Connection
-from .executor import check_version
 from .failures import not_set_up
+from .same_program import check_version
 
 _PYTHONS = ("python3", "python3.13", "python3.12", "python3.11")
 _FITS = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"

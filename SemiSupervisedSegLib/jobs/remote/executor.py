@@ -13,12 +13,11 @@ from ..executor import JobState
 from ..folder import JobFolder
 from ..machines import Machine
 from ..outcome import Outcome
-from ..versions import installed_versions, package_digest
 from .connection import Connection
-from .failures import incomplete, other_version
 from .parcel import check_can_travel
 from .record import read_record
 from .remote_run import PAUSES, Detached, RemoteRun
+from .same_program import check_version
 from .shipment import Shipment
 
 
@@ -155,12 +154,3 @@ class SshExecutor:
             with self._lock:
                 if run is not None:
                     self._running.discard(run)
-
-
-def check_version(connection: Connection) -> None:
-    """Raise UserError when a machine does not have the very program of this computer, which might compute otherwise."""
-    there, here = connection.call("hello", connection.machine.place()), installed_versions()["semi-supervised-seg"]
-    if (there["version"], there["digest"]) != (here, package_digest()):
-        raise other_version(connection.machine, str(there["version"]), here)
-    if there["missing"]:
-        raise incomplete(connection.machine, there["missing"])

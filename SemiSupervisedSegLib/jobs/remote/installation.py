@@ -8,7 +8,7 @@ from ...study.errors import UserError
 from ..machines import Machine
 from .checks import find_python, in_shell, system_of
 from .connection import Connection
-from .executor import check_version
+from .same_program import check_version
 from .wheel import make_wheel, wheel_name
 
 

@@ -33,6 +33,7 @@ from .failures import Unreachable, other_version
 from .parcel import write_parcel
 from .pseudonyms import in_json
 from .record import keep_record, remove_record
+from .same_program import check_version
 from .shipment import Shipment, queue_together
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -156,6 +157,8 @@ class RemoteRun:
         self._record = replace(self._record, is_sent=True)
 
     def _send_together(self, folders: Sequence[JobFolder]) -> None:
+        # Before anything large is sent in vain.
+        check_version(self._connection)
         received = f"{self._home}.part"
         answer = self._connection.call("hashes", received, self._home)
         if answer["is_accepted"]:

@@ -7,8 +7,8 @@ import pytest
 from SemiSupervisedSegLib.jobs.machines import Machine
 from SemiSupervisedSegLib.jobs.remote.checks import run_checks
 from SemiSupervisedSegLib.jobs.remote.connection import Connection
-from SemiSupervisedSegLib.jobs.remote.executor import check_version
 from SemiSupervisedSegLib.jobs.remote.failures import Unreachable, explain
+from SemiSupervisedSegLib.jobs.remote.same_program import check_version
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .ssh_server import without_torch

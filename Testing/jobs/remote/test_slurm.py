@@ -16,7 +16,8 @@ from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.machines import Machine, load_machines
 from SemiSupervisedSegLib.jobs.remote.checks import partitions
 from SemiSupervisedSegLib.jobs.remote.connection import Connection
-from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor, check_version
+from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
+from SemiSupervisedSegLib.jobs.remote.same_program import check_version
 from SemiSupervisedSegLib.jobs.remote.slurm_commands import QueueEntry, refusal
 from SemiSupervisedSegLib.jobs.remote.slurm_words import _ENDS, describe_end, describe_wait
 from SemiSupervisedSegLib.jobs.slurm_request import SlurmRequest, minutes_of

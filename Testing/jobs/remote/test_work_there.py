@@ -17,6 +17,7 @@ from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments
 from SemiSupervisedSegLib.jobs.machines import add_machine, find_machine
 from SemiSupervisedSegLib.jobs.outcome import Outcome
 from SemiSupervisedSegLib.jobs.remote.connection import system_environment
+from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
 from SemiSupervisedSegLib.jobs.remote.record import goes_on_elsewhere, keep_record, kept_machine, new_record
 
 from .private_study import new_private_round, private_study
@@ -62,6 +63,13 @@ def test_a_failure_is_an_event_and_the_status(far, job, work):
     assert failure.message in job.status().message
     assert kept_machine(job) == "box"
     assert not goes_on_elsewhere(job)
+
+
+def test_nothing_is_sent_to_another_program(far, job, monkeypatch):
+    monkeypatch.setattr("SemiSupervisedSegLib.jobs.remote.same_program.package_digest", lambda: "another")
+    assert work_there(job, SshExecutor(find_machine("box"))) == 2
+    assert "another state of version" in job.status().message
+    assert far.jobs() == []
 
 
 def test_a_machine_that_is_away_is_said_and_the_round_can_be_stopped(far, job, work):
