@@ -191,9 +191,9 @@ def test_missing_pytorch_there_starts_nothing(far, study):
     executor.submit(job)
     wait_for_end(executor, job)
     executor.detach()
-    assert executor.outcome(job).message == "On box: torch is not installed."
+    assert executor.outcome(job).message == "torch is not installed on box."
     assert "machine setup" in executor.outcome(job).advice
-    assert not list(far.folder.glob("jobs/*/rounds/*/events.jsonl"))
+    assert far.jobs() == []
 
 
 def test_a_round_whose_results_another_computer_has_fetched_is_said(far, study):
