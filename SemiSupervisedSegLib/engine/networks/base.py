@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .output import FeatureLevel, NetworkOutput
-from .processor_layers import suit_processors
+from .small_maps import protect_small_maps
 
 Upsampling = Literal["transposed", "linear", "nearest"]
 """How a decoder doubles the resolution: by transposed convolutions or by interpolation."""
@@ -89,7 +89,7 @@ class SegmentationNetwork(nn.Module):
         self.decoder = decoder
         self.head = head
         self.upsampling = upsampling
-        suit_processors(self)
+        protect_small_maps(self)
 
     def classifier(self) -> nn.Conv2d | nn.Conv3d:
         """Return the head of a network that was built by itself, a convolution to the logits."""

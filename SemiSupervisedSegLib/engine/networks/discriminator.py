@@ -7,7 +7,7 @@ import itertools
 from torch import Tensor, nn
 
 from .layers import CHANNEL_DROPOUT, CONVOLUTION, GLOBAL_POOLING
-from .processor_layers import suit_processors
+from .small_maps import protect_small_maps
 
 CHANNELS = (64, 128, 256, 512)
 NUM_ANSWERS = 2
@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
         self.rest = nn.Sequential(
             *layers[:-1], GLOBAL_POOLING[dimensions](1), nn.Flatten(), nn.Linear(CHANNELS[-1], NUM_ANSWERS)
         )
-        suit_processors(self)
+        protect_small_maps(self)
 
     def forward(self, probabilities: Tensor, images: Tensor) -> Tensor:
         """Return logits (B, 2), unlabeled and labeled, of maps (B, C, *spatial) and images (B, C_in, *spatial)."""

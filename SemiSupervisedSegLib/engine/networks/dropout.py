@@ -23,9 +23,8 @@ class Dropout(nn.Dropout):
             return features
         if features.device.type != "cpu" or dropped == _LEVELS:
             return functional.dropout(features, self.p, training=True)
-        # In place the comparison stays int16; a tensor of bool takes ten times as long, and as long again to convert.
-        keep = _random_int16(features).ge_(dropped - _LEVELS // 2)
-        return features * _scaled(keep, _LEVELS / (_LEVELS - dropped), features.dtype)
+        keep = _random_int16(features) >= dropped - _LEVELS // 2
+        return features * keep.to(features.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
 
 def _random_int16(like: Tensor) -> Tensor:
@@ -34,11 +33,3 @@ def _random_int16(like: Tensor) -> Tensor:
     # A draw of 64 bits takes as long as one of 16.
     drawn = torch.empty(-(-numbers.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     return drawn.view(torch.int16)[: numbers.numel()].as_strided(numbers.shape, numbers.stride())
-
-
-def _scaled(keep: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
-    """Return int16 zeros and ones, which are overwritten, as zeros and `scale` of another type."""
-    if dtype.itemsize == keep.dtype.itemsize:
-        bits = torch.tensor(scale, dtype=dtype).view(keep.dtype)
-        return keep.mul_(int(bits)).view(dtype)
-    return keep.to(dtype).mul_(scale)

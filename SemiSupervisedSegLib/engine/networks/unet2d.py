@@ -53,7 +53,7 @@ class UpStage(nn.Module):
         # The first convolution of [skip, up] as the sum of one for each: channels-last, a concatenation and the
         # convolution's weight gradient cost more than the sum.
         merged = functional.conv2d(skip, from_skip, first.bias, padding=1)
-        merged = functional.conv2d(self.upsample(self.reduce(coarse)), from_coarse, padding=1).add_(merged)
+        merged = merged + functional.conv2d(self.upsample(self.reduce(coarse)), from_coarse, padding=1)
         for layer in rest:
             merged = layer(merged)
         return merged

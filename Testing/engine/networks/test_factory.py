@@ -54,7 +54,7 @@ def test_every_network_can_upsample_in_every_way(name, upsampling):
     kinds = {type(module).__name__ for module in network.decoder.modules()}
     interpolated = {module.mode for module in network.decoder.modules() if isinstance(module, torch.nn.Upsample)}
     assert network.upsampling == upsampling
-    assert any("ConvTranspose" in kind for kind in kinds) == (upsampling == "transposed")
+    assert any(kind.startswith("ConvTranspose") for kind in kinds) == (upsampling == "transposed")
     linear = {2: "bilinear", 3: "trilinear"}[dimensions]
     assert interpolated == {"transposed": set(), "linear": {linear}, "nearest": {"nearest"}}[upsampling]
     assert network(torch.randn(2, 1, *[32] * dimensions)).logits.shape == (2, 3, *[32] * dimensions)

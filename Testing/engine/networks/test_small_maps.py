@@ -10,10 +10,9 @@ from torch import nn
 
 from SemiSupervisedSegLib.engine.networks.discriminator import Discriminator
 from SemiSupervisedSegLib.engine.networks.factory import build_network
-from SemiSupervisedSegLib.engine.networks.processor_layers import suit_processors
-from SemiSupervisedSegLib.engine.networks.small_maps import SmallMapConv3d
+from SemiSupervisedSegLib.engine.networks.small_maps import SmallMapConv3d, protect_small_maps
 
-SHAPES = [(2, 2, 2), (2, 4, 4), (2, 7, 16), (1, 4, 4), (4, 2, 8), (5, 64, 64), (6, 6, 6)]
+SHAPES = [(2, 2, 2), (2, 4, 4), (2, 7, 16), (1, 4, 4), (4, 2, 8), (6, 6, 6)]
 
 
 def leave_rubbish_in_freed_memory():
@@ -36,7 +35,7 @@ def gradients(convolution, images, weights, autocast):
 def test_gradients_in_bfloat16_are_those_of_float32(channels, size, memory_format):
     torch.manual_seed(0)
     layer = nn.Sequential(nn.Conv3d(channels, 32, 3, padding=1)).to(memory_format=memory_format)
-    suit_processors(layer)
+    protect_small_maps(layer)
     images = torch.randn(2, channels, *size).contiguous(memory_format=memory_format)
     weights = torch.randn(2, 32, *size)
     expected, exact = gradients(layer, images, weights, autocast=False)
