@@ -45,7 +45,7 @@ def test_the_panel_opens_from_the_installed_files_without_torch(installed):
     assert run.returncode == 0, run.stderr
     library, panel, heavy = run.stdout.splitlines()[-3:]
     assert library == str(installed / "SemiSupervisedSegLib" / "__init__.py")
-    assert panel == "False ['monai', 'pydicom', 'torch']"
+    assert panel == "False ['monai', 'pydicom', 'submitit', 'torch']"
     assert heavy == "[]"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
-SECONDS = 60.0
+SECONDS = 120.0
 # Preemption between the partitions, and little patience: a node is lost after seconds.
 _CONFIGURATION = """
 ClusterName=local
