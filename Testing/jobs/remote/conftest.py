@@ -15,6 +15,14 @@ from .ssh_server import FarMachine, far_machine
 from .whole_rounds import MANY_STEPS
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run tests with a cluster among the slow ones: its daemons take their time beside other tests."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FarMachine]:
     """A machine with the program of this computer."""

@@ -65,7 +65,7 @@ def test_another_program_is_said(far, change, tmp_path):
     with open(copy / package / "__init__.py", "a") as file:
         file.write(f"\n{change}\n")
     python = far.folder / "venv" / "bin" / "python"
-    python.write_text(python.read_text().replace(str(PACKAGE_ROOT), str(copy)))
+    python.write_text(python.read_text().replace(f"PYTHONPATH={PACKAGE_ROOT} ", f"PYTHONPATH={copy} "))
     error = failure_of(far)
     assert ("version 0.0.9" if "0.0.9" in change else "another state of version") in error.message
     assert "machine setup box" in error.advice

@@ -169,7 +169,10 @@ def test_the_second_interrupt_leaves_and_says_how_to_follow_again(far, study):
     add_machine(far.machine)
     job = new_private_round(study)
     far.wire.refuse = 1000
-    words = [sys.executable, "-m", "SemiSupervisedSegLib", "train", str(study.folder), "--resume", job.name]
+    # A test that runs in the background inherits that interrupts are ignored.
+    code = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "runpy.run_module('SemiSupervisedSegLib', run_name='__main__', alter_sys=True)"
+    words = [sys.executable, "-c", code, "train", str(study.folder), "--resume", job.name]
     keep_record(job, new_record(job, "box"), is_sent=True)
     process = subprocess.Popen([*words, "--on", "box"], stdout=subprocess.PIPE, text=True)
     said = ""
