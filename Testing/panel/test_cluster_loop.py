@@ -10,7 +10,7 @@ import pytest
 from ..jobs.remote.slurm_server import Slurm, slurm
 from .far import no_network
 from .loop_driver import LoopDriver, choose
-from .test_far_loop import SECONDS, look, open_panel, resumed_at, set_up, study
+from .rounds_elsewhere import SECONDS, look, open_panel, resumed_at, set_up, study
 
 __all__ = ["open_panel", "study"]
 NAME = "cluster"

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import slicer
 
-from SemiSupervisedSegLib.jobs.events import Started, StepDone
-from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.panel.run.process_tree import kill_tree
-from SemiSupervisedSegLib.panel.widget import Panel
-from SemiSupervisedSegLib.phantom.generate import generate_study
 
 from ..jobs.remote.ssh_server import FarMachine, far_machine
 from .far import no_network
 from .loop_driver import LoopDriver, choose
+from .rounds_elsewhere import SECONDS, SETTINGS, look, open_panel, resumed_at, set_up, study
 
-UI = Path(__file__).resolve().parents[2] / "SemiSupervisedSeg" / "Resources" / "UI"
-SETTINGS = {
-    "steps": 300,
-    "labeled_batch": 1,
-    "unlabeled_batch": 1,
-    "patch_size": "32x32",
-    "in_plane_scale": 1.0,
-    "checkpoint_interval": 20,
-    "validation_interval": 100,
-    "preview_interval": 20,
-    "threads": 1,
-}
-SECONDS = 240
+__all__ = ["open_panel", "study"]
 
 
 @pytest.fixture
@@ -39,37 +22,6 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FarMachine]
     with far_machine(tmp_path / "far", monkeypatch) as machine:
         machine.install_links()
         yield machine
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return generate_study(
-        tmp_path / "study", labeled=1, unlabeled=1, external=0, validation=1, size=(32, 32, 4), difficulty=0.0
-    ).folder
-
-
-@pytest.fixture
-def open_panel(far: FarMachine, slice_views: Any, services: Any, spin: Callable[..., None]) -> Iterator[Any]:
-    """Makes a panel, as a Slicer that was just started; the one before is closed."""
-    loops: list[LoopDriver] = []
-
-    def close() -> None:
-        panel = loops.pop().panel
-        panel.cleanup()
-        # Its parameter node would open the study again.
-        slicer.mrmlScene.Clear(0)
-        panel.widget.deleteLater()
-
-    def make() -> LoopDriver:
-        if loops:
-            close()
-        loops.append(LoopDriver(Panel(UI, slicer.mrmlScene, services), spin))
-        return loops[-1]
-
-    yield make
-    if loops:
-        loops[-1].panel.runner.kill()
-        close()
 
 
 def add_machine(loop: LoopDriver, far: FarMachine) -> None:
@@ -80,19 +32,6 @@ def add_machine(loop: LoopDriver, far: FarMachine) -> None:
     loop.click(ui.addMachineButton)
     choose(ui.placeBox, "box")
     ui.placeBox.activated.emit(ui.placeBox.currentIndex)
-
-
-def set_up(loop: LoopDriver) -> None:
-    train = loop.panel.sections["Train"]
-    choose(train.ui.methodBox, "mean_teacher")
-    choose(train.ui.presetBox, "quick")
-    for name, value in SETTINGS.items():
-        train.form.settings.rows[name].tryValue(value)
-    train.form.refresh()
-
-
-def resumed_at(folder: JobFolder) -> list[int | None]:
-    return [event.resumed_from for event in folder.events()[0] if isinstance(event, Started)]
 
 
 def test_a_round_elsewhere_is_one_of_this_computer(open_panel, far, study, spin, dialogs):
@@ -126,24 +65,6 @@ def test_a_round_elsewhere_is_one_of_this_computer(open_panel, far, study, spin,
     look(loop, folder, shown)
     assert not there.exists()
     assert dialogs.messages == []
-
-
-def look(loop: LoopDriver, folder: JobFolder, shown: str) -> None:
-    """The results are in the scene and the curves are complete."""
-    nodes = loop.panel.scene.nodes
-    assert nodes.final is not None
-    assert nodes.prototype is not None
-    assert "(step " not in nodes.final.GetName()
-    assert sorted(loop.rankedCases()) == sorted(case.id for case in loop.session.study.cases)
-    tables = {
-        node.GetAttribute("SemiSupervisedSeg.Curves"): node.GetTable().GetNumberOfRows()
-        for node in slicer.util.getNodesByClass("vtkMRMLTableNode")
-    }
-    steps = {event.step for event in folder.events()[0] if isinstance(event, StepDone)}
-    assert max(steps) == SETTINGS["steps"]
-    assert tables == {"losses": len(steps), "dice": 3}
-    assert (folder.predictions / shown / "final.seg.nrrd").is_file()
-    assert not list(folder.path.glob("remote.json"))
 
 
 def test_results_that_were_not_fetched_are_fetched_when_the_study_is_opened(open_panel, far, study, spin):
