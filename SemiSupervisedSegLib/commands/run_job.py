@@ -7,7 +7,7 @@ from typing import Any
 
 from ..jobs.folder import JobFolder
 from ..jobs.launcher import WorkerProcess, launch
-from ..jobs.outcome import determine_outcome
+from ..jobs.outcome import Outcome, determine_outcome
 from ..study.errors import UserError
 from .show_progress import ProgressPrinter
 
@@ -34,7 +34,11 @@ def run_job(folder: JobFolder, printer: ProgressPrinter | None = None) -> dict[s
         raise
     finally:
         printer.close()
-    outcome = determine_outcome(folder, worker.wait(), worker.all_events())
+    return result_of(determine_outcome(folder, worker.wait(), worker.all_events()), printer)
+
+
+def result_of(outcome: Outcome, printer: ProgressPrinter) -> dict[str, Any]:
+    """Return the content of result.json of a job that ended; raises UserError or KeyboardInterrupt as `run_job`."""
     if outcome.kind == "stopped":
         printer.note(outcome.message)
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from ..jobs.executor import ENDED
 from ..jobs.folder import JobFolder
 from ..jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
 from ..jobs.remote.executor import SshExecutor
-from ..study.errors import UserError
+from .run_job import result_of
 from .show_progress import ProgressPrinter
 
 _POLL_SECONDS = 0.1
@@ -49,13 +49,7 @@ def run_there(folder: JobFolder, executor: SshExecutor, printer: ProgressPrinter
         raise LeftAlone from None
     finally:
         printer.close()
-    outcome = executor.outcome(folder)
-    if outcome.kind == "stopped":
-        printer.note(outcome.message)
-        raise KeyboardInterrupt
-    if outcome.kind == "failed":
-        raise UserError(outcome.message, outcome.advice)
-    return outcome.result
+    return result_of(executor.outcome(folder), printer)
 
 
 def _follow(folder: JobFolder, executor: SshExecutor, printer: ProgressPrinter) -> None:

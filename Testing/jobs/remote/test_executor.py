@@ -26,6 +26,13 @@ from .ssh_server import without_torch
 SECONDS = 120.0
 
 
+def wait_for_notice(executor: SshExecutor) -> None:
+    end = time.monotonic() + SECONDS
+    while not executor.notices():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+
+
 def wait_for_end(executor: SshExecutor, job: JobFolder) -> list[str]:
     end, notices = time.monotonic() + SECONDS, []
     while executor.state(job) not in ENDED:
@@ -75,10 +82,7 @@ def test_a_stop_that_another_program_requests_in_the_folder_is_passed_on(far, st
     far.wire.refuse = 1000
     executor = SshExecutor(far.machine, pauses=(0.05,))
     executor.submit(job)
-    end = time.monotonic() + SECONDS
-    while not executor.notices():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
+    wait_for_notice(executor)
     job.request_cancel()
     wait_for_end(executor, job)
     assert executor.outcome(job).message == "It was not started."
@@ -91,10 +95,7 @@ def test_leaving_while_the_machine_is_away_does_not_wait(far, study):
     far.wire.refuse = 1000
     executor = SshExecutor(far.machine, pauses=(1000.0,))
     executor.submit(job)
-    end = time.monotonic() + SECONDS
-    while not executor.notices():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
+    wait_for_notice(executor)
     executor.detach()
     assert not job.is_running()
 
