@@ -30,8 +30,9 @@ test test-all: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m mypy
-	# Two processes with one thread each: many tests wait, and PyTorch's threads would fight over the cores.
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(SELECTION)
+	# Two processes with one thread each: many tests wait, and PyTorch's threads would fight over the cores. In the order of
+	# the files, as those with few tests, which xdist would keep for the end, are the longest ones.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SELECTION)
 
 readme: $(VENV)/.ready-test
 	$(VENV)/bin/python -m Testing.readme

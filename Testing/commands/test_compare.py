@@ -86,6 +86,7 @@ def test_killed_interrupted_and_continued_by_the_same_command(
     assert "Comparison 001-compare, not finished\nMethod " in capsys.readouterr().out.replace("\r", "")
 
 
+@pytest.mark.slow
 def test_seeds_and_numbers_of_labels_at_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tiny_study(tmp_path / "study").folder
     more = ["--labels", "1", "--jobs", "2", "--reference", "supervised"]

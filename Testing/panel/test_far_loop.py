@@ -67,6 +67,7 @@ def test_a_round_elsewhere_is_one_of_this_computer(open_panel, far, study, spin,
     assert dialogs.messages == []
 
 
+@pytest.mark.slow
 def test_results_that_were_not_fetched_are_fetched_when_the_study_is_opened(open_panel, far, study, spin):
     loop = open_panel()
     loop.session.open_study(study)

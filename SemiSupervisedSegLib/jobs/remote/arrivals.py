@@ -93,16 +93,17 @@ class Arrivals:
     def _place_of(self, name: str) -> PurePosixPath:
         """Return where a file belongs in the round; raises UserError for one that no round has."""
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or path.parts[0] not in (*RESULTS, *_OF_CASES):
-            if name == CHECKPOINT:
-                return path
-            raise _no_result(name)
-        if path.parts[0] not in _OF_CASES:
+        if name == CHECKPOINT:
             return path
-        kind, case, *file = path.parts
-        if len(file) != 1 or not _CASE_FILE.fullmatch(file[0]):
+        top = path.parts[0] if path.parts else ""
+        if path.is_absolute() or ".." in path.parts or "\\" in name or top not in (*RESULTS, *_OF_CASES):
             raise _no_result(name)
-        return PurePosixPath(kind, self._names.original(case), file[0])
+        if top not in _OF_CASES:
+            return path
+        if len(path.parts) != 3 or not _CASE_FILE.fullmatch(path.name):
+            raise _no_result(name)
+        kind, case, file = path.parts
+        return PurePosixPath(kind, self._names.original(case), file)
 
     def _restore(self, path: Path) -> None:
         escape = in_unicode_json if path.name == "metadata.json" else _ESCAPES.get(path.suffix)

@@ -40,7 +40,6 @@ KINDS = {
     "unisemi_t6": ("nih_pancreas", "left_atrium", "msd_spleen", "msd_lung"),
 }
 """A protocol for each data set and each way in which rows use several."""
-QUICKEST = "cpcl_t4"
 
 
 def tables_of(name: str) -> str:
@@ -147,11 +146,9 @@ def test_every_row_can_be_planned_on_its_data(name: str, tmp_path: Path) -> None
         assert all((case.structures is not None) == (sets > 1) for case in spec.cases)
 
 
-# The others take longer and show the same on other layouts.
+@pytest.mark.slow
 @pytest.mark.timeout(800)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == QUICKEST else [pytest.mark.slow]) for name in KINDS]
-)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_tiny_sweep_runs_on_its_data(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_data(name, tmp_path / "data")
     assert main([name, "--data", str(data), "--output", str(tmp_path / "sweep"), "--tiny"]) == 0, capsys.readouterr()

@@ -42,6 +42,7 @@ def test_method_costs_are_relative_to_mean_teacher() -> None:
     assert all(value > 0 for value in rows["bcp"])
 
 
+@pytest.mark.slow
 def test_inference_has_the_output_of_the_plain_form(tmp_path: Path) -> None:
     places = ("--threads", "1", "--output", str(tmp_path))
     output = run("speed.inference", "--only", "v_net", "--precision", "float32", *places)

@@ -44,7 +44,14 @@ def test_four_classes(four_classes, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_classes_and_a_stop(two_classes, method):
+def test_two_classes(two_classes, method):
+    learns_and_predicts(two_classes, 3, method, **smallest_batches(method))
+
+
+# In 2D every method is stopped in the quick tests, too.
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stop(two_classes, method):
     changes = smallest_batches(method)
     whole = learns_and_predicts(two_classes, 3, method, **changes)
     goes_on_after_a_stop(two_classes, 3, method, whole, **changes)

@@ -63,6 +63,7 @@ class Wire:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lock = threading.Lock()
         self.cuts = 0
         self.refuse = 0
         """Number of connections that are ended at once."""
@@ -105,14 +106,21 @@ class Wire:
     def _pass(self, source: socket.socket, sink: socket.socket, way: str) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(4096):
-                if way in self.budget:
-                    self.budget[way] -= len(data)
-                    if self.budget[way] < 0:
-                        del self.budget[way]
-                        self.cut()
-                        return
+                if self._is_used_up(way, len(data)):
+                    self.cut()
+                    return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+    def _is_used_up(self, way: str, count: int) -> bool:
+        """Count bytes, and return whether they are the ones at which the wire is cut."""
+        with self._lock:
+            if way in self.budget:
+                self.budget[way] -= count
+                if self.budget[way] < 0:
+                    del self.budget[way]
+                    return True
+        return False
 
 
 class FarMachine:

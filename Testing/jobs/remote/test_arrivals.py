@@ -73,6 +73,8 @@ def test_results_get_their_names_and_the_rest_of_a_cut_attempt_is_fetched(arriva
         "predictions/..\\..\\x/final.seg.nrrd",
         "remote.json",
         "model/../../x",
+        "predictions",
+        "",
     ],
 )
 def test_files_that_no_round_has_are_refused(arrivals, name):
