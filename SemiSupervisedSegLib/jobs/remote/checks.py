@@ -18,6 +18,7 @@ from .same_program import check_version
 
 _PYTHONS = ("python3", "python3.13", "python3.12", "python3.11")
 _FITS = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
+_PROGRAM = "SemiSupervisedSeg"
 _GIGA = 1e9
 # The others are words, such as infinite.
 _DURATION = re.compile(r"[\d:-]+")
@@ -43,13 +44,17 @@ def run_checks(machine: Machine) -> Iterator[Check]:
         yield Check(way_in, error.message, error.advice)
         return
     looks = {} if machine.is_here else {"Python": find_python}
-    looks |= {"Free disk": _free_disk, "SemiSupervisedSeg": _own_version}
+    looks |= {"Free disk": _free_disk, _PROGRAM: _own_version}
     if machine.slurm is None:
         looks["PyTorch"] = _devices
     else:
         looks |= {"PyTorch": _torch, "Slurm": partitions, "Job": _trial}
     for title, look in looks.items():
-        yield _checked(title, look, connection)
+        check = _checked(title, look, connection)
+        yield check
+        if check.advice and title == _PROGRAM:
+            # The others ask the program there.
+            return
 
 
 def system_of(connection: Connection) -> str:

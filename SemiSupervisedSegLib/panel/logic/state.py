@@ -15,6 +15,7 @@ from ...jobs.folder import JobFolder
 from ...jobs.needs import missing_in_study
 from ...study.model import Role, Study
 from .round_names import round_title
+from .wording import package_names
 
 
 class PanelState(Enum):
@@ -199,7 +200,7 @@ def _free_to_leave(facts: Facts) -> str:
 def _packages(facts: Facts) -> str:
     if not facts.missing_packages:
         return ""
-    return f"Not installed yet: {', '.join(facts.missing_packages)}. Click Install."
+    return f"Not installed yet: {package_names(facts.missing_packages)}. Click Install."
 
 
 def _ready_here(facts: Facts) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from SemiSupervisedSegLib.jobs.machines import Machine
@@ -9,6 +11,7 @@ from SemiSupervisedSegLib.jobs.remote.checks import run_checks
 from SemiSupervisedSegLib.jobs.remote.connection import Connection
 from SemiSupervisedSegLib.jobs.remote.failures import Unreachable, explain
 from SemiSupervisedSegLib.jobs.remote.same_program import check_version
+from SemiSupervisedSegLib.jobs.slurm_request import SlurmRequest
 from SemiSupervisedSegLib.study.errors import UserError
 
 from .ssh_server import without_torch
@@ -90,6 +93,15 @@ def test_checks_say_what_is_there_and_go_on_after_a_failure(far):
     assert not any(checks[title].advice for title in ("Host key and login", "SemiSupervisedSeg", "Python"))
     assert "GB free" in checks["PyTorch"].found or checks["PyTorch"].advice
     assert "GB" in checks["Free disk"].found
+
+
+def test_without_the_program_that_is_said_once(far):
+    (far.folder / "venv" / "bin" / "python").unlink()
+    for machine in (far.machine, dataclasses.replace(far.machine, slurm=SlurmRequest(60))):
+        *passed, last = run_checks(machine)
+        assert not any(check.advice for check in passed)
+        assert last.title == "SemiSupervisedSeg"
+        assert "is not installed" in last.found
 
 
 def test_after_a_refused_login_nothing_else_is_tried(far):

@@ -136,7 +136,7 @@ def test_sentences_name_a_round_that_applied_a_model_in_words(state: PanelState)
 @pytest.mark.parametrize(
     ("changes", "action", "words"),
     [
-        ({"missing_packages": ("monai>=1.5",)}, Action.START, "monai"),
+        ({"missing_packages": ("torch!=2.9.*,>=2.6", "monai>=1.5")}, Action.START, "Not installed yet: torch, monai."),
         ({"device_problem": "PyTorch could not be loaded."}, Action.START, "PyTorch"),
         ({"method": ""}, Action.START, "method"),
         ({"study": with_cases(("labeled", "here", True))}, Action.START, "local site"),

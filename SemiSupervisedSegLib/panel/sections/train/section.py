@@ -18,6 +18,7 @@ from ....jobs.remote.record import goes_on_elsewhere, kept_machine
 from ....study.errors import UserError
 from ...logic.proposal import propose
 from ...logic.state import Action, Run, availability
+from ...logic.wording import package_names
 from ...run.probe import DeviceProbe
 from ...scene.curves import TrainingCurves
 from ..buttons import applyAvailability, setEnabledWithReason
@@ -140,7 +141,7 @@ class TrainSection(Section):
         except UserError as error:
             missing, problem, versions = (), str(error), ""
         text = _("Training on this computer needs packages that are not installed yet: {packages}.")
-        self.ui.installLabel.setText(text.format(packages=", ".join(missing)))
+        self.ui.installLabel.setText(text.format(packages=package_names(missing)))
         self.ui.versionsLabel.setText(_("Installed: {versions}").format(versions=versions))
         self._session.set_facts(missing_packages=missing, device_problem=problem or self._whyNoDevice())
         if not missing and not problem:
