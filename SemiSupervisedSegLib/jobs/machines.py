@@ -104,8 +104,8 @@ def find_machine(name: str) -> Machine:
 
 def add_machine(machine: Machine) -> None:
     """Add a machine, or replace the one of the same name; raises UserError when that cannot be written."""
-    others = [other for other in load_machines() if other.name != machine.name]
-    _save((*others, machine))
+    known = {other.name: other for other in load_machines()}
+    _save(tuple((known | {machine.name: machine}).values()))
 
 
 def remove_machine(name: str) -> Machine:

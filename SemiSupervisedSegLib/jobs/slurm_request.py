@@ -46,6 +46,10 @@ class SlurmRequest:
                 f"A job needs {_LEAST_MINUTES} minutes at least.", "Give more time, such as --time 24:00:00."
             )
 
+    def time(self) -> str:
+        """Return the time as hours:minutes:seconds."""
+        return f"{self.minutes // 60}:{self.minutes % 60:02}:00"
+
     def words(self) -> tuple[str, ...]:
         """Return the request as words of a command."""
         values = dataclasses.asdict(self).items()

@@ -90,3 +90,16 @@ def test_results_that_were_not_fetched_are_fetched_when_the_study_is_opened(open
     assert loop.session.facts().run.machine == "box"
     loop.waitForRound(folder, SECONDS)
     assert not there.exists()
+
+
+def test_the_fold_of_machines_comes_into_view(open_panel, study, spin):
+    loop = open_panel()
+    loop.session.open_study(study)
+    ui = loop.ui("Train")
+    loop.panel.widget.resize(360, 400)
+    loop.panel.widget.show()
+    loop.panel.goTo("Train")
+    spin(ui.methodBox.isVisible)
+    assert ui.addMachineButton.visibleRegion().isEmpty()
+    ui.placeBox.activated.emit(ui.placeBox.count - 1)
+    spin(lambda: not ui.addMachineButton.visibleRegion().isEmpty())

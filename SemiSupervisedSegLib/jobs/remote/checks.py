@@ -91,13 +91,14 @@ def partitions(connection: Connection) -> str:
     if not limits or unknown:
         raise UserError(
             f"There is no partition {', '.join(unknown)}; there are: {', '.join(limits)}.",
-            "Choose one of them with machine add --partition, or ask who runs the cluster.",
+            "Change the partition of the machine (machine add --partition), or ask who runs the cluster.",
         )
     for name in wanted:
         # Slurm would take such a job and never start it.
         if _DURATION.fullmatch(limits[name]) and minutes_of(limits[name]) < slurm.minutes:
             raise UserError(
-                f"The partition {name} allows {limits[name]} at most.", "Take that, or less, for machine add --time."
+                f"The partition {name} allows {limits[name]} at most.",
+                "Change the time of the machine to that or less (machine add --time).",
             )
     texts = (f"{name} (at most {limit}, {'no cards' if cards == '(null)' else cards})" for name, limit, cards in found)
     return "; ".join(dict.fromkeys(texts))
@@ -127,7 +128,9 @@ def _free_disk(connection: Connection) -> str:
         raise UserError("The free space cannot be told.", f"Look at df for {connection.machine.folder}.") from error
     text = f"{free / _GIGA:.1f} GB in {connection.machine.folder}"
     if free < _LEAST_FREE:
-        raise UserError(f"Only {text}.", "Free some space there, or choose another folder with machine add --folder.")
+        raise UserError(
+            f"Only {text}.", "Free some space there, or change the folder of the machine (machine add --folder)."
+        )
     return text
 
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from ...study.errors import UserError
 
 _SECONDS = 60.0
+_PLAIN = {
+    "Invalid generic resource (gres) specification": "the cluster has no graphics cards that a job can ask for",
+    "Requested node configuration is not available": "no node has so many cards, so many cores or so much memory",
+}
 UNKNOWN = "UNKNOWN"
 """State of a job that Slurm has forgotten, and of which it keeps no account."""
 
@@ -53,8 +57,8 @@ def refusal(said: str) -> SlurmRefused:
     # "sbatch: error: Batch job submission failed: Invalid partition name specified"
     reason = re.split(r"(?:error|failed|failure): ", lines[-1])[-1] if lines else "no reason was given"
     return SlurmRefused(
-        f"Slurm refuses the job: {reason.rstrip('.')}.",
-        "Correct what the machine asks for, with: semi-supervised-seg machine add.",
+        f"Slurm refuses the job: {_PLAIN.get(reason, reason).rstrip('.')}.",
+        "Change what the machine asks for (machine add).",
     )
 
 

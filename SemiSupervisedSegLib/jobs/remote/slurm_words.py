@@ -17,7 +17,7 @@ _RESUME = "Resume the round; it goes on from its checkpoint."
 _ENDS = {
     "TIMEOUT": (
         "was ended by the time limit again and again",
-        "Give it more time with machine add --time, then resume the round.",
+        "Change the time of the machine (machine add --time), then resume the round.",
     ),
     "DEADLINE": ("was ended by the deadline of the cluster", _RESUME),
     "PREEMPTED": ("had to give its place to others again and again", _RESUME),
@@ -25,7 +25,7 @@ _ENDS = {
     "BOOT_FAIL": ("found no node that starts", _RESUME),
     "OUT_OF_MEMORY": (
         "needed more main memory than it was given",
-        "Give it more with machine add --memory, then resume the round.",
+        "Change the memory of the machine (machine add --memory), then resume the round.",
     ),
     "CANCELLED": ("was cancelled on the cluster", _RESUME),
     UNKNOWN: ("is no longer known to Slurm, and how it ended was not kept", _RESUME),

@@ -83,9 +83,13 @@ def test_what_a_cluster_lacks_is_said_before_a_job_is_queued(cluster, tmp_path):
             partitions(Connection(machine_of(tmp_path, **request)))
         assert caught.value.message == expected
         assert "machine add" in caught.value.advice
-    for request in ({"cards": 1}, {"memory": 500}, {"cores": 99}):
+    for request, lack in (
+        ({"cards": 1}, "the cluster has no graphics cards that a job can ask for"),
+        ({"memory": 500}, "no node has so many cards, so many cores or so much memory"),
+        ({"cores": 99}, "no node has so many cards, so many cores or so much memory"),
+    ):
         machine = machine_of(tmp_path, **request)
-        with pytest.raises(UserError, match=r"Slurm refuses the job: .* machine add"):
+        with pytest.raises(UserError, match=rf"Slurm refuses the job: {lack}\. Change .*machine add"):
             Connection(machine).call("trial", *machine.slurm.words())
     assert cluster.jobs() == {}
 
@@ -208,6 +212,7 @@ def test_the_program_of_this_computer_is_that_of_its_cluster(tmp_path):
 @pytest.mark.parametrize(("text", "minutes"), [("90", 90), ("24:00:00", 1440), ("2-01:30:00", 2970), ("0:05:00", 5)])
 def test_durations_are_those_of_slurm(text, minutes):
     assert minutes_of(text) == minutes
+    assert minutes_of(SlurmRequest(minutes).time()) == minutes
 
 
 @pytest.mark.parametrize("text", ["", "1:30", "1h", "1-12", "-5", "1:00:00; x"])

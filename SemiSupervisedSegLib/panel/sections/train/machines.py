@@ -33,7 +33,9 @@ class Machines(SectionPart):
         self._runner, self._onChanged = context.runner, onChanged
         self._work = MachineWork(context.services, self._note, self._end)
         self._name = ""
+        self._machines: dict[str, Machine] = {}
         self._lines: list[str] = []
+        self._steps: list[str] = []
         ui.machineFolderEdit.setText(DEFAULT_FOLDER)
         ui.testMachineButton.connect("clicked()", lambda: self._begin("test", _("Testing the connection to {name}...")))
         ui.setUpMachineButton.connect("clicked()", self._setUp)
@@ -41,6 +43,7 @@ class Machines(SectionPart):
         ui.cancelMachineButton.connect("clicked()", self._work.cancel)
         ui.addMachineButton.connect("clicked()", lambda: self._try(self._add))
         ui.machinesList.connect("itemSelectionChanged()", self.refresh)
+        ui.machinesList.connect("clicked(QModelIndex)", lambda index: self._fillForm(self._machines[self._selected()]))
         for edit in (ui.machineNameEdit, ui.machineHostEdit, ui.machineFolderEdit, ui.slurmTimeEdit):
             edit.connect("textChanged(QString)", lambda text: self.refresh())
         ui.slurmCheck.connect("toggled(bool)", lambda isCluster: self.refresh())
@@ -51,6 +54,7 @@ class Machines(SectionPart):
         """Show the machines that there are now, and select one of them."""
         items: list[Machine] = []
         self._try(lambda: items.extend(load_machines()))
+        self._machines = {machine.name: machine for machine in items}
         ui, box, before = self.ui, self.ui.machinesList, name or self._selected()
         box.clear()
         for row, machine in enumerate(items):
@@ -79,7 +83,9 @@ class Machines(SectionPart):
         setEnabledWithReason(ui.removeMachineButton, reason or used, hint)
         ui.cancelMachineButton.setVisible(isBusy)
         ui.slurmPanel.setVisible(ui.slurmCheck.checked)
-        hint = _("Add it, or change the one of this name")
+        isKnown = ui.machineNameEdit.text.strip() in self._machines
+        ui.addMachineButton.setText(_("Change machine") if isKnown else _("Add machine"))
+        hint = _("Change the machine of this name") if isKnown else _("Add it to the list")
         setEnabledWithReason(ui.addMachineButton, busy or self._missing(), hint)
 
     def cleanup(self) -> None:
@@ -89,6 +95,25 @@ class Machines(SectionPart):
     def _selected(self) -> str:
         item = self.ui.machinesList.currentItem()
         return "" if item is None else item.data(qt.Qt.UserRole)
+
+    def _fillForm(self, machine: Machine) -> None:
+        """Show a machine as it was added."""
+        ui, slurm = self.ui, machine.slurm
+        ui.machineNameEdit.setText(machine.name)
+        ui.machineHostEdit.setText(machine.host)
+        ui.machineFolderEdit.setText(machine.folder)
+        ui.slurmCheck.setChecked(slurm is not None)
+        if slurm is not None:
+            ui.slurmTimeEdit.setText(slurm.time())
+            ui.slurmPartitionEdit.setText(slurm.partition)
+            ui.slurmAccountEdit.setText(slurm.account)
+            for name, box in self._countBoxes().items():
+                box.setValue(getattr(slurm, name))
+
+    def _countBoxes(self) -> dict[str, qt.QSpinBox]:
+        """Return the boxes with counts by the names of a request."""
+        ui = self.ui
+        return {"cards": ui.slurmCardsBox, "cores": ui.slurmCoresBox, "memory": ui.slurmMemoryBox}
 
     def _missing(self) -> str:
         ui, isCluster = self.ui, self.ui.slurmCheck.checked
@@ -142,9 +167,8 @@ class Machines(SectionPart):
             minutes = minutes_of(ui.slurmTimeEdit.text.strip())
         except ValueError as error:
             raise UserError(_("This is no time: {error}.").format(error=error), _("Write it as 24:00:00.")) from error
-        return SlurmRequest(
-            minutes, ui.slurmPartitionEdit.text.strip(), ui.slurmAccountEdit.text.strip(), ui.slurmCardsBox.value
-        )
+        counts = {name: box.value for name, box in self._countBoxes().items()}
+        return SlurmRequest(minutes, ui.slurmPartitionEdit.text.strip(), ui.slurmAccountEdit.text.strip(), **counts)
 
     def _remove(self) -> None:
         machine = find_machine(self._selected())
@@ -156,15 +180,20 @@ class Machines(SectionPart):
             self._onChanged("")
 
     def _note(self, check: Check) -> None:
-        self._lines.append(in_words(check))
+        if check.title:
+            # What was done is of no interest any more when its result is tested.
+            self._steps = []
+            self._lines.append(in_words(check))
+        else:
+            self._steps.append(in_words(check))
         self._showLines()
 
     def _say(self, text: str) -> None:
-        self._lines = [text] if text else []
+        self._lines, self._steps = [text] if text else [], []
         self._showLines()
 
     def _showLines(self) -> None:
-        self.ui.machineLabel.setText("\n".join(self._lines))
+        self.ui.machineLabel.setText("\n".join(self._lines + self._steps))
         self.ui.machineLabel.setVisible(bool(self._lines))
 
     def _showError(self, error: UserError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import qt
 from slicer.i18n import tr as _
 
 from ....jobs.machines import load_machines
@@ -29,6 +30,10 @@ class PlaceBox:
     def __init__(self, ui: Widgets, preferences: Preferences, onChanged: Callable[[], None]) -> None:
         self.ui, self._preferences, self._onChanged = ui, preferences, onChanged
         self._machine = str(preferences.value(_CHOSEN) or "")
+        # It goes away with the widgets.
+        self._scrolling = qt.QTimer(ui.placeBox)
+        self._scrolling.setSingleShot(True)
+        self._scrolling.connect("timeout()", self._showMachines)
         self.fill()
         ui.placeBox.connect("activated(int)", self._choose)
 
@@ -73,9 +78,19 @@ class PlaceBox:
         if chosen == _ANOTHER:
             self.show(self._machine)
             self.ui.machinesButton.setProperty("collapsed", False)
+            # Where it lies is known when Qt has made room for what was unfolded.
+            self._scrolling.start(0)
             return
         self.choose(chosen)
         self._onChanged()
+
+    def _showMachines(self) -> None:
+        """Scroll the fold of machines into view."""
+        place = self.ui.addMachineButton.parent()
+        while place is not None and not isinstance(place, qt.QScrollArea):
+            place = place.parent()
+        if place is not None:
+            place.ensureWidgetVisible(self.ui.addMachineButton)
 
     def _refresh(self) -> None:
         ui, isHere = self.ui, not self._machine

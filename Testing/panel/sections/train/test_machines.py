@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,11 +114,35 @@ def test_a_cluster_is_added_with_what_its_jobs_ask_for(panel, silent):
     assert "no duration" in ui.machineLabel.text
     ui.slurmTimeEdit.setText("1-00:00:00")
     ui.slurmPartitionEdit.setText("gpu")
+    ui.slurmMemoryBox.setValue(16)
     ui.addMachineButton.click()
     (machine,) = load_machines()
     assert machine.is_here
-    assert machine.slurm == SlurmRequest(1440, "gpu", cards=1)
+    assert machine.slurm == SlurmRequest(1440, "gpu", cards=1, memory=16)
     assert ui.placeBox.currentText == "cluster (Slurm)"
+
+
+def test_a_machine_is_changed_after_a_click_on_it(panel, silent):
+    request = SlurmRequest(90, "gpu", "group", cards=2, cores=8, memory=32)
+    for machine in (Machine("box", "far", "there"), Machine("cluster", "login", "scratch", request)):
+        add_machine(machine)
+    shown = panel()
+    ui = shown.ui
+    assert ui.addMachineButton.text == "Add machine"
+    for row, machine in enumerate(load_machines()):
+        ui.machinesList.setCurrentRow(row)
+        ui.machinesList.clicked.emit(ui.machinesList.currentIndex())
+        assert ui.slurmPanel.isHidden() == (machine.slurm is None)
+        assert ui.addMachineButton.text == "Change machine"
+        ui.addMachineButton.click()
+        assert machine in load_machines()
+        assert ui.addMachineButton.text == "Add machine"
+    ui.machinesList.clicked.emit(ui.machinesList.currentIndex())
+    assert ui.slurmTimeEdit.text == "1:30:00"
+    ui.slurmMemoryBox.setValue(64)
+    ui.addMachineButton.click()
+    assert load_machines()[-1].slurm == dataclasses.replace(request, memory=64)
+    assert len(load_machines()) == 2
 
 
 def test_the_last_place_leads_to_where_machines_are_added(panel, silent):
