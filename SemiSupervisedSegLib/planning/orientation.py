@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import SimpleITK as sitk
@@ -24,6 +25,12 @@ def lps_axes(direction: Sequence[float]) -> tuple[tuple[int, int, int], tuple[bo
     Args:
         direction: Nine direction cosines in the order of SimpleITK.
     """
+    return _lps_axes(tuple(direction))
+
+
+# The panel asks many times a click for the same few, and the filter waits for the threads of SimpleITK each time.
+@lru_cache(maxsize=256)
+def _lps_axes(direction: tuple[float, ...]) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     # SimpleITK's filter decides on a single voxel, so that oblique ties fall as they do in DICOMOrient.
     probe = sitk.Image([1, 1, 1], sitk.sitkUInt8)
     probe.SetDirection(direction)

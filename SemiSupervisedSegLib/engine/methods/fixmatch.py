@@ -39,7 +39,7 @@ class FixMatch(Method):
         return {
             "supervised": Loss(self.supervised_loss(labeled, labels)),
             "pseudo": Loss(pseudo, self.consistency_weight(step)),
-            "confident": Loss(confident.mean(), 0.0),
+            "confident_share": Loss(confident.mean(), 0.0),
         }
 
 

@@ -57,7 +57,7 @@ class ConfidentSelfTraining(TeacherStudent):
         return {
             "annotated": Loss(confident_loss(logits[annotated], labels[annotated], known[annotated]), 0.5),
             "pseudo": Loss(confident_loss(logits[pseudo], labels[pseudo], known[pseudo]), weight),
-            "confident": Loss(confident.mean(), 0.0),
+            "confident_share": Loss(confident.mean(), 0.0),
         }
 
     def pseudo_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -277,7 +277,7 @@ def assert_doubt_costs_nothing(method_id: str) -> None:
     method, batch = toy_method(method_id, 2, 4, confidence=0.9999), toy_batch(2, 4)
     losses = method.losses(batch, MIDDLE)
     assert_skipped(method, losses["pseudo"])
-    assert losses["confident"].value == 0
+    assert losses["confident_share"].value == 0
     assert_finite(method, losses)
 
 

@@ -24,7 +24,11 @@ EASY = {"confidence": 0.3}
 
 class TestFixMatch(MethodChecks):
     method, variants = "fixmatch", {"paper": EASY}
-    trained: ClassVar[dict[str, set[str]]] = {"supervised": EVERYTHING, "pseudo": EVERYTHING, "confident": NOTHING}
+    trained: ClassVar[dict[str, set[str]]] = {
+        "supervised": EVERYTHING,
+        "pseudo": EVERYTHING,
+        "confident_share": NOTHING,
+    }
 
 
 class TestReleasedFixMatch(MethodChecks):
@@ -60,7 +64,7 @@ def test_values(shape, seen):
         "pseudo": pytest.approx(
             reference.cross_entropy(logits[2:], p.argmax(axis=1), confident) * confident.mean(), abs=1e-10
         ),
-        "confident": pytest.approx(confident.mean()),
+        "confident_share": pytest.approx(confident.mean()),
     }
 
 
@@ -101,6 +105,6 @@ def test_what_nobody_is_confident_of_costs_nothing():
 
 
 def test_unlabeled_images_count_in_full_unless_released():
-    assert weights("fixmatch", MIDDLE) == {"supervised": 1.0, "pseudo": 1.0, "confident": 0.0}
+    assert weights("fixmatch", MIDDLE) == {"supervised": 1.0, "pseudo": 1.0, "confident_share": 0.0}
     found = weights("fixmatch", MIDDLE, **RELEASED, ramp_steps=1000, ramp_unit="iteration")
     assert found == pytest.approx({"supervised": 2.0, "pseudo": 0.2 * RAMP, "complementary": 0.1 * RAMP})

@@ -22,7 +22,7 @@ START = TrainingStep(100, 1000)
 
 class TestConfidentSelfTraining(MethodChecks):
     method, variants = "self_training", VARIANTS
-    trained: ClassVar[dict[str, set[str]]] = {"annotated": EVERYTHING, "pseudo": EVERYTHING, "confident": NOTHING}
+    trained: ClassVar[dict[str, set[str]]] = {"annotated": EVERYTHING, "pseudo": EVERYTHING, "confident_share": NOTHING}
 
 
 def expected_loss(logits, labels, known):
@@ -55,7 +55,7 @@ def test_values(shape):
     assert losses == {
         "annotated": pytest.approx(expected_loss(logits[:2], annotated, np.ones(annotated.shape)), abs=1e-5),
         "pseudo": pytest.approx(expected_loss(logits[2:], p.argmax(axis=1), confident), abs=1e-5),
-        "confident": pytest.approx(confident.mean()),
+        "confident_share": pytest.approx(confident.mean()),
     }
 
 
@@ -87,7 +87,7 @@ def test_results_that_nobody_is_confident_of_cost_nothing():
 def test_annotations_and_own_results_count_half_each():
     method = toy_method("self_training", pseudo_label_weight=0.4)
     weights = {name: loss.weight for name, loss in method.losses(toy_batch(), MIDDLE).items()}
-    assert weights == pytest.approx({"annotated": 0.5, "pseudo": 0.2, "confident": 0.0})
+    assert weights == pytest.approx({"annotated": 0.5, "pseudo": 0.2, "confident_share": 0.0})
 
 
 def test_the_teacher_predicts():

@@ -97,6 +97,7 @@ class SettingRow:
         self.value = self._base = setting.default
         self._onChanged = onChanged
         self._quiet = False
+        self._shown: tuple[SettingValue, SettingValue] | None = None
         unit = f" ({setting.unit})" if setting.unit else ""
         self.label = qt.QLabel(setting.title + unit)
         self.label.setWordWrap(True)
@@ -145,11 +146,18 @@ class SettingRow:
             self.value = self.setting.parse(_read(self.setting, self.editor))
         except UserError as error:
             problem = str(error)
-        self._show(problem)
+        self._display(problem)
         if self.value != before:
             self._onChanged()
 
-    def _show(self, problem: str = "") -> None:
+    def _show(self) -> None:
+        """Show the value unless it is shown: a choice in Train refreshes all rows, of which few change."""
+        if (self.value, self._base) != self._shown:
+            self._display()
+
+    def _display(self, problem: str = "") -> None:
+        # With a problem, the next call of _show takes it away.
+        self._shown = None if problem else (self.value, self._base)
         self._quiet = True
         _write(self.setting, self.editor, self.value)
         self._quiet = False
