@@ -43,15 +43,22 @@ class Expectation:
         self._rounds: Sequence[JobFolder] = ()
         self._geometries: dict[Path, Geometry] = {}
         self._factors: dict[tuple[str, str], RoundTimes | None] = {}
+        self._plans: dict[tuple[object, ...], RoundPlan] = {}
 
     def showStudy(self, study: Study | None, rounds: Sequence[JobFolder]) -> None:
         """Take another study, or a change of it or of its rounds."""
+        if study != self._study:
+            self._plans.clear()
         self._study, self._rounds = study, rounds
         self._factors.clear()
 
     def plan(self, method: str, preset: str, overrides: Mapping[str, SettingValue]) -> RoundPlan:
         """Return the plan and the settings that the worker would choose; raises UserError where they do not fit."""
-        return expected_plan(self._typicalGeometries(), method, preset, overrides)
+        key = (method, preset, *sorted(overrides.items()))
+        if key not in self._plans:
+            # A click asks several times for the same one.
+            self._plans[key] = expected_plan(self._typicalGeometries(), method, preset, overrides)
+        return self._plans[key]
 
     def estimate(self, method: str, plan: RoundPlan, device: DeviceInfo | None) -> Estimate:
         """Return what a round takes."""

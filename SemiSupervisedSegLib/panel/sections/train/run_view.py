@@ -99,10 +99,14 @@ class RunView:
 
     def _showProgress(self) -> None:
         progress, bar = self._progress, self.ui.progressBar
+        # A new value is drawn at once, for which the system puts all views of Slicer together again; so it is drawn
+        # with everything else that changes here.
+        bar.setUpdatesEnabled(False)
         # A bar without a maximum moves by itself: the progress is not known.
         bar.setMaximum(_FULL if progress.fraction is not None else 0)
         bar.setValue(round(_FULL * (progress.fraction or 0.0)))
         bar.setFormat(progress.count)
+        bar.setUpdatesEnabled(True)
         parts = [progress.count]
         if progress.seconds_left:
             parts.append(_("{time} left").format(time=rough_duration(progress.seconds_left)))

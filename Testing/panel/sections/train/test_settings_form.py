@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from SemiSupervisedSegLib.panel.sections.train import expectation
 from SemiSupervisedSegLib.panel.sections.train.settings_form import SettingRow
 from SemiSupervisedSegLib.planning import orientation
 
@@ -22,7 +23,7 @@ def panel(services: Any, scene: Any, tmp_path: Path) -> Iterator[TrainPanel]:
     panel.close()
 
 
-def test_a_refresh_writes_what_changed_and_computes_no_axes_again(
+def test_a_refresh_plans_nothing_again_and_writes_what_changed(
     panel: TrainPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = panel.section.form
@@ -33,9 +34,20 @@ def test_a_refresh_writes_what_changed_and_computes_no_axes_again(
     assert "nonsense" in patch.editor.toolTip
     written = []
     monkeypatch.setattr(SettingRow, "_display", lambda row, problem="": written.append(row.setting.name))
-    monkeypatch.setattr(orientation.sitk, "DICOMOrientImageFilter", None)
+    monkeypatch.setattr(expectation, "expected_plan", None)
     form.refresh()
     # What was wrong with it is said until then.
     assert written == ["patch_size"]
     steps.tryValue(steps.value + 1)
     assert written == ["patch_size", "steps"]
+
+
+def test_another_preset_is_planned_without_computing_axes_again(
+    panel: TrainPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = panel.section.form
+    form.choosePreset("standard")
+    before = form.settings.rows["steps"].value
+    monkeypatch.setattr(orientation.sitk, "DICOMOrientImageFilter", None)
+    form.choosePreset("quick")
+    assert form.settings.rows["steps"].value < before
