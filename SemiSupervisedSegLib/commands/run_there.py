@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from ..jobs.events import Cancelled, Event, Failed, Progress, StageStarted, StepDone
+from ..jobs.events import CONNECT, Cancelled, Event, Failed, Progress, StageStarted, StepDone
 from ..jobs.executor import ENDED
 from ..jobs.folder import JobFolder
 from ..jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
@@ -15,7 +15,6 @@ from .run_job import result_of
 from .show_progress import ProgressPrinter
 
 _POLL_SECONDS = 0.1
-_CONNECT = "connect"
 _EXIT_CODES = {"finished": EXIT_FINISHED, "stopped": EXIT_CANCELLED, "failed": EXIT_FAILED}
 
 
@@ -104,13 +103,13 @@ class _Story:
 
     def __init__(self, folder: JobFolder) -> None:
         self._folder = folder
-        stages = [event for event in folder.events()[0] if isinstance(event, StageStarted) and event.name != _CONNECT]
+        stages = [event for event in folder.events()[0] if isinstance(event, StageStarted) and event.name != CONNECT]
         self._stage: StageStarted | None = stages[-1] if stages else None
         self._is_cut = self._has_end = False
 
     def hear(self, event: Event) -> None:
         """Take an event of the job in; what it was doing is said again when the connection is back."""
-        if isinstance(event, StageStarted) and event.name != _CONNECT:
+        if isinstance(event, StageStarted) and event.name != CONNECT:
             self._stage, self._is_cut = event, False
         elif isinstance(event, StepDone | Progress) and self._is_cut:
             self._is_cut = False
@@ -122,7 +121,7 @@ class _Story:
     def note(self, notice: str) -> None:
         """Say what there is to say of the connection, in the place of what the job is doing."""
         self._is_cut = True
-        self._folder.append_event(StageStarted(_CONNECT, notice, 0))
+        self._folder.append_event(StageStarted(CONNECT, notice, 0))
 
     def end(self, outcome: Outcome) -> None:
         """Say how it ended where the machine has not said it."""

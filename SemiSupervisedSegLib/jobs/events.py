@@ -13,6 +13,9 @@ from typing import Any
 
 from .records import from_plain, to_plain
 
+CONNECT = "connect"
+"""Name of the stage in which another machine is waited for, until it answers or a job has its turn."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...jobs.event_text import count, describe, fraction
-from ...jobs.events import Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
+from ...jobs.events import CONNECT, Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
 
 _SECONDS_BETWEEN_LINES = 5.0
 # So many validations in a row without a higher Dice are no accident of one of them, and less is no rise.
@@ -21,7 +21,7 @@ class RunProgress:
     Attributes:
         device: Description of the computing device.
         stage: Title of the running part.
-        fraction: Completed share of that part, 0 to 1; None when it is not known.
+        fraction: Completed share of that part, 0 to 1; None when it is not known, 0 while waiting.
         count: Text with the progress, such as step 120 of 600.
         seconds_left: Remaining time in seconds, of all steps and what follows them, else of the running part; None when
             it is not known.
@@ -51,8 +51,10 @@ class RunProgress:
                 self.device, self.warnings, self._logged_at, self._first_step = event.device, [], 0.0, None
             case StageStarted():
                 self.stage, self.seconds_left = event.title, None
-                # Where the length is not known yet, nothing is said of it.
-                self.fraction, self.count = (0.0, f"0 of {event.steps}") if event.steps else (None, "")
+                # Where the length is not known yet, nothing is said of it. A queue can take hours, in which a bar that
+                # moves by itself would take most of a processor core where Slicer draws without a graphics card.
+                self.fraction = 0.0 if event.steps or event.name == CONNECT else None
+                self.count = f"0 of {event.steps}" if event.steps else ""
             case StepDone():
                 self._take_count(event, self._seconds_left(event, event.step, event.total_steps))
             case Progress(unit="step") if self._first_step is None:

@@ -28,6 +28,7 @@ def counted(step: int, time: float, total: int = 24) -> Progress:
 def test_everything_is_counted_from_its_beginning() -> None:
     progress, texts = RunProgress(), []
     events = [
+        StageStarted("connect", "Job 3 waits in the queue.", 0),
         StageStarted("preprocess", "Preparing images", 10),
         Progress("preprocess", 4, 10, 6.0),
         StageStarted("train", "Training", 24),
@@ -40,6 +41,7 @@ def test_everything_is_counted_from_its_beginning() -> None:
         progress.take(event)
         texts.append((progress.stage, progress.count, progress.fraction))
     assert texts == [
+        ("Job 3 waits in the queue.", "", 0.0),
         ("Preparing images", "0 of 10", 0.0),
         ("Preparing images", "4 of 10", 0.4),
         ("Training", "0 of 24", 0.0),
