@@ -104,7 +104,8 @@ class RunView:
         bar.setUpdatesEnabled(False)
         # A bar without a maximum moves by itself: the progress is not known.
         bar.setMaximum(_FULL if progress.fraction is not None else 0)
-        bar.setValue(round(_FULL * (progress.fraction or 0.0)))
+        # At 0 Qt's style does not end that movement, though it is not seen any more.
+        bar.setValue(max(1, round(_FULL * (progress.fraction or 0.0))))
         bar.setFormat(progress.count)
         bar.setUpdatesEnabled(True)
         parts = [progress.count]

@@ -31,6 +31,7 @@ def test_progress_is_drawn_with_what_else_changes(make_panel: Callable[[str], Tr
     view.begin(JobFolder(study.folder / "rounds" / "001-supervised"))
     view.take([StageStarted("train", "Training", 100)])
     spin(bar.isVisible)
+    assert (bar.value, bar.maximum) == (1, 1000), "at 0 it would move on"
     bar.installEventFilter(drawings)
     for step in (10, 60):
         before = drawings.count
