@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..jobs.events import CONNECT, Cancelled, Event, Failed, Progress, StageStarted, StepDone
-from ..jobs.executor import ENDED
+from ..jobs.executor import ENDED, JobState
 from ..jobs.folder import JobFolder
 from ..jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
 from ..jobs.remote.executor import SshExecutor
@@ -82,7 +82,8 @@ def work_there(folder: JobFolder, executor: SshExecutor) -> int:
         executor: Executor of the machine.
     """
     executor.submit(folder)
-    story, state = _Story(folder), executor.state(folder)
+    story = _Story(folder)
+    state: JobState = "waiting"
     while state not in ENDED:
         # Asked before reading, so that the last events are not lost.
         before, state = state, executor.state(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from SemiSupervisedSegLib.commands.run_there import work_there
-from SemiSupervisedSegLib.jobs.events import Cancelled, Failed, StageStarted, StepDone
+from SemiSupervisedSegLib.jobs.events import Cancelled, Event, Failed, StageStarted, StepDone
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import WorkerProcess, worker_arguments
 from SemiSupervisedSegLib.jobs.machines import add_machine, find_machine
@@ -50,6 +50,32 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "not in time"
         time.sleep(0.02)
+
+
+class AtOnce(SshExecutor):
+    """It connects before anybody has looked."""
+
+    def submit(self, folder: JobFolder) -> str:
+        self.looks = iter(("running", "stopped"))
+        return folder.name
+
+    def state(self, folder: JobFolder) -> str:
+        return next(self.looks)
+
+    def outcome(self, folder: JobFolder) -> Outcome:
+        return Outcome("stopped", "", "")
+
+    def events(self, folder: JobFolder) -> list[Event]:
+        return []
+
+
+def test_connecting_is_said_however_fast_it_begins(far, job):
+    job.append_event(StageStarted("fetch", "Fetching results from box", 2))
+    work_there(job, AtOnce(far.machine))
+    assert [event.title for event in job.events()[0] if isinstance(event, StageStarted)] == [
+        "Fetching results from box",
+        "Connecting to box",
+    ]
 
 
 def test_a_failure_is_an_event_and_the_status(far, job, work):
