@@ -94,11 +94,15 @@ def accept(received: str, folder: str) -> dict[str, Any]:
 
 
 def watch(folder: str, offset: str) -> dict[str, Any]:
-    """Say what happens in a job from a byte of its events on, until its worker ends; `cancel` is read meanwhile."""
+    """Say what happens in a job from a byte of its events on, until its worker ends; `cancel` is read meanwhile.
+
+    When the connection is gone it ends without an answer, and leaves the job alone.
+    """
     job, position, said_at = JobFolder(folder), int(offset), 0.0
     queued = SlurmJob(job) if SlurmJob(job).exists() else None
-    threading.Thread(target=_read_requests, args=(job, queued), daemon=True).start()
-    while True:
+    gone = threading.Event()
+    threading.Thread(target=_read_requests, args=(job, queued, gone), daemon=True).start()
+    while not gone.is_set():
         # Checked before reading, so that the last events are not lost.
         is_running = job.is_running() if queued is None else queued.goes_on()
         for frame in _news(job, position, queued):
@@ -109,7 +113,8 @@ def watch(folder: str, offset: str) -> dict[str, Any]:
         if time.monotonic() - said_at > _ALIVE_SECONDS:
             said_at = time.monotonic()
             _say({})
-        time.sleep(_POLL_SECONDS)
+        gone.wait(_POLL_SECONDS)
+    raise BrokenPipeError
 
 
 def results(folder: str) -> dict[str, Any]:
@@ -222,12 +227,13 @@ def _previews(job: JobFolder, event: PreviewReady) -> Iterator[dict[str, Any]]:
             yield {"preview": name, "data": base64.b64encode(path.read_bytes()).decode()}
 
 
-def _read_requests(job: JobFolder, queued: SlurmJob | None) -> None:
+def _read_requests(job: JobFolder, queued: SlurmJob | None, gone: threading.Event) -> None:
     for line in sys.stdin:
         if line.strip() == "cancel":
             job.request_cancel()
             if queued is not None:
                 queued.stop = True
+    gone.set()
 
 
 def _is_accepted(received: str, folder: str) -> bool:

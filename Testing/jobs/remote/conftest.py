@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.launcher import launch
+from SemiSupervisedSegLib.jobs.remote.executor import SshExecutor
 from SemiSupervisedSegLib.study.model import Study
 
 from .private_study import new_private_round, private_study
@@ -21,6 +23,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def followers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ends what a test that failed still follows; it would be tried again for as long as there are other tests."""
+    made: list[SshExecutor] = []
+    make = SshExecutor.__init__
+
+    def note(executor: SshExecutor, *arguments: Any, **options: Any) -> None:
+        make(executor, *arguments, **options)
+        made.append(executor)
+
+    monkeypatch.setattr(SshExecutor, "__init__", note)
+    yield
+    for executor in made:
+        executor.detach()
 
 
 @pytest.fixture

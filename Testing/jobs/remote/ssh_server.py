@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import SemiSupervisedSegLib
@@ -160,10 +161,19 @@ class FarMachine:
         """Return what lies among the jobs there."""
         return sorted((self.folder / "jobs").glob("*"))
 
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs there of this program: workers, and far ends of connections."""
+        found = psutil.process_iter(["cmdline"])
+        return [process for process in found if any(str(self.folder) in word for word in process.info["cmdline"] or ())]
+
     def close(self) -> None:
         self.wire.close()
         self._server.terminate()
         self._server.wait()
+        # A test that failed may have left a worker, which outlives its connection.
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def _make_keys(self) -> None:
         for name in ("host_key", "user_key", "other_key"):
