@@ -13,6 +13,7 @@ from ...study.errors import UserError
 from ..machines import Machine
 from ..slurm_request import minutes_of
 from .connection import Connection
+from .deletion import delete_there
 from .failures import not_set_up
 from .same_program import check_version
 
@@ -35,7 +36,10 @@ class Check:
 
 
 def run_checks(machine: Machine) -> Iterator[Check]:
-    """Yield the checks of a machine as they are done; those that need a failed one are left out."""
+    """Yield the checks of a machine as they are done; those that need a failed one are left out.
+
+    What was deleted on this computer while the machine was away is deleted there then.
+    """
     connection = Connection(machine)
     way_in = "This computer" if machine.is_here else "Host key and login"
     try:
@@ -55,6 +59,9 @@ def run_checks(machine: Machine) -> Iterator[Check]:
         if check.advice and title == _PROGRAM:
             # The others ask the program there.
             return
+    deleted = _checked("Deleted rounds", lambda connection: delete_there(connection.machine), connection)
+    if deleted.found:
+        yield deleted
 
 
 def system_of(connection: Connection) -> str:

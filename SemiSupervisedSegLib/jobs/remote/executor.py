@@ -14,6 +14,7 @@ from ..folder import JobFolder
 from ..machines import Machine
 from ..outcome import Outcome
 from .connection import Connection
+from .deletion import LeftThere, later, remember
 from .parcel import check_can_travel
 from .record import read_record
 from .remote_run import PAUSES, Detached, RemoteRun
@@ -83,7 +84,7 @@ class SshExecutor:
         return self._outcomes[folder.path]
 
     def forget(self, folder: JobFolder) -> None:
-        """Remove what a job that has ended and is given up has left there; where that fails, a notice says so."""
+        """Remove what a job that has ended and is given up has left there; where that fails, a notice says when."""
         record = read_record(folder)
         if record is None:
             return
@@ -91,7 +92,8 @@ class SshExecutor:
         try:
             Connection(self.machine).call("remove", home, folder.name)
         except UserError as error:
-            self._notices.put(f"{error.message} What is in {home} stays on {self.machine.name}.")
+            remember([LeftThere(self.machine.name, record.names.token, folder.name)])
+            self._notices.put(f"{error.message} {later(self.machine.name)}")
 
     def notices(self) -> list[str]:
         """Return what there is to say of the connection since the last call."""

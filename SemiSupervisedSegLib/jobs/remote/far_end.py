@@ -33,7 +33,7 @@ from . import slurm_commands
 from .connection import MARK
 from .slurm_commands import SlurmAway
 from .slurm_job import SlurmJob, queued_names, sbatch_options
-from .starting import start, start_together, withdraw
+from .starting import discard, remove, start, start_together, withdraw
 
 MANIFEST = "manifest.json"
 """File with the hash of every file that was sent; it is sent last."""
@@ -135,16 +135,6 @@ def send(folder: str) -> dict[str, Any]:
     return {}
 
 
-def remove(folder: str, name: str) -> dict[str, Any]:
-    """Remove a job, and the images with the last of those that share them."""
-    rounds = Path(folder, "rounds")
-    shutil.rmtree(rounds / name, ignore_errors=True)
-    if not rounds.is_dir() or not any(rounds.iterdir()):
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(f"{folder}.part", ignore_errors=True)
-    return {}
-
-
 def partitions() -> dict[str, Any]:
     """Return a line for each partition of Slurm: name, time limit and cards, with | between."""
     return {"lines": slurm_commands.run("sinfo", "--noheader", "--format=%P|%l|%G").splitlines()}
@@ -170,6 +160,7 @@ _COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
         results,
         send,
         remove,
+        discard,
         partitions,
         trial,
     )

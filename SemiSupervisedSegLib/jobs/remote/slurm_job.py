@@ -94,6 +94,12 @@ class SlurmJob:
         with contextlib.suppress(SlurmRefused):
             slurm_commands.run("scancel", "--state=PENDING", self._record().id.split("_")[0])
 
+    def cancel(self) -> None:
+        """End the job, whether it waits or runs, and give it up; raises SlurmAway."""
+        # What has ended, or was forgotten, cannot be cancelled.
+        with contextlib.suppress(SlurmRefused):
+            slurm_commands.run("scancel", self._record().id)
+
     def goes_on(self) -> bool:
         """Return whether the job waits or runs, or was queued again now; Slurm is asked now and then."""
         if time.monotonic() < self._ask_at:

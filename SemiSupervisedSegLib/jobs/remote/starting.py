@@ -1,8 +1,11 @@
-"""Starts jobs on this machine, at once or in the queue of Slurm, for the far end of a connection."""
+"""Starts jobs on this machine, at once or in the queue of Slurm, and removes them, for the far end of a connection."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +23,8 @@ from .slurm_job import SlurmJob, submit_array
 _POLL_SECONDS = 0.05
 # Each waits a moment itself.
 _ATTEMPTS = 300
+_NAME = re.compile(r"[0-9a-f]{12}/[A-Za-z0-9_-]+")
+_END_SECONDS, _END_POLL_SECONDS = 60.0, 1.0
 
 
 def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any]:
@@ -76,6 +81,49 @@ def withdraw(folder: str) -> dict[str, Any]:
     if queued.exists():
         queued.withdraw()
     return {}
+
+
+def discard(folder: str) -> dict[str, Any]:
+    """Stop and remove the jobs that standard input names, one a line as TOKEN/NAME, and say which still run.
+
+    Nothing is removed under a worker, which gets a minute to end.
+    """
+    names = [name for name in sys.stdin.read().splitlines() if _NAME.fullmatch(name)]
+    jobs = {name: JobFolder(Path(folder, name.replace("/", "/rounds/"))) for name in names}
+    for job in jobs.values():
+        _end(job)
+    running, end = list(jobs), time.monotonic() + _END_SECONDS
+    while running and time.monotonic() < end:
+        for name in tuple(running):
+            if not _is_at_work(jobs[name]):
+                running.remove(name)
+                remove(os.fspath(jobs[name].path.parents[1]), jobs[name].name)
+        if running:
+            time.sleep(_END_POLL_SECONDS)
+    return {"running": running}
+
+
+def remove(folder: str, name: str) -> dict[str, Any]:
+    """Remove a job, and the images with the last of those that share them."""
+    rounds = Path(folder, "rounds")
+    shutil.rmtree(rounds / name, ignore_errors=True)
+    if not rounds.is_dir() or not any(rounds.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(f"{folder}.part", ignore_errors=True)
+    return {}
+
+
+def _end(job: JobFolder) -> None:
+    if job.is_running():
+        job.request_cancel()
+    queued = SlurmJob(job)
+    if queued.exists():
+        queued.cancel()
+
+
+def _is_at_work(job: JobFolder) -> bool:
+    queued = SlurmJob(job)
+    return job.is_running() or (queued.exists() and queued.is_queued())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""The process that tests or sets up another machine, so that the panel never waits for the network.
+"""The process that tests or sets up another machine, or deletes there, so that the panel never waits for the network.
 
-python -m SemiSupervisedSegLib.panel.logic.machine_process test|setup NAME
+python -m SemiSupervisedSegLib.panel.logic.machine_process test|setup|delete NAME
 
 It writes a line of JSON for each thing that it has done.
 """
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ...jobs.machines import find_machine
 from ...jobs.records import from_plain, to_plain
 from ...jobs.remote.checks import Check, run_checks
+from ...jobs.remote.deletion import delete_there
 from ...jobs.remote.installation import install
 from ...study.errors import UserError
 
@@ -36,10 +37,13 @@ def in_words(check: Check) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Test a machine, or set it up and test it then; 1 says that something failed."""
+    """Test a machine, set it up and test it, or delete there what was deleted here; 1 says that something failed."""
     action, name = arguments
     try:
         machine = find_machine(name)
+        if action == "delete":
+            _say(Check("", delete_there(machine)))
+            return 0
         if action == "setup":
             install(machine, lambda line: _say(Check("", line)))
         failed = 0

@@ -1,4 +1,4 @@
-"""Work on another machine that is no job: its test and its set-up, each in a process of the worker's Python."""
+"""Work on another machine that is no job: test, set-up and deletion, each in a process of the worker's Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .processes import exitCode, failedToStart, makeProcess, startPython
 
 
 class MachineWork:
-    """One test or set-up at a time; nothing here waits for the network.
+    """One test, set-up or deletion at a time; nothing here waits for the network.
 
     Args:
         services: The world outside.
@@ -29,11 +29,11 @@ class MachineWork:
 
     @property
     def running(self) -> bool:
-        """Whether something is being tested or set up."""
+        """Whether something is being tested, set up or deleted."""
         return self._process is not None
 
     def start(self, action: str, name: str) -> None:
-        """Begin to `test` or `setup` the machine of a name."""
+        """Begin to `test` or `setup` the machine of a name, or to `delete` there what was deleted here."""
         process = self._process = makeProcess(self._services)
         process.connect("readyReadStandardOutput()", self._take)
         process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: self._end(process))

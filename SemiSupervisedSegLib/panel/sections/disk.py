@@ -9,10 +9,14 @@ import qt
 from slicer.i18n import tr as _
 
 from ...jobs.comparison import comparisons
+from ...jobs.remote.checks import Check
+from ...jobs.remote.deletion import left_by, remember
 from ...study.errors import UserError
 from ..logic.disk_usage import DiskItem, Part, check_unused, measure, remove_folder, size_words
+from ..logic.machine_process import in_words
 from ..logic.round_names import round_title
 from ..logic.state import Action
+from ..run.machine_work import MachineWork
 from ..time_slices import TimeSlicedTask
 from .buttons import applyAvailability, setEnabledWithReason
 from .section import PanelContext, Section
@@ -41,7 +45,10 @@ class DiskSection(Section):
         self._items: tuple[DiskItem, ...] = ()
         self._measuring: TimeSlicedTask | None = None
         self._freeing: TimeSlicedTask | None = None
+        self._work = MachineWork(context.services, self._note, lambda isDone: self._deleteThere())
+        self._machines: list[str] = []
         self._setUpTable()
+        self._say("")
         self.ui.freeCacheButton.connect("clicked()", self._freeCache)
         self.ui.deleteRoundButton.connect("clicked()", self._deleteRound)
         widget.connect("contentsCollapsed(bool)", lambda collapsed: self.measureAgain())
@@ -60,6 +67,7 @@ class DiskSection(Section):
         for portions in (self._measuring, self._freeing):
             if portions is not None:
                 portions.cancel()
+        self._work.cleanup()
 
     def measureAgain(self) -> None:
         """Measure in the background, unless the section is folded."""
@@ -134,11 +142,37 @@ class DiskSection(Section):
 
     def _remove(self, paths: tuple[Path, ...]) -> Iterator[None]:
         for path in paths:
-            yield from remove_folder(path)
+            left = []
+            for item in left_by(path):
+                left += [item] if item is not None else []
+                yield
+            try:
+                yield from remove_folder(path)
+            finally:
+                # It is gone by name at once, unless the system refused.
+                if not path.exists():
+                    remember(left)
+                    self._machines += {item.machine for item in left}.difference(self._machines)
 
     def _freed(self, _result: None = None) -> None:
         self._freeing = None
         self._session.refresh_rounds()
+        if not self._work.running:
+            self._deleteThere()
+
+    def _deleteThere(self) -> None:
+        """Have what was deleted here deleted on the next of the other machines; who is away is asked later."""
+        if self._machines:
+            name = self._machines.pop(0)
+            self._say(_("It is being deleted on {name} as well...").format(name=name))
+            self._work.start("delete", name)
+
+    def _note(self, check: Check) -> None:
+        self._say(in_words(check))
+
+    def _say(self, text: str) -> None:
+        self.ui.elsewhereLabel.setText(text)
+        self.ui.elsewhereLabel.setVisible(bool(text))
 
     def _failed(self, error: UserError) -> None:
         self._freed()

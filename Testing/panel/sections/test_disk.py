@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from SemiSupervisedSegLib.jobs.comparison import ComparisonSpec, comparisons, new_comparison_folder
+from SemiSupervisedSegLib.jobs.folder import JobFolder
+from SemiSupervisedSegLib.jobs.job_specs import make_training_spec
+from SemiSupervisedSegLib.jobs.machines import Machine, add_machine
+from SemiSupervisedSegLib.jobs.remote.deletion import _read
+from SemiSupervisedSegLib.jobs.remote.record import keep_record, new_record
 from SemiSupervisedSegLib.panel.logic.disk_usage import Part, measure, remove_folder, size_words
 from SemiSupervisedSegLib.panel.sections.disk import DiskSection
 from SemiSupervisedSegLib.panel.session import Session
 
+from ...jobs.remote.ssh_server import far_machine
+from ..far import HANG, hanging, no_network, pretend
 from ..panel_parts import load, makeContext
 from ..studies import make_round, make_study
 
@@ -146,3 +154,49 @@ def test_a_comparison_is_counted_and_deleted(section, dialogs, spin, study):
     spin(lambda: comparisons(study.folder) == [])
     assert "001-compare" in dialogs.asked[0]
     assert len(section._session.rounds()) == 2
+
+
+def leave_elsewhere(study: Any, far: Path) -> Path:
+    """Let a round of the study be on another machine, and return its folder there."""
+    job = JobFolder(study.folder / "rounds" / "002-cpcl")
+    job.write_spec(make_training_spec(study, "supervised", "quick", {}, device="cpu"))
+    record = keep_record(job, new_record(job, "box"), is_sent=True)
+    there = far / "jobs" / record.names.token
+    (there / "rounds" / job.name).mkdir(parents=True)
+    return there
+
+
+def delete_the_round(section: Any, dialogs: Any, spin: Any) -> None:
+    section._widget.setProperty("collapsed", False)
+    spin(lambda: len(table(section)) == 5)
+    section.ui.diskTable.setCurrentCell(3, 0)
+    dialogs.answer("confirm", True)
+    section.ui.deleteRoundButton.click()
+    spin(lambda: [folder.name for folder in section._session.rounds()] == ["001-cu2l"])
+
+
+def test_a_round_elsewhere_is_deleted_there_as_well(section, dialogs, spin, study, tmp_path, monkeypatch):
+    with far_machine(tmp_path / "far", monkeypatch) as far, no_network():
+        far.install_links()
+        add_machine(far.machine)
+        there = leave_elsewhere(study, far.folder)
+        assert section.ui.elsewhereLabel.isHidden()
+        delete_the_round(section, dialogs, spin)
+        assert section.ui.elsewhereLabel.text == "It is being deleted on box as well..."
+        spin(lambda: not section._work.running, 60)
+        assert section.ui.elsewhereLabel.text == "What was deleted here is deleted on box as well."
+        assert not there.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script that is a program")
+def test_a_machine_that_never_answers_keeps_no_deletion_waiting(section, dialogs, spin, study, tmp_path, monkeypatch):
+    pretend(tmp_path / "far", monkeypatch, HANG)
+    add_machine(Machine("box", "far", "there"))
+    leave_elsewhere(study, tmp_path / "far")
+    with no_network():
+        delete_the_round(section, dialogs, spin)
+        spin(hanging, 60)
+        section.cleanup()
+    spin(lambda: not hanging(), 20)
+    # The next test of the connection deletes it.
+    assert [item.job for item in _read()] == ["002-cpcl"]
