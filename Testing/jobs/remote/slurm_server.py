@@ -6,29 +6,32 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from .ports import free_port
+
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
 SECONDS = 120.0
-# Preemption between the partitions, and little patience: a node is lost after seconds.
+# Preemption between the partitions. Much patience: a node that is slow to answer on a busy computer would count as lost
+# after ten seconds, and its job then waits for two minutes before it is started again.
 _CONFIGURATION = """
 ClusterName=local
 SlurmctldHost=localhost(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={home}/munge.sock
+AuthInfo=socket={short}/munge.sock
 SlurmctldPort={controller}
 SlurmdPort={daemon}
 StateSaveLocation={home}/state
-SlurmdSpoolDir={home}/spool
+SlurmdSpoolDir={short}/spool
 SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
 SlurmctldLogFile={home}/slurmctld.log
@@ -41,7 +44,10 @@ DefMemPerNode=3000
 ReturnToService=2
 MpiDefault=none
 KillWait=5
-SlurmdTimeout=10
+SlurmdTimeout=300
+MessageTimeout=100
+TCPTimeout=60
+BatchStartTimeout=200
 SchedulerParameters=sched_interval=2,bf_interval=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -64,11 +70,16 @@ class Slurm:
         self._environment = {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": _PATH}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         home.chmod(0o711)
-        for name in ("state", "spool"):
-            (home / name).mkdir()
+        (home / "state").mkdir()
+        # For sockets, whose paths may have 107 letters; those in the folder of a test have more where tests run in two
+        # processes, and the first job of the node fails.
+        self._short = tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True)
+        Path(self._short.name).chmod(0o711)
+        Path(self._short.name, "spool").mkdir()
         self._start_munge()
-        values = {"user": getpass.getuser(), "home": home, "controller": _free_port(), "daemon": _free_port()}
-        self.configuration.write_text(_CONFIGURATION.format(**values))
+        ports = {"controller": free_port(), "daemon": free_port()}
+        text = _CONFIGURATION.format(user=getpass.getuser(), home=home, short=self._short.name, **ports)
+        self.configuration.write_text(text)
         self.start("slurmctld", "-D", "-i")
         self.start_node()
 
@@ -128,15 +139,17 @@ class Slurm:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        self._short.cleanup()
 
     def _start_munge(self) -> None:
         key = self.home / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
-        files = {"key-file": key, "socket": "munge.sock", "pid-file": "munge.pid", "log-file": "munge.log"}
+        socket = Path(self._short.name) / "munge.sock"
+        files = {"key-file": key, "socket": socket, "pid-file": "munge.pid", "log-file": "munge.log"}
         options = [f"--{name}={self.home / file}" for name, file in {**files, "seed-file": "munge.seed"}.items()]
         self.start("munged", "--foreground", "--force", *options)
-        wait_until((self.home / "munge.sock").exists)
+        wait_until(socket.exists)
 
     def _processes_of_jobs(self) -> list[int]:
         """Return what runs for jobs of this cluster: their daemons, the workers and what they started."""
@@ -173,8 +186,3 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
     while not condition():
         assert time.monotonic() < end, "not in time"
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

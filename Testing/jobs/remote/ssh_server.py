@@ -20,6 +20,8 @@ import pytest
 import SemiSupervisedSegLib
 from SemiSupervisedSegLib.jobs.machines import Machine
 
+from .ports import free_port
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")
 PACKAGE_ROOT = Path(SemiSupervisedSegLib.__file__).parents[1]
 _SERVER = """
@@ -133,7 +135,7 @@ class FarMachine:
     def __init__(self, home: Path, environment: str) -> None:
         self.home, self.folder = home, home / "there"
         self._make_keys()
-        port = _free_port()
+        port = free_port()
         text = _SERVER.format(port=port, home=home, environment=environment)
         (home / "sshd_config").write_text(text)
         self._server = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(home / "sshd_config")], stderr=self._log())
@@ -227,11 +229,6 @@ def far_machine(home: Path, monkeypatch: pytest.MonkeyPatch, environment: str = 
         yield far
     finally:
         far.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _wait_for(port: int) -> None:
