@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...study.errors import UserError
@@ -71,10 +72,15 @@ def entries(*filters: str) -> list[QueueEntry]:
     return [QueueEntry(*line.split("|", 3)) for line in said.splitlines() if line.count("|") >= 3]
 
 
-def find(job_id: str) -> QueueEntry:
-    """Return a job, with the state UNKNOWN where Slurm has forgotten it; raises SlurmAway."""
-    known = {entry.id: entry for entry in entries()}
-    return known.get(job_id) or QueueEntry(job_id, _accounted(job_id), "", "")
+def find(job_id: str, known: Sequence[QueueEntry] | None = None) -> QueueEntry:
+    """Return a job, with the state UNKNOWN where Slurm has forgotten it; raises SlurmAway.
+
+    Args:
+        job_id: Id of the job.
+        known: What `entries` returned just now; None to ask.
+    """
+    found = {entry.id: entry for entry in (entries() if known is None else known)}
+    return found.get(job_id) or QueueEntry(job_id, _accounted(job_id), "", "")
 
 
 def _accounted(job_id: str) -> str:

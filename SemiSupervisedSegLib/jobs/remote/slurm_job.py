@@ -19,6 +19,7 @@ from ..records import from_plain, to_plain
 from ..slurm_request import SlurmRequest
 from . import slurm_commands
 from .queued_worker import WARNING_SECONDS, QueuedWorker
+from .shared_queue import SharedQueue
 from .slurm_commands import UNKNOWN, QueueEntry, SlurmAway, SlurmRefused
 from .slurm_words import describe_end, describe_wait
 
@@ -58,6 +59,7 @@ class SlurmJob:
         self._file = folder.path / _FILE
         # Several jobs may lie in one folder, beside the images that they share; an array of them has its name.
         self._home = folder.path.parent.parent
+        self._queue = SharedQueue(self._home)
         self._array_name = f"{_NAME}{self._home.name}"
         self._name = f"{self._array_name}-{folder.name}"
         self._state = self._said = ""
@@ -72,6 +74,18 @@ class SlurmJob:
     def is_queued(self) -> bool:
         """Return whether Slurm has the job and it has not ended; raises SlurmAway."""
         return bool(self._queued())
+
+    def adopt(self, request: SlurmRequest) -> bool:
+        """Return whether Slurm has the job and it has not ended, and keep its id; raises SlurmAway, or UserError."""
+        if self.exists() and not self._folder.end_of_events():
+            # Of one that has not begun, as most of a long array, what another follower was told will do.
+            entry = self._queue.find(self._record().id, _LONGEST_PAUSE)
+            if entry is not None and entry.state not in _ENDED | {UNKNOWN}:
+                return True
+        known = self._queued()
+        if known:
+            self.keep(known[-1], request)
+        return bool(known)
 
     def submit(self, request: SlurmRequest, submissions: int = 1) -> str:
         """Have the job queued and return its id; raises UserError where Slurm refuses it."""
@@ -101,13 +115,15 @@ class SlurmJob:
             slurm_commands.run("scancel", self._record().id)
 
     def goes_on(self) -> bool:
-        """Return whether the job waits or runs, or was queued again now; Slurm is asked now and then."""
+        """Return whether the job waits or runs, or was queued again now; Slurm is asked now and then, for all jobs."""
         if time.monotonic() < self._ask_at:
             return True
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._ask_at = time.monotonic() + self._pause
         try:
-            entry = slurm_commands.find(self._record().id)
+            entry = self._queue.find(self._record().id, self._pause / 2)
+            if entry is None:
+                return True
             self._take(entry)
             if entry.state in _ENDED | {UNKNOWN}:
                 return self._queue_again(entry)

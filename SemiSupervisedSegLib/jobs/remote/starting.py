@@ -40,10 +40,8 @@ def start(folder: str, offset: str, digest: str, *request: str) -> dict[str, Any
     if not job.exists():
         raise UserError("The round is not there any more.", "Its results may have been fetched to another computer.")
     with _alone(job):
-        is_working = queued.is_queued() if request else job.is_running()
-        if is_working and request:
-            # Its id was not kept where the connection was cut too early.
-            queued.submit(SlurmRequest.from_words(request))
+        # The id was not kept where the connection was cut too early.
+        is_working = queued.adopt(SlurmRequest.from_words(request)) if request else job.is_running()
         if is_working or job.is_finished() or job.end_of_events() > int(offset):
             return {}
         if package_digest() != digest:
