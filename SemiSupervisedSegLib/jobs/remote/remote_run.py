@@ -13,17 +13,7 @@ from typing import Any, TypeVar
 from ... import __version__
 from ...study.errors import UserError
 from ..event_text import format_duration
-from ..events import (
-    Cancelled,
-    CheckpointSaved,
-    Event,
-    Failed,
-    Finished,
-    Progress,
-    StageStarted,
-    StepDone,
-    from_line,
-)
+from ..events import Cancelled, CheckpointSaved, Event, Failed, Finished, Progress, StageStarted, StepDone, from_line
 from ..folder import JobFolder, State
 from ..outcome import Outcome, determine_outcome
 from ..versions import package_digest
@@ -227,7 +217,8 @@ class RemoteRun:
                 self._record = keep_record(self._folder, self._record, offset=int(frame["offset"]))
         if "notice" in frame:
             self._write_status("running", message=frame["notice"])
-            self._tell(frame["notice"])
+            if self._shipment.is_first(self._folder):
+                self._tell(frame["notice"])
         if frame.get("ended"):
             self._note_end(frame)
         return bool(frame.get("ended"))

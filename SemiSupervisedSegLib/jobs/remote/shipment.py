@@ -32,6 +32,10 @@ class Shipment:
         self._is_withdrawn = False
         self._folders = tuple(folders)
 
+    def is_first(self, folder: JobFolder) -> bool:
+        """Return whether a job is the first, which speaks for all: of hundreds in a queue nobody reads each turn."""
+        return folder.path == self._folders[0].path
+
     def record(self, folder: JobFolder, machine: str) -> RemoteRecord:
         """Return the record of one of the jobs, after those without one have got one; raises UserError."""
         with self.lock:

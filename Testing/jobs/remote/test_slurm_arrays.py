@@ -38,6 +38,9 @@ def test_jobs_are_queued_as_one_array_with_a_limit_and_a_failed_one_alone(cluste
     assert array == f"3 jobs were given to cluster as array {number}."
     assert sorted(cluster.jobs()) == [f"{number}_{index}" for index in range(3)]
     assert "ArrayTaskThrottle=2" in cluster.run("scontrol", "show", "job", f"{number}_0")
+    # The first speaks for all of the way through the queue.
+    assert any(f"Job {number}_0 " in notice for notice in notices)
+    assert not any(f"Job {number}_1 " in notice for notice in notices)
     assert [executor.outcome(job).kind for job in jobs] == ["failed"] * 3
     assert all("CUDA" in executor.outcome(job).message for job in jobs)
     (there,) = (tmp_path / "there" / "jobs").iterdir()
