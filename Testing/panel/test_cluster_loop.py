@@ -36,6 +36,7 @@ def add_cluster(loop: LoopDriver, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_round_on_a_cluster_is_one_of_this_computer(open_panel, far, study, spin, dialogs, tmp_path):
     loop = open_panel()
     loop.session.open_study(study)

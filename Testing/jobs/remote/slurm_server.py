@@ -41,12 +41,12 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerNode=3000
+SlurmdParameters=config_overrides
 ReturnToService=2
 MpiDefault=none
 KillWait=5
 SlurmdTimeout=300
-MessageTimeout=100
-TCPTimeout=60
+MessageTimeout=30
 BatchStartTimeout=200
 SchedulerParameters=sched_interval=2,bf_interval=2
 PreemptType=preempt/partition_prio
@@ -55,16 +55,16 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
-NodeName=localhost NodeAddr=127.0.0.1 CPUs=1 RealMemory=4000 State=UNKNOWN
+NodeName=localhost NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=localhost Default=YES MaxTime=60 PriorityTier=1 State=UP
 PartitionName=urgent Nodes=localhost MaxTime=60 PriorityTier=2 State=UP
 """
 
 
 class Slurm:
-    """A cluster of one node with one core; `home` has its configuration and logs."""
+    """A cluster of one node with one core, or so many as if it had them; `home` has its configuration and logs."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, cores: int = 1) -> None:
         self.home = home
         self.configuration = home / "slurm.conf"
         self._environment = {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": _PATH}
@@ -77,8 +77,8 @@ class Slurm:
         Path(self._short.name).chmod(0o711)
         Path(self._short.name, "spool").mkdir()
         self._start_munge()
-        ports = {"controller": free_port(), "daemon": free_port()}
-        text = _CONFIGURATION.format(user=getpass.getuser(), home=home, short=self._short.name, **ports)
+        values = {"controller": free_port(), "daemon": free_port(), "cores": cores, "memory": 3000 * cores + 1000}
+        text = _CONFIGURATION.format(user=getpass.getuser(), home=home, short=self._short.name, **values)
         self.configuration.write_text(text)
         self.start("slurmctld", "-D", "-i")
         self.start_node()

@@ -15,7 +15,7 @@ from SemiSupervisedSegLib.study.errors import UserError
 
 from .slurm_server import wait_until
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 @pytest.fixture
