@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 
+from ...jobs.remote.slurm_server import PROGRAMS
 from ..tiny import run
 
 
@@ -30,3 +32,13 @@ def test_costs_of_a_case() -> None:
 def test_costs_of_many_predictions() -> None:
     said = run("scaling.predicting")
     assert re.search(r"6 cases, 2 at a time: .* memory at most [1-9]\d* MB in the command and [1-9]\d* MB", said)
+
+
+@pytest.mark.slow
+def test_costs_of_an_array() -> None:
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+        pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurm-wlm munge")
+    said = run("scaling.queueing")
+    assert re.search(r"8 trainings, 8 at a time, in \d+ s: 5 finished, 3 failed twice, exit code 2", said)
+    assert re.search(r"commands of Slurm: \d+ sbatch, [1-9]\d* squeue, 0 sacct, 0 scancel, 0 scontrol", said)
+    assert re.search(r"files: [1-9]\d* on the cluster at most, [1-9]\d* here", said)
