@@ -23,9 +23,9 @@ from ...engine.worker.rounds import tiny_study
 from .slurm_server import Slurm, wait_until
 from .whole_rounds import assert_same_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 STEPS = 12
-SECONDS = 250.0
+SECONDS = 600.0
 
 
 def of(job: JobFolder, kind: type[Event]) -> list[Event]:
@@ -48,8 +48,9 @@ class Pauser(threading.Thread):
         worker = of(job, Started)[-1].pid
         # Until it is told, lest it ends before.
         os.kill(worker, signal.SIGSTOP)
-        (element,) = (name for name, state in self._cluster.jobs().items() if state == "RUNNING")
-        self._cluster.run("scancel", "--signal=USR2", element)
+        number, element = self._cluster.run("squeue", "-h", "-t", "running", "-o", "%A|%i").strip().split("|")
+        # By its own number: for that of an element scancel sends the signal again and again.
+        self._cluster.run("scancel", "--signal=USR2", number)
         wait_until(job.pause_requested, SECONDS)
         os.kill(worker, signal.SIGCONT)
         wait_until(lambda: self._cluster.jobs()[element] == "PENDING", SECONDS)
