@@ -35,21 +35,25 @@ def generate_study(
     difficulty: float = 0.5,
     seed: int = 0,
     oblique: bool = True,
+    external_validation: int = 0,
 ) -> Study:
     """Make a study folder with images and annotations; the same arguments give the same study, voxel by voxel.
 
-    Labeled, unlabeled and validation cases are local; `external` unlabeled ones are spread over `sites - 1` others. The
-    size in voxels and the spacing in mm (x, y, z) are those of the local site. `difficulty` 0..1 lowers the contrast
-    and raises noise, look-alikes and the differences between sites. Raises UserError for values out of range.
+    Labeled, unlabeled and validation cases are local; `external` unlabeled ones and `external_validation` ones are
+    spread over `sites - 1` others. The size in voxels and the spacing in mm (x, y, z) are those of the local site.
+    `difficulty` 0..1 lowers the contrast and raises noise, look-alikes and the differences between sites. Raises
+    UserError for values out of range.
     """
-    if min(labeled, unlabeled, external, validation) < 0 or sites < 1 or (external and sites < 2):
+    away = external + external_validation
+    if min(labeled, unlabeled, external, validation, external_validation) < 0 or sites < 1 or (away and sites < 2):
         raise UserError("A phantom needs counts of at least 0, and a second site for external cases.")
     recipe = Recipe(size, spacing, structures, difficulty, Modality(modality))
     looks = [draw_site(index, difficulty=difficulty, seed=seed, oblique=oblique) for index in range(sites)]
     study = create_study(folder, name, recipe.modality, looks[0].name, phantom_structures(structures))
     _make_folders(study)
     plan = [(Role.LABELED, 0)] * labeled + [(Role.VALIDATION, 0)] * validation + [(Role.UNLABELED, 0)] * unlabeled
-    plan += [(Role.UNLABELED, 1 + number % (sites - 1)) for number in range(external)]
+    for role, count in ((Role.UNLABELED, external), (Role.VALIDATION, external_validation)):
+        plan += [(role, 1 + number % (sites - 1)) for number in range(count)]
     cases = []
     for number, (role, site) in enumerate(plan):
         rng = np.random.default_rng([seed, site, number])

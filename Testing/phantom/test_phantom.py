@@ -40,6 +40,20 @@ def test_study_is_complete_and_good(study):
         assert set(np.unique(classes)) == {0, 1, 2}
 
 
+def test_validation_cases_of_other_sites_come_last_and_change_nothing(study, tmp_path):
+    more = generate_study(
+        tmp_path / "s", labeled=2, unlabeled=2, external=4, validation=1, size=TINY, external_validation=3
+    )
+    assert more.cases[: len(study.cases)] == study.cases
+    added = more.cases[len(study.cases) :]
+    assert [(case.role, case.site) for case in added] == [
+        (Role.VALIDATION, site) for site in ("external-1", "external-2", "external-1")
+    ]
+    assert check_study(more) == []
+    with pytest.raises(UserError):
+        generate_study(tmp_path / "t", sites=1, labeled=1, external=0, external_validation=1, size=TINY)
+
+
 def test_same_seed_same_bytes(study, tmp_path):
     again = generate_study(tmp_path / "s", labeled=2, unlabeled=2, external=4, validation=1, size=TINY)
     for case in study.cases:

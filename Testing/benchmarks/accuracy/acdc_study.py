@@ -11,9 +11,11 @@ unlabeled patient is turned into an external one by a simulated change of scanne
 * site "external-bright": contrast v -> v ** 0.6 of intensities scaled to 0..1, in-plane resolution 1.5 times coarser;
 * site "external-dark": contrast v -> v ** 1.6, in-plane resolution 2 times coarser.
 
-Both are resampled linearly after a Gaussian blur of half the new voxel size. Nothing else is changed. Images and
-annotations of local cases are referenced where they are. An unlabeled image that is the copy of an earlier or a labeled
-one is left out (the set has one under two patients).
+Both are resampled linearly after a Gaussian blur of half the new voxel size. Nothing else is changed. With
+``--test-sites`` every second pair of these patients, one of each site, is no part of training but has the role
+validation, with the patient's annotation on the coarser grid (nearest neighbour). Images and annotations of local cases
+are referenced where they are. An image of a training patient that is the copy of an earlier or a labeled one is left
+out (the set has one under two patients).
 """
 
 from __future__ import annotations
@@ -59,6 +61,11 @@ def simulate_site(image: sitk.Image, exponent: float, coarsening: float) -> sitk
     return sitk.Cast(resampled * 1000.0, sitk.sitkInt16)
 
 
+def simulate_annotation(annotation: sitk.Image, moved: sitk.Image) -> sitk.Image:
+    """Return an annotation (x, y, z) on the grid of the simulated image of its patient."""
+    return sitk.Resample(annotation, moved, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+
+
 def read_splits(data: Path) -> tuple[list[str], list[str]]:
     """Return the training patients in the published order and the ids of all cases; raises UserError."""
     try:
@@ -70,7 +77,9 @@ def read_splits(data: Path) -> tuple[list[str], list[str]]:
         ) from error
 
 
-def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = True, draw: int = 0) -> Study:
+def make_study(
+    data: Path, folder: Path, labeled: int, simulate_sites: bool = True, draw: int = 0, test_sites: bool = False
+) -> Study:
     """Write the study; raises UserError for files that cannot be used."""
     patients, case_ids = read_splits(data)
     patients = drawn(patients, draw)
@@ -78,32 +87,46 @@ def make_study(data: Path, folder: Path, labeled: int, simulate_sites: bool = Tr
         raise UserError(f"{labeled} patients cannot be labeled.", f"There are {len(patients)} training patients.")
     study = create_study(folder, f"ACDC, {labeled} labeled patients", Modality.MR, "local", STRUCTURES)
     moving = patients[labeled + 1 :: 2] if simulate_sites else []
-    external = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
+    sites = {patient: list(SITES)[index % 2] for index, patient in enumerate(moving)}
+    tested = {patient for index, patient in enumerate(moving) if test_sites and index // 2 % 2}
     cases = []
     contents = {case_id: _content(data, case_id) for case_id in case_ids}
     seen = {contents[case_id] for case_id in case_ids if case_id.split("_")[0] in patients[:labeled]}
     for case_id in case_ids:
         patient = case_id.split("_")[0]
-        image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
-        role, site = Role.UNLABELED, external.get(patient, "local")
-        if patient not in patients:
+        role = Role.UNLABELED
+        if patient not in patients or patient in tested:
             role = Role.VALIDATION
         elif patient in patients[:labeled]:
             role = Role.LABELED
-        if role is Role.UNLABELED and contents[case_id] in seen:
+        if patient in patients[labeled:] and contents[case_id] in seen:
             continue
         seen.add(contents[case_id])
+        image, annotation = data / "images" / f"{case_id}.nrrd", data / "labels" / f"{case_id}.nrrd"
+        given = annotation if role.needs_annotation else None
+        site = sites.get(patient, "local")
         if site != "local":
-            moved = folder / "images" / f"{case_id}.nrrd"
-            moved.parent.mkdir(exist_ok=True)
-            write_image(moved, simulate_site(read_image(image), *SITES[site]))
-            image = moved
-        given = None if role is Role.UNLABELED else annotation
+            image, given = _moved(folder, image, given, site)
         cases.append(new_case(study, image, site=site, role=role, annotation=given, case_id=case_id))
     with study_lock(folder):
         study = add_cases(study, cases)
         save_study(study)
     return study
+
+
+def _moved(folder: Path, image: Path, annotation: Path | None, site: str) -> tuple[Path, Path | None]:
+    """Write the files of a case as those of a simulated site and return their paths."""
+    moved = simulate_site(read_image(image), *SITES[site])
+    path = _write(folder / "images" / image.name, moved)
+    if annotation is None:
+        return path, None
+    return path, _write(folder / "annotations" / image.name, simulate_annotation(read_image(annotation), moved))
+
+
+def _write(path: Path, content: sitk.Image) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, content)
+    return path
 
 
 def _content(data: Path, case_id: str) -> str:
@@ -124,9 +147,11 @@ def main() -> None:
     parser.add_argument("--labeled", type=int, default=7, help="labeled patients (7)")
     parser.add_argument("--draw", type=int, default=0, help="which draw of labeled patients (0, the published list)")
     parser.add_argument("--one-site", action="store_true", help="simulate no other sites")
+    parser.add_argument("--test-sites", action="store_true", help="every second pair of them is for validation")
     options = parser.parse_args()
+    place, sites = options.study.absolute(), not options.one_site
     try:
-        study = make_study(options.data, options.study.absolute(), options.labeled, not options.one_site, options.draw)
+        study = make_study(options.data, place, options.labeled, sites, options.draw, options.test_sites)
         print(describe(study))
     except UserError as error:
         parser.exit(2, f"error: {error}\n")

@@ -54,6 +54,12 @@ def join_studies(
     return _write(folder, name, first, tuple(structures), cases)
 
 
+def without_other_sites(study: Study) -> Study:
+    """The study without the unlabeled images of other sites; test cases of other sites stay."""
+    kept = [case for case in study.cases if case.role is not Role.UNLABELED or not study.is_external(case)]
+    return dataclasses.replace(study, cases=tuple(kept))
+
+
 def _write(folder: Path, name: str, like: Study, structures: tuple[Structure, ...], cases: list[Case]) -> Study:
     study = create_study(folder, name, like.modality, like.local_site, structures)
     study = dataclasses.replace(study, cases=tuple(cases))

@@ -103,8 +103,12 @@ def _check_loop(protocol: Protocol, row: MethodRow) -> None:
 def _check_streams(protocol: Protocol, row: MethodRow) -> None:
     data = protocol.data
     one_site = {"acdc": data.sites == "local", "left_atrium": True, "sets": not data.local_site}.get(data.kind, False)
-    if one_site and "external" in load_catalogue().method(row.method).streams:
+    needs = "external" in load_catalogue().method(row.method).streams
+    if one_site and needs:
         raise _refused(protocol, f"{row.title} needs images of other sites, and there are none")
+    if not row.other_sites and (needs or one_site or data.sites == "as needed"):
+        reason = "which it needs" if needs else "and there are none"
+        raise _refused(protocol, f"{row.title} is to do without images of other sites, {reason}")
 
 
 def _refused(protocol: Protocol, reason: str, choices: str = "") -> UserError:

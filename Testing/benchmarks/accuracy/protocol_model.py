@@ -26,6 +26,7 @@ class Phantom:
     structures: int = 2
     size: tuple[int, int, int] = (64, 64, 8)
     seed: int = 0
+    external_validation: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Data:
     Attributes:
         kind: decides how studies are made (`studies.py`).
         sites: of ACDC, which comes from one site. `local` leaves it so. `simulated` turns every second unlabeled
-            patient into one of another site. `as needed` does this in a study of its own for the methods that need
-            other sites.
+            patient into one of another site; of these, `simulated and tested` makes every second pair test cases.
+            `as needed` simulates in a study of its own for the methods that need other sites.
         phantom: of the kind phantom.
         sets: of the kind sets: names in data_sets.toml. The folder of the data is that of the only one, or has a folder
             of its name for each of several.
@@ -48,7 +49,7 @@ class Data:
     """
 
     kind: Literal["acdc", "left_atrium", "phantom", "study", "sets"]
-    sites: Literal["local", "simulated", "as needed"] = "local"
+    sites: Literal["local", "simulated", "simulated and tested", "as needed"] = "local"
     phantom: Phantom = Phantom()
     sets: tuple[str, ...] = ()
     labeled: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class MethodRow:
         unlabeled: how many cases are unlabeled, of the kind sets; all others when 0.
         sets: those of several that it is trained on, where they are not as `Data.scored` says.
         scored: the set on whose cases it is scored, where it is not that of the data.
+        other_sites: whether unlabeled images of other sites are in its study; its test cases are the same without them.
     """
 
     method: str
@@ -80,6 +82,7 @@ class MethodRow:
     unlabeled: int = 0
     sets: tuple[str, ...] = ()
     scored: str = ""
+    other_sites: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:

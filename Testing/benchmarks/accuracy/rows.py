@@ -27,6 +27,9 @@ from .protocol_model import MethodRow, Protocol, PublishedRows
 from .studies import counted, study_name
 from .sweep_cells import RECORD, cells, effective, find_cell, is_finished, read_record, readable_rounds
 
+OTHER_SITES = "other sites"
+"""The group of the test cases of other sites."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -49,7 +52,8 @@ class Row:
     Attributes:
         method: the row of the protocol, or one made for a study without protocol.
         labeled: number of labeled cases, or of patients where the protocol counts these.
-        group: rows are compared within it; the number of steps where there is no protocol.
+        group: rows are compared within it; the number of steps where there is no protocol, and the test cases of other
+            sites where there are some beside the local ones.
         runs: one for each draw and seed.
         wanted: how many runs there are to be.
     """
@@ -151,19 +155,19 @@ def collect_sweep(folder: Path) -> Benchmark:
     """Collect the finished rounds of a sweep, in the order of its protocol; raises UserError when it is damaged."""
     sweep = read_record(folder)
     protocol = sweep.protocol
-    rows: dict[tuple[int, str], Row] = {}
+    rows: dict[tuple[int, str, str], Row] = {}
     for cell in cells(protocol):
         place = folder / study_name(protocol, cell.row, cell.labeled, cell.draw)
-        key = (cell.labeled, cell.row.title)
-        row = rows.setdefault(key, Row(cell.row, cell.labeled, wanted=len(protocol.seeds) * len(protocol.draws)))
         found = find_cell(sweep, cell, load_study(place)) if place.is_dir() else None
-        if found is not None and is_finished(found):
-            run = _of_structures(read_run(found, found.spec()), scored_structures(protocol, cell.row))
-            row.runs.append(dataclasses.replace(run, draw=cell.draw))
-    order = {
-        key: number for number, key in enumerate((n, row.title) for n in protocol.counts for row in protocol.methods)
-    }
-    filled = sorted((key for key in rows if rows[key].runs), key=order.__getitem__)
+        if found is None or not is_finished(found):
+            continue
+        spec = found.spec()
+        run = _of_structures(read_run(found, spec), scored_structures(protocol, cell.row))
+        for group, part in _by_sites(dataclasses.replace(run, draw=cell.draw), spec).items():
+            row = Row(cell.row, cell.labeled, group, wanted=len(protocol.seeds) * len(protocol.draws))
+            rows.setdefault((cell.labeled, group, cell.row.title), row).runs.append(part)
+    titles = [row.title for row in protocol.methods]
+    filled = sorted(rows, key=lambda key: (protocol.counts.index(key[0]), key[1], titles.index(key[2])))
     return Benchmark(
         protocol.name,
         [rows[key] for key in filled],
@@ -224,6 +228,21 @@ def _of_structures(run: Run, names: Sequence[str]) -> Run:
     scores = tuple(score for score in run.scores if score.structure in names)
     followed = tuple({name: dice for name, dice in step.items() if name in names} for step in run.followed)
     return dataclasses.replace(run, scores=scores, followed=followed)
+
+
+def _by_sites(run: Run, spec: JobSpec) -> dict[str, Run]:
+    """The scores of local test cases, and in a group of its own those of other sites, if there are any.
+
+    What was followed while training is over all of them together, so that of several groups none has it.
+    """
+    away = {case.id for case in spec.cases if case.external}
+    scores = {
+        "": tuple(score for score in run.scores if score.case not in away),
+        OTHER_SITES: tuple(score for score in run.scores if score.case in away),
+    }
+    if not scores[OTHER_SITES]:
+        return {"": run}
+    return {group: dataclasses.replace(run, scores=own, followed=()) for group, own in scores.items() if own}
 
 
 def _common_settings(specs: Iterable[JobSpec]) -> dict[str, object]:

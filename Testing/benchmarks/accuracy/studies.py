@@ -6,6 +6,7 @@ FOLDER/labeled-7-public  the same again, for the public loops
 FOLDER/labeled-7-draw-1  another draw of 7 labeled ones; also with -sites and -public
 FOLDER/labeled-7-of-kits19       of several data sets: rows that are trained on some of them
 FOLDER/labeled-7-unlabeled-24    rows that are trained with fewer unlabeled cases than there are
+FOLDER/labeled-7-own-site        rows that are trained without images of other sites
 FOLDER/source            of a phantom and the left atrium: the study that the others take their images from
 FOLDER/source-kits19     the same of each public data set (`import_images.py`)
 """
@@ -25,11 +26,11 @@ from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.files import write_error
 from SemiSupervisedSegLib.study.layout import StudyFolder
 from SemiSupervisedSegLib.study.model import Study
-from SemiSupervisedSegLib.study.store import load_study
+from SemiSupervisedSegLib.study.store import load_study, save_study
 
 from . import acdc_study, import_images, left_atrium
 from .data_sets import data_set
-from .derived_studies import derive_study, join_studies
+from .derived_studies import derive_study, join_studies, without_other_sites
 from .protocol_model import MethodRow, Protocol
 
 SOURCE = "source"
@@ -40,6 +41,8 @@ _UNFINISHED = ".unfinished-"
 def study_name(protocol: Protocol, row: MethodRow, labeled: int, draw: int = 0) -> str:
     """The folder of the study that a row of the protocol is trained on."""
     name = f"labeled-{labeled}-draw-{draw}" if draw else f"labeled-{labeled}"
+    if not row.other_sites:
+        name = f"{name}-own-site"
     if row.loop == "public":
         # Jobs do not say which loop trained them, so that the rounds of each have a study of their own.
         return f"{name}-public"
@@ -109,14 +112,19 @@ def _import(
     if sources:
         chosen = {name: sources[name] for name in protocol.sets_of(row)}
         numbers = {name: _labeled_of(protocol, name, labeled) for name in chosen}
-        join_studies(chosen, folder, numbers, title, draw, row.unlabeled)
-        return
-    source = _given(protocol, data)
-    if protocol.data.kind == "acdc":
-        sites = protocol.data.sites == "simulated" or _in_own_sites(protocol, row)
-        acdc_study.make_study(source, folder, labeled, sites, draw)
+        study = join_studies(chosen, folder, numbers, title, draw, row.unlabeled)
+    elif protocol.data.kind == "acdc":
+        study = _acdc(protocol, _given(protocol, data), folder, row, labeled, draw)
     else:
-        derive_study(load_study(source), folder, labeled, title, draw)
+        study = derive_study(load_study(_given(protocol, data)), folder, labeled, title, draw)
+    if not row.other_sites:
+        save_study(without_other_sites(study))
+
+
+def _acdc(protocol: Protocol, data: Path, folder: Path, row: MethodRow, labeled: int, draw: int) -> Study:
+    sites = protocol.data.sites
+    simulated = sites in ("simulated", "simulated and tested") or _in_own_sites(protocol, row)
+    return acdc_study.make_study(data, folder, labeled, simulated, draw, sites == "simulated and tested")
 
 
 def _labeled_of(protocol: Protocol, name: str, labeled: int) -> int:
@@ -148,7 +156,8 @@ def _write_source(protocol: Protocol, data: Path | None, folder: Path) -> None:
         left_atrium.make_study(place, folder, left_atrium.training_scans(place) if redrawn else labeled)
         return
     wanted = protocol.data.phantom
-    counts = {name: getattr(wanted, name) for name in ("external", "validation", "structures", "seed")}
+    names = ("external", "external_validation", "validation", "structures", "seed")
+    counts = {name: getattr(wanted, name) for name in names}
     labeled, unlabeled = (labeled + wanted.unlabeled, 0) if redrawn else (labeled, wanted.unlabeled)
     generate_study(folder, name=protocol.name, labeled=labeled, unlabeled=unlabeled, size=wanted.size, **counts)
 

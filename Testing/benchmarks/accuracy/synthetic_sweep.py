@@ -47,16 +47,15 @@ def synthetic_protocol(**changes: object) -> Protocol:
     return checked(dataclasses.replace(protocol, **changes))
 
 
-def synthetic_study(folder: Path, labeled: int) -> Study:
-    """A study without any file beside its own."""
+def synthetic_study(folder: Path, labeled: int, external: int = 0) -> Study:
+    """A study without any file beside its own, whose last `external` validation cases are of another site."""
     structures = [Structure(name, index, (200, 50 * index, 0)) for index, name in enumerate(STRUCTURES, 1)]
     study = create_study(folder, "Synthetic", Modality.MR, "local", structures)
     roles = [Role.LABELED] * labeled + [Role.UNLABELED] * 3 + [Role.VALIDATION] * CASES
+    sites = ["local"] * (len(roles) - external) + ["away"] * external
     cases = [
-        Case(
-            f"case-{number}", f"{number}.nrrd", "local", role, None if role is Role.UNLABELED else f"{number}.seg.nrrd"
-        )
-        for number, role in enumerate(roles)
+        Case(f"case-{number}", f"{number}.nrrd", site, role, None if role is Role.UNLABELED else f"{number}.seg.nrrd")
+        for number, (role, site) in enumerate(zip(roles, sites, strict=True))
     ]
     study = dataclasses.replace(study, cases=tuple(cases))
     save_study(study)
@@ -90,11 +89,11 @@ def finish(study: Study, sweep: Sweep, cell: Cell, scores: list[StructureScore],
     folder.write_result(result | {"cpu_seconds": CPU_SECONDS + cell.seed})
 
 
-def synthetic_sweep(folder: Path, unfinished: int = 0, **changes: object) -> Scores:
+def synthetic_sweep(folder: Path, unfinished: int = 0, external: int = 0, **changes: object) -> Scores:
     """Write a sweep whose last `unfinished` cells are not done; return the scores by title and seed."""
     sweep = Sweep(synthetic_protocol(**changes))
     write_record(folder, sweep)
-    study = synthetic_study(folder / "labeled-7", 7)
+    study = synthetic_study(folder / "labeled-7", 7, external)
     planned = cells(sweep.protocol)
     scores = {}
     for number, cell in enumerate(planned[: len(planned) - unfinished]):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from SemiSupervisedSegLib.study.annotations import read_annotation
 from SemiSupervisedSegLib.study.errors import UserError
+from SemiSupervisedSegLib.study.images import read_image
 from SemiSupervisedSegLib.study.model import Role, Study
 
-from .acdc_study import make_study
+from .acdc_study import SITES, make_study, simulate_annotation, simulate_site
 from .derived_studies import derive_study
 from .draws import drawn
 from .protocol_model import Data, Phantom
@@ -84,6 +86,49 @@ def test_a_draw_of_acdc_labels_the_first_of_the_shuffled_patients(tmp_path: Path
     # Every second unlabeled patient, in the order of the draw, is of another site.
     assert {case.id for case in study.cases if study.is_external(case)} == {f"{order[3]}_1"}
     assert len(study.cases_of(Role.UNLABELED)) == 3
+
+
+def test_half_of_the_patients_of_simulated_sites_are_tested_in_pairs(tmp_path: Path) -> None:
+    patients = [f"p{number}" for number in range(12)]
+    write_acdc(tmp_path / "data", patients, {"p8": "p1"})
+    study = make_study(tmp_path / "data", tmp_path / "study", 1, test_sites=True)
+    # Every second unlabeled patient is of another site: two of them train, two are tested, one trains. p8 is a copy.
+    assert {case.id: case.site for case in study.cases if study.is_external(case)} == {
+        "p2_1": "external-bright",
+        "p4_1": "external-dark",
+        "p6_1": "external-bright",
+        "p10_1": "external-bright",
+    }
+    assert ids(study, Role.VALIDATION) == ["p6_1", "test_1"]
+    for case in study.cases:
+        assert (case.annotation is not None) == (case.id in {"p0_1", "p6_1", "test_1"})
+        image = read_image(study.image_path(case))
+        if case.annotation is not None:
+            assert read_annotation(study.annotation_path(case), study.structures, image).GetSize() == image.GetSize()
+
+
+def test_annotations_of_simulated_sites_lie_where_the_image_does() -> None:
+    classes = np.zeros((2, 12, 12), np.uint8)
+    classes[:, 4:8, 6:10] = 3
+    annotation = sitk.GetImageFromArray(classes)
+    annotation.SetSpacing((1.4, 1.4, 8.0))
+    annotation.SetOrigin((5.0, -7.0, 2.0))
+    for exponent, coarsening in SITES.values():
+        moved = simulate_site(sitk.Cast(annotation, sitk.sitkInt16) * 100, exponent, coarsening)
+        resampled = simulate_annotation(annotation, moved)
+        assert resampled.GetSpacing() == moved.GetSpacing() == (1.4 * coarsening, 1.4 * coarsening, 8.0)
+        assert set(np.unique(sitk.GetArrayFromImage(resampled))) == {0, 3}
+        centres = [centre(image) for image in (annotation, resampled)]
+        assert centres[0] == pytest.approx(centres[1], abs=0.5 * 1.4)
+    # At half the resolution the borders of the structure are borders of voxels.
+    expected = np.zeros((2, 6, 6))
+    expected[:, 2:4, 3:5] = 3
+    assert np.array_equal(sitk.GetArrayFromImage(resampled), expected)
+
+
+def centre(image: sitk.Image) -> list[float]:
+    places = np.argwhere(sitk.GetArrayFromImage(image) > 0).mean(axis=0)
+    return list(image.TransformContinuousIndexToPhysicalPoint(places[::-1].tolist()))
 
 
 def test_an_unlabeled_copy_of_a_labeled_image_is_left_out_wherever_it_stands(tmp_path: Path) -> None:

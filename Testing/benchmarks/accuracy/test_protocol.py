@@ -87,6 +87,13 @@ def test_settings_of_a_row_are_those_for_all_that_it_has_and_its_own(tmp_path: P
         ('kind = "phantom"', 'kind = "sets"\nsets = ["kits19", "acdc"]', "annotated for different structures"),
         ("steps = 9 }", 'steps = 9 }\nscored = "acdc"', "MT, strong names 'acdc', which is none of its data sets"),
         ("steps = 9 }", "steps = 9 }\nunlabeled = 3", "only data of the kind sets have a number of unlabeled"),
+        ('kind = "phantom"', 'kind = "acdc"\n[[methods]]\nmethod = "cps"\nother_sites = false', "and there are none"),
+        (
+            'kind = "phantom"',
+            'kind = "acdc"\nsites = "as needed"\n[[methods]]\nmethod = "cps"\nother_sites = false',
+            "CPS is to do without images of other sites, and there are none",
+        ),
+        ("steps = 9 }", 'steps = 9 }\n[[methods]]\nmethod = "cu2l"\nother_sites = false', "CU2L is to do without"),
     ],
 )
 def test_bad_protocols_end_in_one_sentence(tmp_path: Path, old: str, new: str, words: str) -> None:

@@ -20,7 +20,7 @@ from SemiSupervisedSegLib.study.store import load_study
 
 from ..tiny import ROOT
 from .derived_studies import derive_study
-from .protocol_model import Data, Phantom
+from .protocol_model import Data, MethodRow, Phantom
 from .results import RESULTS
 from .studies import make_studies
 from .sweep import main
@@ -118,6 +118,22 @@ def test_studies_have_the_same_test_cases_at_every_label_count(tmp_path: Path) -
     assert all(case.annotation is None for case in few.cases_of(Role.UNLABELED))
     assert all(study.image_path(case).is_file() for study in (few, more) for case in study.cases)
     assert make_studies(protocol, None, tmp_path) == studies
+
+
+def test_a_row_without_other_sites_has_the_same_test_cases_and_no_other_unlabeled_ones(tmp_path: Path) -> None:
+    phantom = Phantom(unlabeled=2, external=3, validation=2, external_validation=2, size=(16, 16, 4))
+    rows = (MethodRow("supervised"), MethodRow("ua_mt"), MethodRow("ua_mt", "alone", other_sites=False))
+    protocol = synthetic_protocol(data=Data("phantom", phantom=phantom), labeled=(1,), methods=rows, published=None)
+    studies = make_studies(protocol, None, tmp_path)
+    assert list(studies) == ["labeled-1", "labeled-1-own-site"]
+    both, alone = studies.values()
+    left_out = {case.id for case in both.cases} - {case.id for case in alone.cases}
+    assert left_out == {
+        case.id for case in both.cases if both.is_external(case) and case.role is Role.UNLABELED and not case.annotation
+    }
+    assert len(left_out) == 3
+    assert alone.cases == tuple(case for case in both.cases if case.id not in left_out)
+    assert sum(both.is_external(case) for case in both.cases_of(Role.VALIDATION)) == 2
 
 
 def test_a_study_that_was_cut_off_while_it_was_made_is_made_anew(tmp_path: Path) -> None:

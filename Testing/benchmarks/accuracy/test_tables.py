@@ -129,6 +129,22 @@ def unclosed(page: str) -> list[str]:
     return open_elements
 
 
+def test_test_cases_of_other_sites_have_rows_of_their_own(tmp_path: Path) -> None:
+    scores = synthetic_sweep(tmp_path, external=2)
+    benchmark = collect(tmp_path)
+    titles = ["Supervised", "UA-MT", "CPCL & more_steps"]
+    assert [row.title for row in benchmark.rows] == [*titles, *(f"{title} (other sites)" for title in titles)]
+    rows = rows_of(benchmark)
+    own, reference = (np.array(by_case(scores, title, "final", "dice")) for title in ("UA-MT", "Supervised"))
+    # The last two of the six cases.
+    for title, part in (("UA-MT", slice(None, 4)), ("UA-MT (other sites)", slice(4, None))):
+        row = rows[title, "final", "dice"]
+        assert float(row["mean"]) == pytest.approx(100 * own[part].mean(), rel=1e-4)
+        assert float(row["difference"]) == pytest.approx(100 * (own - reference)[part].mean(), rel=1e-4)
+        assert int(row["cases"]) == len(own[part])
+    assert all(row.best_on_test() is None for row in benchmark.rows)
+
+
 def test_unfinished_seeds_are_said(tmp_path: Path) -> None:
     synthetic_sweep(tmp_path, unfinished=1)
     benchmark = collect(tmp_path)
