@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from monai.networks.utils import pixelshuffle, pixelunshuffle
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .base import SegmentationNetwork, StagedDecoder, StagedEncoder, Upsampling, interpolation
 from .layers import BATCH_NORM, CONVOLUTION, MAX_POOLING, TRANSPOSED_CONVOLUTION
@@ -44,16 +43,15 @@ class Fold(nn.Module):
 
 
 class Unfold(nn.Module):
-    """Turns channels back into blocks of voxels, after a convolution of side 1 to as many as needed."""
+    """Turns channels back into blocks of 2 voxels along each axis."""
 
-    def __init__(self, dimensions: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.dimensions = dimensions
-        self.widen = CONVOLUTION[dimensions](in_channels, out_channels * FOLD**dimensions, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features (B, C, *half) as (B, C', *spatial)."""
-        return functional.leaky_relu(pixelshuffle(self.widen(features), self.dimensions, FOLD), 0.01)
+        """Return features (B, C * 2^D, *half) as (B, C, *spatial)."""
+        return pixelshuffle(features, self.dimensions, FOLD)
 
 
 class UpStage(nn.Module):
@@ -114,7 +112,10 @@ def folded_unet(
         for before, after in pairwise(CHANNELS)
     ]
     ups = [UpStage(dimensions, CHANNELS[i], CHANNELS[i - 1], upsampling) for i in range(len(CHANNELS) - 1, 0, -1)]
-    decoder = FoldedDecoder(ups, Unfold(dimensions, CHANNELS[0], FULL_CHANNELS))
+    # No activation follows: background, most of an image, drove nearly all channels to where structures lay in its flat
+    # part, and so looked alike to the classifier.
+    widen = CONVOLUTION[dimensions](CHANNELS[0], FULL_CHANNELS * FOLD**dimensions, 1)
+    decoder = FoldedDecoder(ups, nn.Sequential(widen, Unfold(dimensions)))
     head = CONVOLUTION[dimensions](FULL_CHANNELS, num_classes, 1)
     channels = (FULL_CHANNELS, *CHANNELS)
     return SegmentationNetwork(StagedEncoder([first, *downs]), decoder, head, channels, upsampling)

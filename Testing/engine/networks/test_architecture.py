@@ -129,6 +129,17 @@ def test_the_folded_unet_computes_nothing_at_full_resolution_but_its_classifier(
     assert max(size for name, size in sizes.items() if name != "head") == 16
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_unfolding_has_no_flat_part_in_which_structures_would_learn_nothing(dimensions):
+    unfold = build_network(f"folded_unet_{dimensions}d", 1, 3).decoder.unfold
+    features = torch.randn(1, 32, *[3] * dimensions)
+    unfolded = unfold(features)
+    shift = unfold(torch.zeros(1, 32, *[3] * dimensions))
+    assert unfolded.min() < 0 < unfolded.max()
+    # The same slope on both sides of zero.
+    assert torch.allclose(unfold(-2 * features) - shift, -2 * (unfolded - shift), atol=1e-5)
+
+
 def test_folding_loses_no_voxel():
     images = torch.randn(2, 1, 8, 6, 4)
     folded = build_network("folded_unet_3d", 1, 2).encoder.stages[0][0](images)
