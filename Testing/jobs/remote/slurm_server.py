@@ -104,8 +104,8 @@ class Slurm:
         return done.stdout
 
     def jobs(self) -> dict[str, str]:
-        """Return the states of all jobs by their ids."""
-        lines = self.run("squeue", "-h", "-t", "all", "-o", "%i|%T").splitlines()
+        """Return the states of all jobs and elements of arrays by their ids."""
+        lines = self.run("squeue", "--array", "-h", "-t", "all", "-o", "%i|%T").splitlines()
         return dict(line.split("|") for line in lines)
 
     def start_now(self, job: str) -> None:

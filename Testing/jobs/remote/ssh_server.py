@@ -165,8 +165,10 @@ class FarMachine:
 
     def processes(self) -> list[psutil.Process]:
         """Return what runs there of this program: workers, and far ends of connections."""
-        found = psutil.process_iter(["cmdline"])
-        return [process for process in found if any(str(self.folder) in word for word in process.info["cmdline"] or ())]
+        found = psutil.process_iter(["name", "cmdline"])
+        # The command is in the words of a client as well, which may not have connected yet.
+        own = (process for process in found if process.info["name"] != "ssh")
+        return [process for process in own if any(str(self.folder) in word for word in process.info["cmdline"] or ())]
 
     def close(self) -> None:
         self.wire.close()

