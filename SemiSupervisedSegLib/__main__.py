@@ -29,11 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = make_parser().parse_args(arguments)
+        options = _parse(arguments)
         code: int = options.run(options)
-        # The reader of a pipe may be gone, which has to show here and not when the process ends.
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush_output()
         return code
     except BrokenPipeError:
         # Nothing reads any more, as behind `| head`; Python would say so once more at its end.
@@ -44,6 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return make_parser().parse_args(arguments)
+    except SystemExit:
+        # Of --help, which has printed.
+        _flush_output()
+        raise
+
+
+def _flush_output() -> None:
+    # The reader of a pipe may be gone, which has to show here and not when the process ends.
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def make_parser() -> argparse.ArgumentParser:

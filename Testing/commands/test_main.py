@@ -52,7 +52,9 @@ def test_a_terminal_that_cannot_show_a_letter_gets_its_number(tmp_path: Path) ->
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 @pytest.mark.parametrize("arguments", ["--help", "study --help", "train --help"])
-def test_a_pipe_that_is_closed_ends_without_a_traceback(arguments: str) -> None:
+def test_a_pipe_that_is_closed_ends_without_a_traceback(arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without a buffer nothing would be left to be written at the end.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     line = f"{sys.executable} -m SemiSupervisedSegLib {arguments} | true"
     result = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.stderr == ""
