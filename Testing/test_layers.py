@@ -145,6 +145,12 @@ def test_the_command_line_starts_without_torch():
     assert output_of(code) == "False"
 
 
+def test_the_worker_of_a_comparison_brings_no_torch():
+    """Its trainings may run on another machine, and this computer may have none."""
+    code = f"import sys\nimport {PACKAGE}.engine.worker.compare_job\nprint('torch' in sys.modules)"
+    assert output_of(code) == "False"
+
+
 def test_what_the_panel_decides_knows_neither_qt_nor_the_scene():
     for path in (ROOT / "panel" / "logic").rglob("*.py"):
         for name in imported(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,22 @@ def why_not_comparable(study: Study) -> UserError | None:
 def usual_folds(annotated: int) -> int:
     """Return into how many folds this number of annotated cases is split unless the user chooses otherwise."""
     return min(_USUAL_FOLDS, max(2, annotated))
+
+
+def most_labels(annotated: int, folds: int) -> int:
+    """Return how many of the annotated cases a training learns from in every fold."""
+    # The largest fold is held out; sizes differ by one at most.
+    return annotated - math.ceil(annotated / folds)
+
+
+def check_label_counts(counts: Sequence[int], most: int) -> None:
+    """Raise UserError where there are not so many annotated cases to learn from in every fold."""
+    if counts and not 1 <= min(counts) <= max(counts) <= most:
+        wrong = ", ".join(str(count) for count in counts if not 1 <= count <= most)
+        raise UserError(
+            f"There are no {wrong} annotated images to learn from in every fold.",
+            f"Choose numbers from 1 to {most}, or annotate more images.",
+        )
 
 
 def make_comparison_spec(
@@ -78,15 +95,14 @@ def make_comparison_spec(
             f"{len(cases)} annotated images cannot be split into {count} folds.",
             f"Choose 2 to {len(cases)} folds, so that each holds at least one image and others remain to learn from.",
         )
-    split = _split(cases, count)
-    _check_label_counts(label_counts, len(cases) - max(map(len, split)))
+    check_label_counts(label_counts, most_labels(len(cases), count))
     spec = ComparisonSpec(
         methods,
         preset,
         _checked(methods, settings),
         device,
         tuple(dict.fromkeys(seeds)),
-        split,
+        _split(cases, count),
         tuple(sorted(set(label_counts))),
     )
     _make_jobs(study, spec)
@@ -131,14 +147,6 @@ def _split(cases: Sequence[Case], count: int) -> tuple[tuple[str, ...], ...]:
     """Deal cases to folds, so that each fold has some of every site and every kind of annotation if it can."""
     order = sorted(range(len(cases)), key=lambda index: (cases[index].structures or (), cases[index].site, index))
     return tuple(tuple(cases[index].id for index in order[fold::count]) for fold in range(count))
-
-
-def _check_label_counts(counts: Sequence[int], most: int) -> None:
-    if counts and not 1 <= min(counts) <= max(counts) <= most:
-        raise UserError(
-            f"There are no {', '.join(map(str, counts))} annotated images to learn from in every fold.",
-            f"Choose numbers from 1 to {most}, or annotate more images.",
-        )
 
 
 def _make_jobs(study: Study, spec: ComparisonSpec) -> dict[tuple[str, int | None, int, int], JobSpec]:

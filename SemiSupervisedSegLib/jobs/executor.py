@@ -22,6 +22,9 @@ ENDED: frozenset[JobState] = frozenset({"finished", "stopped", "failed"})
 class Executor(Protocol):
     """Runs jobs whose folders are complete; a job that was stopped or killed before is resumed."""
 
+    def check(self) -> None:
+        """Raise UserError when the place cannot be reached now, or does not have the program of this computer."""
+
     def submit(self, folder: JobFolder) -> None:
         """Run a job as soon as there is a place for it; one that has ended is begun or resumed once more."""
 
@@ -63,6 +66,9 @@ class LocalQueue:
         self._offsets: dict[Path, int] = {}
         self._outcomes: dict[Path, Outcome] = {}
         self._running: dict[Path, WorkerProcess] = {}
+
+    def check(self) -> None:
+        """Do nothing: this computer is always there."""
 
     def submit(self, folder: JobFolder) -> None:
         """Append a job to the queue."""

@@ -105,7 +105,7 @@ def with_roles(study: Study, *roles: str) -> Study:
         ((), {"settings": {"stepz": 3}}, "Did you mean steps"),
         ((), {"settings": {"steps": 0}}, "from 1 to"),
         ((), {"seeds": (-1,)}, "seed -1"),
-        ((), {"folds": 2, "label_counts": (1, 3)}, "no 1, 3 annotated images.*from 1 to 2"),
+        ((), {"folds": 2, "label_counts": (1, 3)}, "no 3 annotated images.*from 1 to 2"),
         ((), {"label_counts": (0,)}, "from 1 to 3"),
         ((), {"device": "gpu"}, "no device named"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from ...jobs.catalogue import load_catalogue
 from ...jobs.comparison import Comparison, ComparisonSpec, Training, training_title
 from ...jobs.events import (
+    CONNECT,
     Cancelled,
     Event,
     Failed,
@@ -28,6 +30,7 @@ from ...jobs.executor import ENDED, Executor, LocalQueue
 from ...jobs.machines import find_machine
 from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
 from ...jobs.remote.executor import SshExecutor
+from ...jobs.remote.record import has_trainings_elsewhere
 from ...study.errors import UserError
 from ..evaluation.comparison_scores import make_table
 from .reporter import Reporter
@@ -37,6 +40,9 @@ _TOLD = Started | StageStarted | StepDone | Progress | WarningRaised
 """Events of a training that the comparison repeats; the others are about files of the training's own folder."""
 _TOLD_OF_MANY = WarningRaised
 """Those of a training among several that run at the same time, whose steps nobody could tell apart."""
+
+_SEND = "send"
+"""Name of the stage in which jobs are sent to another machine."""
 
 
 def main(folder: Path, executor: Executor | None = None) -> int:
@@ -74,13 +80,22 @@ class _CompareJob:
         self._tried_again: set[Path] = set()
         self._failures: list[str] = []
         self._is_cancelled = False
+        self._notice = ""
+        # What is said again when the connection to another machine is back.
+        self._stage: StageStarted | None = None
+        self._updated: TableUpdated | None = None
 
     def run(self) -> int:
         """Run the trainings that are not finished yet, and return the exit code."""
         # It says which process to end if need be.
         self._comparison.write_status("running")
+        # How an earlier run ended is over for whoever reads all events.
+        self._reporter.emit(Started(self._spec.machine or "this computer", os.getpid()))
+        self._check_place()
         pending = [training for training in self._trainings if not training.folder.is_finished()]
         self._expect(pending)
+        if self._spec.at_once > 1:
+            self._begin_stage(StageStarted("compare", self._title_of_all(), len(self._trainings)))
         self._executor.submit_together([training.folder for training in pending])
         self._update_table()
         while pending:
@@ -89,12 +104,36 @@ class _CompareJob:
                 pending = [training for training in pending if training not in ended]
                 self._update_table()
             for notice in self._executor.notices():
-                self._reporter.emit(WarningRaised(notice))
+                self._note(notice)
             if not self._is_cancelled and self._reporter.stop_requested():
                 self._is_cancelled = True
                 self._executor.cancel()
             time.sleep(_POLL_SECONDS)
         return self._end()
+
+    def _check_place(self) -> None:
+        """Raise UserError when another machine cannot do what it is given; what it has already waits for it instead."""
+        if self._spec.machine and not has_trainings_elsewhere(self._comparison):
+            self._note(f"Connecting to {self._spec.machine}")
+            self._executor.check()
+
+    def _note(self, notice: str) -> None:
+        """Say what there is to say of another machine, in the place of what the trainings are doing."""
+        # Of several trainings each says that the connection is cut.
+        if notice != self._notice:
+            self._notice = notice
+            self._reporter.emit(StageStarted(CONNECT, notice, 0))
+
+    def _end_notice(self) -> None:
+        """Say again what the trainings are doing, of which one has been heard."""
+        if self._notice:
+            self._notice = ""
+            for event in filter(None, (self._stage, self._updated)):
+                self._reporter.emit(event)
+
+    def _begin_stage(self, stage: StageStarted) -> None:
+        self._notice, self._stage, self._updated = "", stage, None
+        self._reporter.emit(stage)
 
     def _expect(self, trainings: Sequence[Training]) -> None:
         """Let the table expect trainings that have failed, until they have failed again."""
@@ -109,8 +148,7 @@ class _CompareJob:
         if state == "waiting":
             return False
         for event in self._executor.events(training.folder):
-            if isinstance(event, self._told):
-                self._tell(training, event)
+            self._hear(training, event)
         if state not in ENDED:
             return False
         outcome = self._executor.outcome(training.folder)
@@ -122,6 +160,18 @@ class _CompareJob:
             # It is never resumed, and a checkpoint is several times as large as the model.
             shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
         return True
+
+    def _hear(self, training: Training, event: Event) -> None:
+        stage = event.name if isinstance(event, StageStarted) else event.stage if isinstance(event, Progress) else ""
+        if stage == _SEND and self._spec.at_once > 1:
+            # One of them sends the images of all.
+            self._notice = event.title if isinstance(event, StageStarted) else self._notice
+            self._reporter.emit(event)
+            return
+        if isinstance(event, StepDone | Progress):
+            self._end_notice()
+        if isinstance(event, self._told):
+            self._tell(training, event)
 
     def _try_again(self, training: Training, problem: str) -> bool:
         """Submit a failed training once more, and return whether that was done; else it counts as missing."""
@@ -140,8 +190,9 @@ class _CompareJob:
 
     def _tell(self, training: Training, event: Event) -> None:
         if isinstance(event, StageStarted):
-            event = replace(event, title=f"{self._title(training)}: {event.title}")
-        self._reporter.emit(event)
+            self._begin_stage(replace(event, title=f"{self._title(training)}: {event.title}"))
+        else:
+            self._reporter.emit(event)
         if isinstance(event, StepDone):
             self._reporter.update_status(event.step, event.total_steps)
 
@@ -149,6 +200,10 @@ class _CompareJob:
         labels = [] if training.labels is None else [f"{training.labels} labeled"]
         title = load_catalogue().method(training.method).title
         return ", ".join([title, *labels, training_title(self._spec, training)])
+
+    def _title_of_all(self) -> str:
+        place = f" on {self._spec.machine}" if self._spec.machine else ""
+        return f"Trainings{place}, {self._spec.at_once} at the same time"
 
     def _update_table(self) -> None:
         table = make_table(self._comparison)
@@ -158,7 +213,8 @@ class _CompareJob:
         left = [(row.trainings - row.finished - len(row.missing), row.seconds or usual) for row in table.methods]
         seconds = sum(count * each for count, each in left) / self._spec.at_once if known else None
         finished = sum(row.finished for row in table.methods)
-        self._reporter.emit(TableUpdated(finished, len(self._trainings), seconds))
+        self._updated = TableUpdated(finished, len(self._trainings), seconds)
+        self._reporter.emit(self._updated)
 
     def _end(self) -> int:
         comparison, reporter = self._comparison, self._reporter

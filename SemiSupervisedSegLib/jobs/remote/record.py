@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...study.errors import UserError
 from ...study.files import write_text_atomically
+from ..comparison import Comparison
 from ..folder import JobFolder
 from ..records import from_plain, to_plain
 from .pseudonyms import Pseudonyms, new_token
@@ -88,9 +89,12 @@ def machine_of(folder: JobFolder) -> str | None:
 
 
 def kept_machine(folder: JobFolder) -> str:
-    """Return the machine on which a round runs or was stopped, empty for this computer or where that is damaged."""
+    """Return the machine on which a round runs or was stopped, empty for this computer or where that is damaged.
+
+    A comparison says itself where its trainings run.
+    """
     try:
-        return machine_of(folder) or ""
+        return folder.request().machine if isinstance(folder, Comparison) else machine_of(folder) or ""
     except UserError:
         return ""
 
@@ -100,15 +104,21 @@ def is_elsewhere(folder: JobFolder) -> bool:
     return _path(folder).exists()
 
 
+def has_trainings_elsewhere(comparison: Comparison) -> bool:
+    """Return whether trainings of a comparison were given to another machine; raises UserError."""
+    return any(is_elsewhere(training.folder) for training in comparison.trainings())
+
+
 def goes_on_elsewhere(folder: JobFolder) -> bool:
-    """Return whether a round was left running on another machine, or its results were not fetched yet.
+    """Return whether a round or comparison was left running on another machine, or results were not fetched yet.
 
     That is what its files here say; one that was to be stopped is left to the user.
     """
-    if not is_elsewhere(folder) or folder.cancel_requested():
+    if not (isinstance(folder, Comparison) or is_elsewhere(folder)) or folder.cancel_requested():
         return False
     try:
-        return folder.status().state in ("waiting", "running")
+        is_left = folder.status().state in ("waiting", "running")
+        return is_left and (not isinstance(folder, Comparison) or has_trainings_elsewhere(folder))
     except UserError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from SemiSupervisedSegLib.engine.worker import compare_job
 from SemiSupervisedSegLib.jobs.comparison import Comparison
 from SemiSupervisedSegLib.jobs.events import (
     Cancelled,
+    Event,
     Failed,
     Finished,
     StageStarted,
+    Started,
     StepDone,
     TableUpdated,
     WarningRaised,
@@ -81,6 +84,9 @@ def test_the_table_and_the_end_say_that_all_is_done(finished: Comparison) -> Non
     assert finished.is_finished()
     events = finished.events()[0]
     assert isinstance(events[-1], Finished)
+    # Who reads all of them later knows that the stop is over.
+    stop = next(number for number, event in enumerate(events) if isinstance(event, Cancelled))
+    assert isinstance(events[stop + 1], Started)
     updates = [event for event in events if isinstance(event, TableUpdated)]
     counts = [event.finished for event in updates]
     assert counts == sorted(counts)
@@ -159,3 +165,38 @@ def test_a_comparison_runs_only_once_at_a_time(finished: Comparison, capfd: pyte
         assert compare_job.main(finished.path) == EXIT_FAILED
     assert "is in use by process" in capfd.readouterr().err
     assert (finished.events_file.read_bytes(), finished.status()) == before
+
+
+class Cut(LocalQueue):
+    """A machine whose connection is cut when the first training begins its steps."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(FinishedWorker, limit)
+        self._kept: list[Event] = []
+        self._cut: JobFolder | None = None
+
+    def events(self, folder: JobFolder) -> list[Event]:
+        new = super().events(folder)
+        begins = [isinstance(event, StageStarted) and event.name == "train" for event in new]
+        if self._cut is None and any(begins):
+            self._cut, count = folder, begins.index(True) + 1
+            new, self._kept = new[:count], new[count:]
+        elif folder == self._cut:
+            new, self._kept = [*self._kept, *new], []
+        return new
+
+    def notices(self) -> list[str]:
+        return ["box cannot be reached."] * 2 if self._kept else []
+
+
+@pytest.mark.parametrize(
+    ("at_once", "stage"), [(1, "Supervised, fold 1 of 2: Training"), (2, "Trainings, 2 at the same time")]
+)
+def test_what_the_trainings_do_is_said_again_after_a_cut(tmp_path: Path, at_once: int, stage: str) -> None:
+    comparison = tiny_comparison(tiny_study(tmp_path / "study"))
+    comparison.write_request(replace(comparison.request(), at_once=at_once))
+    assert compare_job.main(comparison.path, Cut(at_once)) == EXIT_FINISHED
+    titles = [event.title for event in comparison.events()[0] if isinstance(event, StageStarted)]
+    cut = titles.index("box cannot be reached.")
+    assert titles[cut - 1 : cut + 2] == [stage, "box cannot be reached.", stage]
+    assert titles.count("box cannot be reached.") == 1
