@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from ...jobs.event_text import count, describe, fraction
-from ...jobs.events import CONNECT, Event, Progress, StageStarted, Started, StepDone, Validated, WarningRaised
+from ...jobs.events import (
+    CONNECT,
+    Event,
+    Progress,
+    StageStarted,
+    Started,
+    StepDone,
+    TableUpdated,
+    Validated,
+    WarningRaised,
+)
 
 _SECONDS_BETWEEN_LINES = 5.0
 # So many validations in a row without a higher Dice are no accident of one of them, and less is no rise.
@@ -21,6 +31,7 @@ class RunProgress:
     Attributes:
         device: Description of the computing device.
         stage: Title of the running part.
+        notice: What there is to say of the connection to another machine in its place, empty while it works.
         fraction: Completed share of that part, 0 to 1; None when it is not known, 0 while waiting.
         count: Text with the progress, such as step 120 of 600.
         seconds_left: Remaining time in seconds, of all steps and what follows them, else of the running part; None when
@@ -31,7 +42,7 @@ class RunProgress:
     """
 
     def __init__(self, finishing: float = 0.0) -> None:
-        self.device = self.stage = self.count = ""
+        self.device = self.stage = self.notice = self.count = ""
         self.fraction: float | None = None
         self.seconds_left: float | None = None
         self.mean_dice: float | None = None
@@ -51,6 +62,7 @@ class RunProgress:
                 self.device, self.warnings, self._logged_at, self._first_step = event.device, [], 0.0, None
             case StageStarted():
                 self.stage, self.seconds_left = event.title, None
+                self.notice = event.title if event.name == CONNECT else ""
                 # Where the length is not known yet, nothing is said of it. A queue can take hours, in which a bar that
                 # moves by itself would take most of a processor core where Slicer draws without a graphics card.
                 self.fraction = 0.0 if event.steps or event.name == CONNECT else None
@@ -66,6 +78,9 @@ class RunProgress:
                 self._take_count(event, self._seconds_left(event, event.done, event.total))
             case Progress():
                 self._take_count(event, event.seconds_left)
+            case TableUpdated():
+                self.fraction, self.seconds_left = event.finished / event.total, event.seconds_left
+                self.count = f"{event.finished} of {event.total} trainings"
             case Validated():
                 self._take_dice(event.step, event.mean_dice)
         if self._is_logged(event):

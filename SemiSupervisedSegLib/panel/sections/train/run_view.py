@@ -36,6 +36,7 @@ class RunView:
     def __init__(self, ui: Widgets) -> None:
         self.ui = ui
         self._progress = RunProgress()
+        self._isStopping, self._machine = False, ""
         ui.progressPanel.setVisible(False)
         ui.outcomeLabel.setVisible(False)
         ui.logButton.setVisible(False)
@@ -48,7 +49,7 @@ class RunView:
             folder: Folder of the round.
             finishing: Expected seconds from its last step to its end, 0 when they are not known.
         """
-        self._progress = RunProgress(finishing)
+        self._progress, self._isStopping = RunProgress(finishing), False
         self.ui.logEdit.clear()
         self.ui.logEdit.setToolTip(plain_tooltip(str(folder.log)))
         for widget in (self.ui.progressPanel, self.ui.logButton):
@@ -66,7 +67,7 @@ class RunView:
         if lines:
             self.ui.logEdit.appendPlainText("\n".join(lines))
         if self._progress.stage != stage:
-            self.ui.stageLabel.setText(_(self._progress.stage))
+            self._showStage()
         self._showProgress()
 
     def end(self, folder: JobFolder, outcome: Outcome) -> None:
@@ -85,6 +86,10 @@ class RunView:
     def refreshStop(self, facts: Facts) -> None:
         """Enable the button Stop, which ends a run at once where it is stopping already."""
         isStopping = facts.run is not None and facts.run.stopping
+        if isStopping != self._isStopping and facts.run is not None:
+            self._isStopping, self._machine = isStopping, facts.run.machine
+            self._showStage()
+            self._showProgress()
         text, hint = _("Stop"), _("Save what was learned and stop; it can be resumed")
         if isStopping and facts.run.machine:
             text, hint = _("Leave it"), _("Follow it no longer, for example when the machine cannot be reached")
@@ -96,6 +101,17 @@ class RunView:
     def copyLog(self) -> None:
         """Put the log on the clipboard."""
         qt.QApplication.clipboard().setText(self.ui.logEdit.plainText)
+
+    def _showStage(self) -> None:
+        text = _(self._progress.stage)
+        if self._isStopping:
+            text = _("Stopping: what was learned is being saved.")
+            if self._machine:
+                text = _("Stopping: what was learned is being saved on {machine}.").format(machine=self._machine)
+            # The request to stop may not have reached it.
+            text = f"{text} {_(self._progress.notice)}".strip()
+        if text:
+            self.ui.stageLabel.setText(text)
 
     def _showProgress(self) -> None:
         progress, bar = self._progress, self.ui.progressBar
@@ -109,7 +125,7 @@ class RunView:
         bar.setFormat(progress.count)
         bar.setUpdatesEnabled(True)
         parts = [progress.count]
-        if progress.seconds_left:
+        if progress.seconds_left and not self._isStopping:
             parts.append(_("{time} left").format(time=rough_duration(progress.seconds_left)))
         if progress.mean_dice is not None:
             parts.append(_("validation Dice {dice:.2f}").format(dice=progress.mean_dice))
@@ -147,7 +163,10 @@ def _lastWords(folder: JobFolder) -> str:
 def _describe(folder: JobFolder, outcome: Outcome) -> str:
     name = round_title(folder.name)
     if outcome.kind == "stopped" and isinstance(folder, Comparison):
-        return _("{name} was stopped. Resume it under Compare methods.").format(name=name)
+        machine = kept_machine(folder)
+        text = _("{name} was stopped on {machine}. Resume it under Compare methods.") if machine else ""
+        text = text or _("{name} was stopped. Resume it under Compare methods.")
+        return text.format(name=name, machine=machine)
     if outcome.kind == "stopped" and outcome.step:
         return _("{name} was stopped at step {step}. Resume continues from there.").format(name=name, step=outcome.step)
     if outcome.kind == "stopped":
