@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...jobs.catalogue import load_catalogue
-from ...jobs.comparison_specs import why_not_comparable
+from ...jobs.comparison_specs import annotated_cases, check_label_counts, most_labels, why_not_comparable
 from ...jobs.needs import missing_in_study
+from ...study.errors import UserError
 from ...study.model import Study
 from .estimates import rough_duration
 from .proposal import recommend
+from .wording import counted
 
 # What every other method should be better than.
 _REFERENCES = ("supervised", "mean_teacher")
 # Of each training beside its steps: loading PyTorch, preparing images, scoring.
 _OVERHEAD_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is trained of each method, and how.
+
+    Attributes:
+        folds: Number of folds.
+        repetitions: Number of seeds.
+        label_counts: Numbers of annotated images to learn from, empty for all.
+        at_once: Number of trainings at the same time.
+        machine: Name of the other machine that trains, empty for this computer.
+    """
+
+    folds: int
+    repetitions: int = 1
+    label_counts: tuple[int, ...] = ()
+    at_once: int = 1
+    machine: str = ""
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings of each method."""
+        return self.folds * self.repetitions * max(1, len(self.label_counts))
 
 
 @dataclass(frozen=True)
@@ -53,21 +80,50 @@ def choices(study: Study) -> tuple[Choice, ...]:
     return tuple(sorted(found, key=lambda choice: (bool(choice.problem), not choice.is_proposed)))
 
 
-def cost_in_words(study: Study | None, folds: int, seconds: Sequence[float | None]) -> str:
+def read_label_counts(text: str, study: Study, folds: int) -> tuple[int, ...]:
+    """Return the numbers of annotated images to learn from, empty for all.
+
+    Args:
+        text: What the user wrote, such as `2, 4`.
+        study: Open study.
+        folds: Number of folds.
+
+    Raises:
+        UserError: It has something else than numbers, or there are not so many images to learn from.
+    """
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    wrong = next((word for word in words if not re.fullmatch("[0-9]{1,6}", word)), None)
+    if wrong is not None:
+        raise UserError(f"{wrong} is no number of images.", "Write numbers such as 2, 4, or nothing for all images.")
+    counts = tuple(sorted({int(word) for word in words}))
+    check_label_counts(counts, most_labels(len(annotated_cases(study)), folds))
+    return counts
+
+
+def cost_in_words(study: Study | None, extent: Extent, seconds: Sequence[float | None]) -> str:
     """Return what a comparison takes, or why there can be none, as text for the user.
 
     Args:
         study: Open study, None without one.
-        folds: Number of folds.
+        extent: How much is trained of each method.
         seconds: Expected time of a training of each method, None where it is not known.
     """
     if study is None:
         return ""
     if (problem := why_not_comparable(study)) is not None:
         return str(problem)
-    methods = "1 method" if len(seconds) == 1 else f"{len(seconds)} methods"
-    text = f"{methods} × {folds} folds = {len(seconds) * folds} trainings"
+    parts = [counted(len(seconds), "1 method", "{count} methods"), f"{extent.folds} folds"]
+    if extent.repetitions > 1:
+        parts.append(f"{extent.repetitions} repetitions")
+    if len(extent.label_counts) > 1:
+        parts.append(f"{len(extent.label_counts)} numbers of labeled images")
+    text = f"{' × '.join(parts)} = {len(seconds) * extent.trainings} trainings"
+    if extent.machine:
+        text += f" on {extent.machine}"
+    if extent.at_once > 1:
+        text += f", {extent.at_once} at the same time"
     known = [value for value in seconds if value is not None]
     if not known or len(known) < len(seconds):
         return f"{text}. How long shows after the first one."
-    return f"{text}, {rough_duration(folds * sum(value + _OVERHEAD_SECONDS for value in known))}."
+    total = extent.trainings * sum(value + _OVERHEAD_SECONDS for value in known)
+    return f"{text}, {rough_duration(total / extent.at_once)}."

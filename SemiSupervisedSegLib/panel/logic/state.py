@@ -216,9 +216,6 @@ def _ready_to_resume(facts: Facts) -> str:
     return "" if facts.resumable_on else _ready_here(facts)
 
 
-_here = _unless(lambda facts: not facts.machine, "This runs on this computer only: choose it under Runs on.")
-
-
 def _method(facts: Facts) -> str:
     if not facts.method:
         return "Choose a method first."
@@ -268,7 +265,7 @@ _CHECKS: dict[Action, tuple[Check, ...]] = {
     Action.SET_UP_TRAINING: (_not_installing, _study, _idle),
     Action.START: (*_TRAIN, _ready_to_start, _method),
     Action.RESUME: (*_TRAIN, _ready_to_resume, _resumable),
-    Action.COMPARE_METHODS: (*_TRAIN, _here, _ready_here, _comparable),
+    Action.COMPARE_METHODS: (*_TRAIN, _ready_to_start, _comparable),
     Action.CONTINUE: (*_TRAIN, _ready_to_start, _reviewed, _continuable),
     Action.STOP: (_running, _not_stopping),
     Action.END_NOW: (_running, _stopping),

@@ -72,7 +72,8 @@ class Runner:
         Args:
             folder: Folder of the job.
             detached: Whether it continues when Slicer quits, as it does on another machine.
-            machine: Name of the other machine that does the job, empty for this computer.
+            machine: Name of the other machine that does the job or the trainings of the comparison, empty for this
+                computer.
         """
         if self.running:
             raise UserError(f"{round_title(self.folder.name)} is running.", "Wait until it ends, or stop it first.")

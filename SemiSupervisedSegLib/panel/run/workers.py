@@ -13,6 +13,7 @@ import socket
 import qt
 from slicer.i18n import tr as _
 
+from ...jobs.comparison import Comparison
 from ...jobs.folder import JobFolder
 from ...jobs.launcher import WorkerProcess, worker_arguments
 from ...study.errors import UserError
@@ -152,7 +153,8 @@ def startWorker(folder: JobFolder, services: Services, detached: bool, machine: 
     except OSError as error:
         raise write_error(folder.log, error) from error
     if machine or detached:
-        return DetachedWorker(folder, services, machine)
+        # The worker of a comparison gives its trainings to the machine that the comparison names.
+        return DetachedWorker(folder, services, "" if isinstance(folder, Comparison) else machine)
     return ChildWorker.start(folder, services)
 
 

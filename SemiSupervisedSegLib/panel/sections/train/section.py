@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
+from ....jobs.comparison import Comparison
 from ....jobs.continuation import is_unfinished
 from ....jobs.events import Event
 from ....jobs.folder import JobFolder
@@ -216,15 +217,16 @@ class TrainSection(Section):
         if self._runner.running:
             return
         candidates = [*reversed(rounds[-_LOOKED_AT:]), *self.comparison.latest()]
-        if any(self._runner.attach(folder) for folder in candidates) or self._followElsewhere(rounds):
+        left = [*rounds, *self.comparison.latest()]
+        if any(self._runner.attach(folder) for folder in candidates) or self._followElsewhere(left):
             return
         last = rounds[-1] if rounds and is_unfinished(rounds[-1]) else None
         machine = "" if last is None else kept_machine(last)
         self._session.set_facts(resumable="" if last is None else last.name, resumable_on=machine)
 
-    def _followElsewhere(self, rounds: Sequence[JobFolder]) -> bool:
-        """Follow a round that was left running on another machine, and return whether there is one."""
-        left = (folder for folder in rounds if folder.path not in self._followed and goes_on_elsewhere(folder))
+    def _followElsewhere(self, jobs: Sequence[JobFolder]) -> bool:
+        """Follow a round or comparison that was left running on another machine, and return whether there is one."""
+        left = (folder for folder in jobs if folder.path not in self._followed and goes_on_elsewhere(folder))
         folder = next(left, None)
         if folder is None:
             return False
@@ -249,9 +251,13 @@ class TrainSection(Section):
         self._session.set_facts(run=run, resumable="", resumable_on="")
 
     def _showJob(self, folder: JobFolder) -> None:
-        """Show in the form what the running round trains; a damaged job leaves it as it is."""
+        """Show in the form what the running round or comparison trains; a damaged job leaves it as it is."""
         with contextlib.suppress(UserError):
-            if folder.head().kind == "train":
+            if isinstance(folder, Comparison):
+                self.form.place.show(self._runner.machine)
+                self._noteForm()
+                self.comparison.chosen.showSpec(folder.request())
+            elif folder.head().kind == "train":
                 self.form.place.show(self._runner.machine)
                 self.form.showJob(folder.spec())
 

@@ -13,7 +13,7 @@ from SemiSupervisedSegLib.jobs.comparison import Comparison, comparisons
 from SemiSupervisedSegLib.jobs.comparison_specs import make_comparison_spec, new_comparison
 from SemiSupervisedSegLib.jobs.comparison_table import ComparisonTable, MethodScores
 from SemiSupervisedSegLib.jobs.records import to_plain
-from SemiSupervisedSegLib.panel.logic.comparing import choices, cost_in_words
+from SemiSupervisedSegLib.panel.logic.comparing import Extent, choices, cost_in_words
 from SemiSupervisedSegLib.phantom.generate import generate_study
 from SemiSupervisedSegLib.study.cases import change_cases
 from SemiSupervisedSegLib.study.model import Role, Study
@@ -66,7 +66,7 @@ def shown(panel: TrainPanel) -> list[list[str]]:
 
 def test_a_comparison_from_the_ticks_to_the_table(make_panel: Any, spin: Any, study: Study) -> None:
     panel = make_panel(FINISHES)
-    assert panel.section.comparison.methods() == ("supervised", "self_training", "mean_teacher")
+    assert panel.section.comparison.chosen.methods() == ("supervised", "self_training", "mean_teacher")
     assert panel.ui.compareFoldsBox.value == 2
     assert panel.ui.compareCostLabel.text.startswith("3 methods × 2 folds = 6 trainings, ")
     tick(panel, "supervised", "mean_teacher")
@@ -212,15 +212,28 @@ def test_what_cannot_be_trained_comes_last_with_its_reason(study: Study) -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("extent", "seconds", "words"),
     [
-        ([40.0, 70.0], "2 methods × 2 folds = 4 trainings, about 5 minutes."),
-        ([40.0, None], "2 methods × 2 folds = 4 trainings. How long shows after the first one."),
-        ([], "0 methods × 2 folds = 0 trainings. How long shows after the first one."),
+        (Extent(2), [40.0, 70.0], "2 methods × 2 folds = 4 trainings, about 5 minutes."),
+        (Extent(2), [40.0, None], "2 methods × 2 folds = 4 trainings. How long shows after the first one."),
+        (Extent(2), [], "0 methods × 2 folds = 0 trainings. How long shows after the first one."),
+        (
+            Extent(2, 3, (1, 2), at_once=4),
+            [40.0, 70.0],
+            "2 methods × 2 folds × 3 repetitions × 2 numbers of labeled images = 24 trainings, 4 at the same time, "
+            "about 8 minutes.",
+        ),
+        (
+            Extent(2, 1, (1,), 10, "box"),
+            [None, None],
+            "2 methods × 2 folds = 4 trainings on box, 10 at the same time. How long shows after the first one.",
+        ),
     ],
 )
-def test_what_a_comparison_takes_in_words(study: Study, seconds: list[float | None], words: str) -> None:
-    assert cost_in_words(study, 2, seconds) == words
+def test_what_a_comparison_takes_in_words(
+    study: Study, extent: Extent, seconds: list[float | None], words: str
+) -> None:
+    assert cost_in_words(study, extent, seconds) == words
 
 
 def test_the_folds_follow_what_is_annotated_until_the_user_chooses(make_panel: Any, study: Study) -> None:
