@@ -96,6 +96,19 @@ class FoldedDecoder(StagedDecoder):
         return [*maps, self.unfold(maps[-1])]
 
 
+def unfolding(dimensions: int, in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return layers that turn maps (B, C, *half) into maps (B, C', *spatial) of twice the resolution."""
+    channels = out_channels * FOLD**dimensions
+    return nn.Sequential(
+        CONVOLUTION[dimensions](in_channels, channels, 1, bias=False),
+        # Else background, most of an image, drives nearly all channels to where structures lie in the flat part of the
+        # activation and look alike to the classifier.
+        BATCH_NORM[dimensions](channels),
+        nn.LeakyReLU(0.01, inplace=True),
+        Unfold(dimensions),
+    )
+
+
 def folded_unet(
     dimensions: int, in_channels: int, num_classes: int, upsampling: Upsampling = "linear"
 ) -> SegmentationNetwork:
@@ -112,10 +125,7 @@ def folded_unet(
         for before, after in pairwise(CHANNELS)
     ]
     ups = [UpStage(dimensions, CHANNELS[i], CHANNELS[i - 1], upsampling) for i in range(len(CHANNELS) - 1, 0, -1)]
-    # No activation follows: background, most of an image, drove nearly all channels to where structures lay in its flat
-    # part, and so looked alike to the classifier.
-    widen = CONVOLUTION[dimensions](CHANNELS[0], FULL_CHANNELS * FOLD**dimensions, 1)
-    decoder = FoldedDecoder(ups, nn.Sequential(widen, Unfold(dimensions)))
+    decoder = FoldedDecoder(ups, unfolding(dimensions, CHANNELS[0], FULL_CHANNELS))
     head = CONVOLUTION[dimensions](FULL_CHANNELS, num_classes, 1)
     channels = (FULL_CHANNELS, *CHANNELS)
     return SegmentationNetwork(StagedEncoder([first, *downs]), decoder, head, channels, upsampling)
