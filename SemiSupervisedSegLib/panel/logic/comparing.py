@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...jobs.catalogue import load_catalogue
-from ...jobs.comparison_specs import annotated_cases, check_label_counts, most_labels, why_not_comparable
+from ...jobs.comparison import ComparisonSpec
+from ...jobs.comparison_specs import (
+    annotated_cases,
+    check_label_counts,
+    most_labels,
+    settings_of,
+    why_not_comparable,
+)
 from ...jobs.needs import missing_in_study
 from ...study.errors import UserError
 from ...study.model import Study
@@ -98,6 +105,11 @@ def read_label_counts(text: str, study: Study, folds: int) -> tuple[int, ...]:
     counts = tuple(sorted({int(word) for word in words}))
     check_label_counts(counts, most_labels(len(annotated_cases(study)), folds))
     return counts
+
+
+def method_that_shows(spec: ComparisonSpec, method: str) -> str:
+    """Return the first of this and the compared methods that has most of the changed settings of a comparison."""
+    return max((method, *spec.methods), key=lambda name: len(settings_of(spec, name)))
 
 
 def cost_in_words(study: Study | None, extent: Extent, seconds: Sequence[float | None]) -> str:

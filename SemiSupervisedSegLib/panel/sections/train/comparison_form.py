@@ -14,7 +14,7 @@ from ...logic.comparing import Choice, Extent, choices, read_label_counts
 from ...logic.wording import plain_tooltip
 from ..buttons import setEnabledWithReason
 from ..section import Widgets
-from .form import markedTitle
+from .choice_boxes import markedTitle
 
 _SHOWN_METHODS = 6
 # Here they share one processor or card; elsewhere each that runs is followed by a connection of its own.
@@ -36,6 +36,8 @@ class ComparisonForm:
         self._machine = ""
         # Until then there are as many as usual for the images that are annotated by now.
         self._foldsChosen = False
+        # That of the time before a running comparison was shown.
+        self._foldsChosenBefore: bool | None = None
         self._isShowing = False
         rowHeight = ui.compareTable.verticalHeader().defaultSectionSize
         ui.compareMethodsList.setMaximumHeight(_SHOWN_METHODS * rowHeight)
@@ -67,19 +69,24 @@ class ComparisonForm:
         if isOther:
             # Numbers of images of another study were not meant for this one.
             self._set(self.ui.compareLabelsEdit.setText, "")
-            self._foldsChosen = False
+            self._foldsChosen, self._foldsChosenBefore = False, None
         self._limitFolds()
 
     def showSpec(self, spec: ComparisonSpec) -> None:
-        """Show what a running comparison compares."""
+        """Show what a running comparison compares; `endSpec` lets the folds follow the annotations again."""
         ui = self.ui
-        self._foldsChosen = True
+        self._foldsChosenBefore, self._foldsChosen = self._foldsChosen, True
         self._set(self._tick, spec.methods)
         self._set(ui.compareFoldsBox.setValue, len(spec.folds))
         self._set(ui.compareRepetitionsBox.setValue, len(spec.seeds))
         self._set(ui.compareLabelsEdit.setText, ", ".join(map(str, spec.label_counts)))
         self._set(ui.compareAtOnceBox.setValue, spec.at_once)
         self._onChanged()
+
+    def endSpec(self) -> None:
+        """Let the folds follow what is annotated again unless the user had chosen them."""
+        if self._foldsChosenBefore is not None:
+            self._foldsChosen, self._foldsChosenBefore = self._foldsChosenBefore, None
 
     def setPlace(self, machine: str) -> None:
         """Offer as many trainings at the same time as suits this computer, or another machine."""

@@ -10,19 +10,21 @@ import qt
 from slicer.i18n import tr as _
 
 from ....jobs.catalogue import load_catalogue
+from ....jobs.comparison import ComparisonSpec
 from ....jobs.folder import JobFolder
 from ....jobs.job_specs import DEFAULT_PRESET
-from ....jobs.needs import missing_in_study, needs_of, training_cases
 from ....jobs.spec import JobSpec, SettingValue
 from ....planning.round_plan import RoundPlan
 from ....study.errors import UserError
 from ....study.model import Study
+from ...logic.comparing import method_that_shows
 from ...logic.devices import DeviceInfo, problems_in_words
 from ...logic.estimates import describe_estimate
 from ...logic.proposal import Proposal, propose, recommend
 from ...services import Services
 from ..buttons import setEnabledWithReason
 from ..section import Widgets
+from .choice_boxes import chooseData, markedTitle, needsInWords
 from .expectation import Expectation
 from .place_box import PlaceBox
 from .settings_form import SettingsForm
@@ -55,6 +57,8 @@ class TrainingForm:
         self._devices: tuple[DeviceInfo, ...] = ()
         self.finishing = 0.0
         self._startBefore: Path | None = None
+        # What the user had chosen before a comparison was shown, and whether: the preset, and anything.
+        self._own: tuple[Proposal, bool, bool] | None = None
         self.expectation = Expectation(services.settings)
         self.start = StartBox(ui.startBox, services.dialogs, self._changed)
         self.place = PlaceBox(ui, services.settings, self._changed)
@@ -98,11 +102,11 @@ class TrainingForm:
 
     def chooseMethod(self, name: str) -> None:
         """Choose a method by its id; nothing happens when there is none."""
-        _choose(self.ui.methodBox, name)
+        chooseData(self.ui.methodBox, name)
 
     def choosePreset(self, name: str) -> None:
         """Choose a preset by its id; nothing happens when there is none."""
-        _choose(self.ui.presetBox, name)
+        chooseData(self.ui.presetBox, name)
 
     def showStudy(self, study: Study | None, rounds: list[JobFolder]) -> None:
         """Show another study, or a change of it or of its rounds.
@@ -115,6 +119,7 @@ class TrainingForm:
         if isOther:
             # Those of another study were not meant for this one.
             self.settings.reset()
+            self._isShowingJob = False
         if study is not None and (isOther or not self._isChosen):
             self.apply(propose(study, rounds))
         self._markRecommended()
@@ -125,19 +130,33 @@ class TrainingForm:
         """Show what a running round trains, on what, and from what; `endJob` gives the user's own start back."""
         self._startBefore, self._isShowingJob = self.start.model, True
         self.apply(Proposal(spec.method, "", spec.preset, spec.settings))
-        _choose(self.ui.deviceBox, spec.device)
+        chooseData(self.ui.deviceBox, spec.device)
         self.start.choose(None if spec.warm_start is None else Path(spec.warm_start))
         self.refresh()
 
+    def showComparison(self, spec: ComparisonSpec) -> None:
+        """Show preset and changed settings of a running comparison; `endJob` gives the user's own choice back."""
+        own = Proposal(self.method, "", self.preset, self.settings.overrides()), self._presetChosen, self._isChosen
+        # The chosen method may not have all of these settings, and could not show them.
+        self.apply(Proposal(method_that_shows(spec, self.method), "", spec.preset, spec.settings))
+        # Nothing is proposed in its place while it runs.
+        self._own, self._isChosen = own, True
+
     def endJob(self) -> None:
-        """Choose the start of the next round again that was chosen before the shown round ran."""
+        """Choose again what was chosen before: of a round its start, of a comparison all unless that was changed."""
         if self._isShowingJob:
             self._isShowingJob = False
             self.start.choose(self._startBefore)
+        if self._own is not None:
+            own, isPresetChosen, isChosen = self._own
+            self.apply(own)
+            self._presetChosen, self._isChosen = isPresetChosen, isChosen
+            # They may have been found only now.
+            self.showDevices(self._devices)
 
     def apply(self, proposal: Proposal | None) -> None:
         """Choose what is proposed; the user may choose otherwise."""
-        self._isChosen = False
+        self._isChosen, self._own = False, None
         if proposal is None:
             return
         self._isApplying = True
@@ -172,7 +191,7 @@ class TrainingForm:
         for info in devices:
             if not info.problem:
                 box.addItem(info.short_title, info.name)
-        _choose(box, chosen)
+        chooseData(box, chosen)
         box.blockSignals(before)
         if devices and all(info.is_processor or info.problem for info in devices) and not self._presetChosen:
             self.choosePreset(_QUICK_PRESET)
@@ -199,7 +218,7 @@ class TrainingForm:
         """Show what belongs to the present choice."""
         entry, ui = load_catalogue().method(self.method), self.ui
         ui.methodLabel.setText(f"{_(entry.summary)} {self._recommendation()}".strip())
-        ui.needsLabel.setText(self._needs())
+        ui.needsLabel.setText(needsInWords(self._study, entry))
         ui.startLabel.setText(_(self.start.inWords()))
         ui.startLabel.setVisible(bool(ui.startLabel.text))
         try:
@@ -225,14 +244,6 @@ class TrainingForm:
         if not self.ui.methodBox.itemData(self.ui.methodBox.currentIndex, _IS_RECOMMENDED):
             return ""
         return _("Recommended, because {reason}.").format(reason=_(self._recommended))
-
-    def _needs(self) -> str:
-        entry = load_catalogue().method(self.method)
-        needs = needs_of(training_cases(self._study) if self._study else (), entry)
-        parts = [f"{_(need.words)}: {need.count if self._study else '–'}" for need in needs]
-        text = _("Learns from {kinds}.").format(kinds="; ".join(parts))
-        missing = missing_in_study(self._study, entry) if self._study is not None and self._study.cases else None
-        return f"{text} {_(str(missing or ''))}".strip()
 
     def _resolved(self, overrides: dict[str, SettingValue]) -> dict[str, SettingValue]:
         return self._expected(overrides).settings
@@ -281,14 +292,3 @@ class TrainingForm:
     def _changed(self) -> None:
         self.refresh()
         self._onChanged()
-
-
-def markedTitle(title: str, isRecommended: bool) -> str:
-    """Return the title of a method as it is shown, marked where it is the recommended one."""
-    return f"{_(title)} {_('(recommended)')}" if isRecommended else _(title)
-
-
-def _choose(box: qt.QComboBox, data: str) -> None:
-    index = box.findData(data)
-    if index >= 0:
-        box.setCurrentIndex(index)

@@ -188,12 +188,14 @@ class TrainSection(Section):
         self.preview.end()
         self._session.refresh_rounds()
         self.form.endJob()
+        self.comparison.chosen.endSpec()
         self.form.expectation.learn(self._runner.folder, self.form.deviceInfo)
         if self._session.folder in self._runner.folder.path.parents:
             # A worker of a study that was moved ends with an error of its own, which says less.
             self._try(self._session.check_in_place)
 
     def _showStudy(self) -> None:
+        wasRunning = self._runner.running
         self.form.showStudy(self._session.study, self._session.rounds())
         self.comparison.showStudy()
         self.control.findContinuable()
@@ -204,6 +206,9 @@ class TrainSection(Section):
             if not self._runner.running:
                 self._sayHowItEnded()
                 self.preview.forget()
+            elif wasRunning and self._session.folder in self._runner.folder.path.parents:
+                # It went on while another study was open, or none, whose choices were shown.
+                self._showJob(self._runner.folder)
         self.refresh()
 
     def _sayHowItEnded(self) -> None:
@@ -256,6 +261,7 @@ class TrainSection(Section):
             if isinstance(folder, Comparison):
                 self.form.place.show(self._runner.machine)
                 self._noteForm()
+                self.form.showComparison(folder.request())
                 self.comparison.chosen.showSpec(folder.request())
             elif folder.head().kind == "train":
                 self.form.place.show(self._runner.machine)
