@@ -96,10 +96,8 @@ def find_machine(name: str) -> Machine:
         if machine.name == name:
             return machine
     known = ", ".join(machine.name for machine in machines)
-    raise UserError(
-        f"There is no machine {name!r}.",
-        f"Known are: {known}." if known else "Add one: semi-supervised-seg machine add NAME HOST.",
-    )
+    advice = "Add it in the panel (Train, Other machines), or with: semi-supervised-seg machine add NAME HOST."
+    raise UserError(f"There is no machine {name!r}.", f"Known are: {known}. {advice}" if known else advice)
 
 
 def add_machine(machine: Machine) -> None:

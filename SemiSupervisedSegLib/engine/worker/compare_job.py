@@ -91,8 +91,10 @@ class _CompareJob:
         self._comparison.write_status("running")
         # How an earlier run ended is over for whoever reads all events.
         self._reporter.emit(Started(self._spec.machine or "this computer", os.getpid()))
-        self._check_place()
         pending = [training for training in self._trainings if not training.folder.is_finished()]
+        self._check_place(pending)
+        if self._reporter.stop_requested():
+            return self._end()
         self._expect(pending)
         if self._spec.at_once > 1:
             self._begin_stage(StageStarted("compare", self._title_of_all(), len(self._trainings)))
@@ -111,11 +113,17 @@ class _CompareJob:
             time.sleep(_POLL_SECONDS)
         return self._end()
 
-    def _check_place(self) -> None:
+    def _check_place(self, pending: Sequence[Training]) -> None:
         """Raise UserError when another machine cannot do what it is given; what it has already waits for it instead."""
-        if self._spec.machine and not has_trainings_elsewhere(self._comparison):
-            self._note(f"Connecting to {self._spec.machine}")
+        if not (self._spec.machine and pending) or has_trainings_elsewhere(self._comparison):
+            return
+        self._note(f"Connecting to {self._spec.machine}")
+        try:
             self._executor.check()
+        except UserError:
+            # To connect takes its time, and whoever has given up by then need not know how it ended.
+            if not self._reporter.stop_requested():
+                raise
 
     def _note(self, notice: str) -> None:
         """Say what there is to say of another machine, in the place of what the trainings are doing."""

@@ -26,6 +26,8 @@ from .wording import counted
 _REFERENCES = ("supervised", "mean_teacher")
 # Of each training beside its steps: loading PyTorch, preparing images, scoring.
 _OVERHEAD_SECONDS = 20.0
+# Of what the user wrote, so much is repeated where it cannot be used.
+_LONGEST_WORD = 30
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,13 @@ def read_label_counts(text: str, study: Study, folds: int) -> tuple[int, ...]:
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     wrong = next((word for word in words if not re.fullmatch("[0-9]{1,6}", word)), None)
     if wrong is not None:
-        raise UserError(f"{wrong} is no number of images.", "Write numbers such as 2, 4, or nothing for all images.")
+        shown = wrong if len(wrong) <= _LONGEST_WORD else f"{wrong[:_LONGEST_WORD]}…"
+        raise UserError(f"{shown} is no number of images.", "Write numbers such as 2, 4, or nothing for all images.")
     counts = tuple(sorted({int(word) for word in words}))
-    check_label_counts(counts, most_labels(len(annotated_cases(study)), folds))
+    most = most_labels(len(annotated_cases(study)), folds)
+    # Where there is nothing to compare, that is said instead.
+    if most > 0:
+        check_label_counts(counts, most)
     return counts
 
 

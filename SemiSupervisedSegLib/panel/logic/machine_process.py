@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ...jobs.machines import find_machine
 from ...jobs.records import from_plain, to_plain
 from ...jobs.remote.checks import Check, run_checks
-from ...jobs.remote.deletion import delete_there
+from ...jobs.remote.deletion import delete_there, later
 from ...jobs.remote.installation import install
 from ...study.errors import UserError
 
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     """Test a machine, set it up and test it, or delete there what was deleted here; 1 says that something failed."""
     action, name = arguments
     try:
-        machine = find_machine(name)
         if action == "delete":
-            _say(Check("", delete_there(machine)))
+            _say(Check("", _delete(name)))
             return 0
+        machine = find_machine(name)
         if action == "setup":
             install(machine, lambda line: _say(Check("", line)))
         failed = 0
@@ -54,6 +54,15 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         _say(Check("", error.message, error.advice or "Try it again."))
         return 1
+
+
+def _delete(name: str) -> str:
+    try:
+        machine = find_machine(name)
+    except UserError as error:
+        # It may be taken off the list only for a while.
+        raise UserError(error.message, f"{error.advice} {later(name)}") from error
+    return delete_there(machine)
 
 
 def _say(check: Check) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ...jobs.event_text import count, describe, fraction
 from ...jobs.events import (
     CONNECT,
+    Cancelled,
     Event,
+    Failed,
     Progress,
     StageStarted,
     Started,
@@ -60,6 +62,10 @@ class RunProgress:
         match event:
             case Started():
                 self.device, self.warnings, self._logged_at, self._first_step = event.device, [], 0.0, None
+            case Cancelled() | Failed():
+                # That of an earlier run, which says nothing of the one that begins.
+                self.stage = self.notice = self.count = ""
+                self.fraction, self.seconds_left = 0.0, None
             case StageStarted():
                 self.stage, self.seconds_left = event.title, None
                 self.notice = event.title if event.name == CONNECT else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..logic.state import Action, Facts, availability
+from ..logic.wording import plain_tooltip
 
 if TYPE_CHECKING:
     import qt
@@ -30,7 +31,8 @@ def applyAvailability(widget: qt.QWidget, action: Action, facts: Facts, hint: st
 def setEnabledWithReason(widget: qt.QWidget, reason: str, hint: str = "") -> None:
     """Disable a widget for a reason, which becomes its tooltip, or enable it when the reason is empty."""
     widget.setEnabled(not reason)
-    widget.setToolTip(reason or hint)
+    # A reason may repeat what the user wrote.
+    widget.setToolTip(plain_tooltip(reason or hint))
 
 
 def addButtonAction(menu: qt.QMenu, button: qt.QPushButton) -> None:

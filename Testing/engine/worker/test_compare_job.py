@@ -25,6 +25,7 @@ from SemiSupervisedSegLib.jobs.folder import JobFolder
 from SemiSupervisedSegLib.jobs.metrics_file import read_metrics
 from SemiSupervisedSegLib.jobs.results import is_predicted
 from SemiSupervisedSegLib.jobs.rounds import rounds
+from SemiSupervisedSegLib.study.errors import UserError
 from SemiSupervisedSegLib.study.model import Role
 
 from .comparing import METHODS, FinishedWorker, tiny_comparison
@@ -200,3 +201,41 @@ def test_what_the_trainings_do_is_said_again_after_a_cut(tmp_path: Path, at_once
     cut = titles.index("box cannot be reached.")
     assert titles[cut - 1 : cut + 2] == [stage, "box cannot be reached.", stage]
     assert titles.count("box cannot be reached.") == 1
+
+
+class OnAnotherMachine(LocalQueue):
+    """Stands for a machine that does not answer, for so long that the user may stop the comparison meanwhile."""
+
+    def __init__(self, comparison: Comparison, *, is_stopped: bool) -> None:
+        super().__init__(FinishedWorker)
+        self._comparison, self._is_stopped = comparison, is_stopped
+
+    def check(self) -> None:
+        if self._is_stopped:
+            self._comparison.request_cancel()
+        raise UserError("box gave no answer.", "Try it again.")
+
+
+def elsewhere(folder: Path) -> Comparison:
+    comparison = tiny_comparison(tiny_study(folder))
+    comparison.write_request(replace(comparison.request(), machine="box"))
+    return comparison
+
+
+@pytest.mark.parametrize(
+    ("is_stopped", "code", "last"), [(True, EXIT_CANCELLED, Cancelled), (False, EXIT_FAILED, Failed)]
+)
+def test_a_stop_while_it_connects_is_heard(tmp_path: Path, is_stopped: bool, code: int, last: type[Event]) -> None:
+    comparison = elsewhere(tmp_path / "study")
+    assert compare_job.main(comparison.path, OnAnotherMachine(comparison, is_stopped=is_stopped)) == code
+    assert isinstance(comparison.events()[0][-1], last)
+    assert comparison.status().state == ("cancelled" if is_stopped else "failed")
+    assert not any(training.folder.events_file.exists() for training in comparison.trainings())
+
+
+def test_a_machine_is_not_asked_where_nothing_is_left_to_do(tmp_path: Path) -> None:
+    comparison = elsewhere(tmp_path / "study")
+    assert run(comparison) == EXIT_FINISHED
+    # Its worker was killed between the last training and the end.
+    (comparison.path / "result.json").unlink()
+    assert compare_job.main(comparison.path, OnAnotherMachine(comparison, is_stopped=False)) == EXIT_FINISHED

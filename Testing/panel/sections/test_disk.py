@@ -188,6 +188,17 @@ def test_a_round_elsewhere_is_deleted_there_as_well(section, dialogs, spin, stud
         assert not there.exists()
 
 
+def test_of_a_machine_off_the_list_it_is_said_when_it_is_deleted(section, dialogs, spin, study, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
+    leave_elsewhere(study, tmp_path / "far")
+    delete_the_round(section, dialogs, spin)
+    spin(lambda: not section._work.running, 60)
+    text = section.ui.elsewhereLabel.text
+    assert text.startswith("✗ There is no machine 'box'. Add it in the panel (Train, Other machines), or with: ")
+    assert text.endswith("What lies there is deleted with the next test of the connection to box.")
+    assert [item.job for item in _read()] == ["002-cpcl"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a script that is a program")
 def test_a_machine_that_never_answers_keeps_no_deletion_waiting(section, dialogs, spin, study, tmp_path, monkeypatch):
     pretend(tmp_path / "far", monkeypatch, HANG)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import qt
 
 from SemiSupervisedSegLib.jobs.comparison import Comparison, comparisons
 from SemiSupervisedSegLib.jobs.comparison_specs import make_comparison_spec, new_comparison
+from SemiSupervisedSegLib.jobs.events import Cancelled, StageStarted, TableUpdated
 from SemiSupervisedSegLib.jobs.machines import Machine, add_machine
 from SemiSupervisedSegLib.jobs.remote.record import new_record
-from SemiSupervisedSegLib.study.model import Study
+from SemiSupervisedSegLib.study.cases import change_cases
+from SemiSupervisedSegLib.study.model import Role, Study
 
 from ...run.fake_worker import UNTIL_STOPPED
 from .train_panel import TrainPanel
@@ -74,6 +77,8 @@ def test_repetitions_labels_and_trainings_at_the_same_time(make_panel: Any, spin
     ("text", "reason"),
     [
         ("1, few", "few is no number of images. Write numbers such as 2, 4, or nothing for all images."),
+        ("２", "２ is no number of images. Write numbers such as 2, 4, or nothing for all images."),
+        ("9" * 99, f"{'9' * 30}… is no number of images. Write numbers such as 2, 4, or nothing for all images."),
         ("-1", "-1 is no number of images. Write numbers such as 2, 4, or nothing for all images."),
         ("1, 2, 9", "There are no 2, 9 annotated images to learn from in every fold. Choose numbers from 1 to 1, or "),
         ("0", "There are no 0 annotated images to learn from in every fold. Choose numbers from 1 to 1, or annotate "),
@@ -87,6 +92,37 @@ def test_numbers_of_images_that_cannot_be_used(make_panel: Any, study: Study, te
     assert panel.ui.compareCostLabel.text == panel.ui.compareStartButton.toolTip
     panel.ui.compareLabelsEdit.setText("")
     assert panel.ui.compareStartButton.enabled
+
+
+def test_what_the_user_writes_is_no_markup(make_panel: Any) -> None:
+    panel = make_panel(FINISHES)
+    panel.ui.compareLabelsEdit.setText("<b>2</b>")
+    assert "&lt;b&gt;2&lt;/b&gt; is no number of images." in panel.ui.compareStartButton.toolTip
+    assert panel.ui.compareCostLabel.text.startswith("<b>2</b> is no number of images.")
+    assert panel.ui.compareCostLabel.textFormat == qt.Qt.PlainText
+
+
+def test_without_enough_annotations_that_is_said_first(make_panel: Any, study: Study) -> None:
+    panel = make_panel(FINISHES)
+    panel.ui.compareLabelsEdit.setText("1")
+    annotated = [case.id for case in study.cases if case.annotation is not None]
+    panel.session.edit_study(lambda now: change_cases(now, annotated[1:], role=Role.IGNORED))
+    assert panel.ui.compareCostLabel.text.startswith("The study has only one annotated image")
+    assert panel.ui.compareStartButton.toolTip == panel.ui.compareCostLabel.text
+
+
+def test_how_an_earlier_run_got_on_is_not_shown_of_the_next(make_panel: Any, spin: Any, study: Study) -> None:
+    comparison = new_elsewhere(study)
+    for event in (StageStarted("compare", "Trainings on box", 4), TableUpdated(3, 4, 120.0), Cancelled(0)):
+        comparison.append_event(event)
+    comparison.write_status("cancelled")
+    panel = make_panel("with folder.lock():" + UNTIL_STOPPED.replace("\n", "\n    "))
+    panel.ui.compareResumeButton.click()
+    spin(lambda: len(panel.events) == 3, 20)
+    assert panel.ui.stageLabel.text == "001-compare: getting ready"
+    assert panel.ui.detailLabel.text == ""
+    panel.ui.stopButton.click()
+    spin(lambda: panel.outcomes, 20)
 
 
 def test_on_another_machine_without_anything_here(make_panel: Any, spin: Any, study: Study) -> None:
