@@ -37,6 +37,8 @@ class RunView:
         self.ui = ui
         self._progress = RunProgress()
         self._isStopping, self._machine = False, ""
+        # Of what the sentence below the buttons says how it ended.
+        self._ended: JobFolder | None = None
         ui.progressPanel.setVisible(False)
         ui.outcomeLabel.setVisible(False)
         ui.logButton.setVisible(False)
@@ -77,9 +79,17 @@ class RunView:
         details = _lastWords(folder) if outcome.kind == "failed" else ""
         self.ui.logEdit.appendPlainText(f"{text}\n{details}".rstrip())
         self.say(text)
+        # Of one that vanished while it ran, that is what there is to say.
+        self._ended = folder if folder.exists() else None
+
+    def forgetDeleted(self) -> None:
+        """Take the sentence away that says how a run ended which was deleted meanwhile."""
+        if self._ended is not None and not self._ended.exists():
+            self.say("")
 
     def say(self, text: str) -> None:
         """Show a sentence below the buttons, or take it away."""
+        self._ended = None
         self.ui.outcomeLabel.setText(text)
         self.ui.outcomeLabel.setVisible(bool(text))
 

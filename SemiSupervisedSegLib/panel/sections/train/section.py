@@ -198,6 +198,7 @@ class TrainSection(Section):
         wasRunning = self._runner.running
         self.form.showStudy(self._session.study, self._session.rounds())
         self.comparison.showStudy()
+        self.view.forgetDeleted()
         self.control.findContinuable()
         self._lookForDevicesOnce()
         self._lookForRun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_numbers_of_images_that_cannot_be_used(make_panel: Any, study: Study, te
     assert panel.ui.compareCostLabel.text == panel.ui.compareStartButton.toolTip
     panel.ui.compareLabelsEdit.setText("")
     assert panel.ui.compareStartButton.enabled
+
+
+def test_of_what_was_deleted_nothing_is_said(make_panel: Any, spin: Any, study: Study) -> None:
+    panel = make_panel(WAITS)
+    panel.ui.compareStartButton.click()
+    spin(lambda: len(panel.events) == 2, 20)
+    panel.ui.stopButton.click()
+    spin(lambda: panel.outcomes, 20)
+    panel.session.refresh_rounds()
+    assert panel.ui.outcomeLabel.text == "001-compare was stopped. Resume it under Compare methods."
+    shutil.rmtree(comparisons(study.folder)[0].path)
+    panel.session.refresh_rounds()
+    assert panel.ui.outcomeLabel.isHidden()
 
 
 def test_what_the_user_writes_is_no_markup(make_panel: Any) -> None:
