@@ -26,8 +26,8 @@ THUMBNAIL_SIDE = 160
 # Minutes on a processor: fewer steps than the preset has, with fewer images each.
 METHOD = "self_training"
 BATCHES = {"labeled_batch": 4, "unlabeled_batch": 4}
-STEPS = {**BATCHES, "steps": 160, "validation_interval": 20, "preview_interval": 40}
-NEXT_STEPS = {**BATCHES, "steps": 80, "validation_interval": 40, "preview_interval": 80}
+STEPS = {**BATCHES, "steps": 400, "validation_interval": 40, "preview_interval": 100}
+NEXT_STEPS = {**BATCHES, "steps": 200, "validation_interval": 100, "preview_interval": 200}
 SECONDS = 3600
 
 
