@@ -36,20 +36,28 @@ def describe(event: Event) -> str:
             return f"Warning: {event.message}"
         case TableUpdated():
             left = "" if not event.seconds_left else f", {format_duration(event.seconds_left)} left"
-            return f"{event.finished} of {event.total} trainings are done{left}."
+            return f"{count(event)} are done{left}."
     return ""
 
 
-def count(event: StepDone | Progress) -> str:
-    """Return how much of the stage is done, such as `step 120 of 600`, or `3 of 8` for cases."""
+def count(event: StepDone | Progress | TableUpdated) -> str:
+    """Return how much is done, such as `step 120 of 600`, `3 of 8` for cases, or `3 of 8 trainings`."""
     if isinstance(event, StepDone):
         return f"step {event.step} of {event.total_steps}"
+    if isinstance(event, TableUpdated):
+        return f"{event.finished} of {event.total} trainings"
     return f"{event.unit} {event.done} of {event.total}".strip()
 
 
-def fraction(event: StepDone | Progress) -> float | None:
-    """Return the share of the stage that is done, 0 to 1; None when its length is not known."""
-    done, total = (event.step, event.total_steps) if isinstance(event, StepDone) else (event.done, event.total)
+def fraction(event: StepDone | Progress | TableUpdated) -> float | None:
+    """Return the share that is done, 0 to 1; None when there is nothing to count."""
+    match event:
+        case StepDone():
+            done, total = event.step, event.total_steps
+        case TableUpdated():
+            done, total = event.finished, event.total
+        case _:
+            done, total = event.done, event.total
     return done / total if total else None
 
 

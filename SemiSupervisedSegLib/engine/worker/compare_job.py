@@ -31,6 +31,7 @@ from ...jobs.machines import find_machine
 from ...jobs.outcome import EXIT_CANCELLED, EXIT_FAILED, EXIT_FINISHED, Outcome
 from ...jobs.remote.executor import SshExecutor
 from ...jobs.remote.record import has_trainings_elsewhere
+from ...jobs.remote.remote_run import SEND
 from ...study.errors import UserError
 from ..evaluation.comparison_scores import make_table
 from .reporter import Reporter
@@ -40,9 +41,6 @@ _TOLD = Started | StageStarted | StepDone | Progress | WarningRaised
 """Events of a training that the comparison repeats; the others are about files of the training's own folder."""
 _TOLD_OF_MANY = WarningRaised
 """Those of a training among several that run at the same time, whose steps nobody could tell apart."""
-
-_SEND = "send"
-"""Name of the stage in which jobs are sent to another machine."""
 
 
 def main(folder: Path, executor: Executor | None = None) -> int:
@@ -171,7 +169,7 @@ class _CompareJob:
 
     def _hear(self, training: Training, event: Event) -> None:
         stage = event.name if isinstance(event, StageStarted) else event.stage if isinstance(event, Progress) else ""
-        if stage == _SEND and self._spec.at_once > 1:
+        if stage == SEND and self._spec.at_once > 1:
             # One of them sends the images of all.
             self._notice = event.title if isinstance(event, StageStarted) else self._notice
             self._reporter.emit(event)

@@ -26,6 +26,8 @@ from .record import keep_record, remove_record
 from .same_program import check_version
 from .shipment import Shipment, queue_together
 
+SEND = "send"
+"""Name of the stage in which images are sent to another machine."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to connect; the last one is repeated."""
 _STATUS_SECONDS = 1.0
@@ -153,7 +155,7 @@ class RemoteRun:
         answer = self._connection.call("hashes", received, self._home)
         if answer["is_accepted"]:
             return
-        self._begin("send", "Sending images to", len(self._folder.spec().cases))
+        self._begin(SEND, "Sending images to", len(self._folder.spec().cases))
         with self._connection.far_end("receive", received) as session:
             try:
                 write_parcel(folders, self._record.names, answer["files"], session.input, self._on_sent)
@@ -183,7 +185,7 @@ class RemoteRun:
     def _on_sent(self, done: int, total: int) -> None:
         if self._cancel.is_set():
             raise _NotSent
-        self._folder.append_event(Progress("send", done, total))
+        self._folder.append_event(Progress(SEND, done, total))
 
     def _watch(self) -> None:
         with self._connection.far_end("watch", self._job, str(self._record.offset)) as session:

@@ -82,11 +82,8 @@ class RunProgress:
                 self.count = f"step {event.done + 1} of {event.total}, the first one takes longest"
             case Progress(unit="step"):
                 self._take_count(event, self._seconds_left(event, event.done, event.total))
-            case Progress():
+            case Progress() | TableUpdated():
                 self._take_count(event, event.seconds_left)
-            case TableUpdated():
-                self.fraction, self.seconds_left = event.finished / event.total, event.seconds_left
-                self.count = f"{event.finished} of {event.total} trainings"
             case Validated():
                 self._take_dice(event.step, event.mean_dice)
         if self._is_logged(event):
@@ -100,7 +97,7 @@ class RunProgress:
             self._validations += 1
         self.flat_since = self._highest[0] if self._validations >= _FLAT_VALIDATIONS else None
 
-    def _take_count(self, event: StepDone | Progress, seconds_left: float | None) -> None:
+    def _take_count(self, event: StepDone | Progress | TableUpdated, seconds_left: float | None) -> None:
         self.fraction, self.count, self.seconds_left = fraction(event), count(event), seconds_left
 
     def _seconds_left(self, event: Event, step: int, total: int) -> float | None:
